@@ -1,0 +1,21 @@
+// Package config holds the configuration's types and reads it: strictly, with
+// the place of every value, and with all findings at once. It builds nothing.
+package config
+
+import "time"
+
+// Duration is a length of time, written as "29s", "1m30s" or "50ms".
+type Duration time.Duration
+
+// Size is a number of bytes, written as "10MiB", "16KiB", "512B" or an integer.
+type Size int64
+
+// KeyError is a wrong value that only a kind can judge. Path is relative to the
+// kind's own table: ["url"] for the url of an integration.
+type KeyError struct {
+	Path []string
+	Text string // what is wrong, without the key
+	Hint string // what to do, or ""
+}
+
+func (e *KeyError) Error() string { return e.Text }

@@ -1,0 +1,272 @@
+package config
+
+// Config is the whole configuration: one file and what it includes.
+//
+// The doc comments of these types are the reference: `postern schema` and the
+// README take them from here.
+type Config struct {
+	// Further files, as paths or globs relative to the file that names them.
+	// Their tables are merged; a name may be defined only once.
+	Include []string `toml:"include"`
+	// Folder for what the gateway keeps between runs: compiled plugins and the
+	// admin socket. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/postern,
+	// else ~/.local/state/postern.
+	DataDir string `toml:"data_dir"`
+	// What the gateway says of itself to backends and plugins.
+	Gateway Gateway `toml:"gateway"`
+	// Public listeners by name. At least one.
+	Listen map[string]Listen `toml:"listen"`
+	// The operator's listener: health, metrics, profiles, configuration.
+	Admin Admin `toml:"admin"`
+	// Operator log and access log.
+	Log Log `toml:"log"`
+	// What happens between the signal to stop and the end.
+	Drain Drain `toml:"drain"`
+	// WebAssembly modules by name.
+	Plugin map[string]Plugin `toml:"plugin"`
+	// Authorizers by name, for the routes of every API.
+	Authorizer map[string]Authorizer `toml:"authorizer"`
+	// Backends by name: what AWS calls a VPC link.
+	Backend map[string]Backend `toml:"backend"`
+	// APIs by name. The name is also the API's id and its default host's first label.
+	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"`
+	// Custom domain names: an exact host, or "*.example.com".
+	Domain map[string]Domain `toml:"domain"`
+}
+
+// Gateway is what the gateway says of itself.
+type Gateway struct {
+	// Every API answers at http://{api}.<suffix>/{stage}/… .
+	Suffix string `toml:"suffix" default:"localhost"`
+	// Region that events and ARNs name.
+	Region string `toml:"region" default:"local"`
+	// Account id that events and ARNs name.
+	AccountID string `toml:"account_id" default:"000000000000" pattern:"[0-9]{12}"`
+}
+
+// Listen is one public listener.
+type Listen struct {
+	// Address as "host:port" or ":port"; port 0 takes a free one.
+	Address string `toml:"address" required:"true"`
+	// TLS from certificate files. Absent: cleartext HTTP/1.1.
+	TLS *ListenTLS `toml:"tls"`
+	// Finite bounds on what a client may send and how long it may take.
+	Limits Limits `toml:"limits"`
+}
+
+// ListenTLS is TLS from certificate files. They are read again at each reload.
+type ListenTLS struct {
+	// Certificates; the one whose names fit the client's SNI is served, else the first.
+	Certificates []Certificate `toml:"certificates" required:"true"`
+	// Lowest TLS version.
+	MinVersion string `toml:"min_version" enum:"1.2,1.3" default:"1.2"`
+	// Application protocols to offer, best first.
+	ALPN []string `toml:"alpn" enum:"h2,http/1.1" default:"h2,http/1.1"`
+}
+
+// Certificate is a pair of PEM files.
+type Certificate struct {
+	// Certificate chain, leaf first.
+	Cert string `toml:"cert" required:"true" file:"true"`
+	// Private key.
+	Key string `toml:"key" required:"true" file:"true"`
+}
+
+// Limits bound what one client connection may cost.
+type Limits struct {
+	// Bytes of the request line.
+	Line Size `toml:"line" default:"10272B" min:"256B" max:"1MiB"`
+	// Bytes of all header lines together.
+	Header Size `toml:"header" default:"16KiB" min:"1KiB" max:"1MiB"`
+	// Number of header lines.
+	Headers int `toml:"headers" default:"200" min:"1" max:"10000"`
+	// Bytes of a request's content. AWS allows 10 MiB.
+	Body Size `toml:"body" default:"10MiB" min:"0B" max:"1TiB"`
+	// Time for a request's head, from its first byte (TLS: from the handshake's end).
+	HeaderTimeout Duration `toml:"header_timeout" default:"10s" min:"10ms" max:"10m"`
+	// Time that a kept connection may wait for its next request.
+	IdleTimeout Duration `toml:"idle_timeout" default:"75s" min:"10ms" max:"1h"`
+	// Longest wait for the next bytes of a request's content.
+	BodyTimeout Duration `toml:"body_timeout" default:"30s" min:"10ms" max:"1h"`
+	// Longest time a client may leave the reply's bytes unread.
+	WriteTimeout Duration `toml:"write_timeout" default:"30s" min:"10ms" max:"1h"`
+	// Lowest average rate of a request's content in bytes a second, judged after the first 10 s. 0 switches it off.
+	MinBodyRate Size `toml:"min_body_rate" default:"240B" min:"0B" max:"1GiB"`
+	// Requests on one connection before it is closed.
+	Requests int `toml:"requests" default:"100000" min:"1" max:"1000000000"`
+	// Open connections of the listener; further ones wait in the kernel's queue.
+	Connections int `toml:"connections" default:"20000" min:"1" max:"10000000"`
+	// Concurrent streams of one HTTP/2 connection.
+	Streams int `toml:"streams" default:"100" min:"1" max:"10000"`
+}
+
+// Admin is the operator's listener.
+type Admin struct {
+	// "unix:PATH", a loopback "host:port", or "off". Default: unix:admin.sock in data_dir.
+	Address string `toml:"address"`
+}
+
+// Log says what is logged and where.
+type Log struct {
+	// Lowest level of operator messages.
+	Level string `toml:"level" enum:"debug,info,warn,error" default:"info"`
+	// Operator log: "stderr", "stdout" or a file.
+	Output string `toml:"output" default:"stderr"`
+	// Access log, one JSON object a line: "stdout", "stderr", a file, or "off".
+	Access string `toml:"access" default:"stdout"`
+}
+
+// Drain is the orderly stop.
+type Drain struct {
+	// Time between failing readiness and closing the listeners.
+	Delay Duration `toml:"delay" default:"0s" min:"0s" max:"10m"`
+	// Longest time to wait for requests in flight.
+	Timeout Duration `toml:"timeout" default:"30s" min:"0s" max:"1h"`
+}
+
+// Plugin is one WebAssembly module.
+type Plugin struct {
+	// The module's file.
+	Module string `toml:"module" required:"true" file:"true"`
+	// SHA-256 of the file in hex; a file that differs is refused.
+	SHA256 string `toml:"sha256" pattern:"[0-9a-fA-F]{64}"`
+	// How the gateway talks to it. "auto" looks at the module's exports:
+	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
+	// input and answers on standard output.
+	ABI string `toml:"abi" enum:"auto,native,event" default:"auto"`
+	// Linear memory of one instance, at most.
+	Memory Size `toml:"memory" default:"64MiB" min:"64KiB" max:"4GiB"`
+	// Time for one call. Default: 50ms for an authorizer, 5s for an integration.
+	Timeout Duration `toml:"timeout" min:"1ms" max:"15m"`
+	// Instances at the same time; further requests wait for one.
+	MaxInstances int `toml:"max_instances" default:"16" min:"1" max:"10000"`
+	// Time a request waits for an instance before it gets 503.
+	Wait Duration `toml:"wait" default:"1s" min:"0s" max:"1m"`
+	// Environment variables of an event plugin.
+	Env map[string]string `toml:"env"`
+	// Configuration that a native plugin reads as JSON.
+	Config map[string]any `toml:"config"`
+}
+
+// Authorizer decides who may call.
+type Authorizer struct {
+	// What decides.
+	Type string `toml:"type" enum:"wasm" required:"true"`
+	// The plugin that decides.
+	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin"`
+	// What must be there and not blank before the authorizer is asked, or the
+	// caller gets 401: method.request.header.NAME, method.request.querystring.NAME.
+	IdentitySource []string `toml:"identity_source"`
+}
+
+// Backend says how to reach a group of servers.
+type Backend struct {
+	// Addresses "host:port", taken in turn. Absent: the URL's own host.
+	Targets []string `toml:"targets"`
+	// TLS towards the targets, for https URLs.
+	TLS BackendTLS `toml:"tls"`
+	// Time to connect, TLS included.
+	ConnectTimeout Duration `toml:"connect_timeout" default:"5s" min:"1ms" max:"5m"`
+	// Longest wait for further bytes of an answer's content.
+	IdleTimeout Duration `toml:"idle_timeout" default:"30s" min:"1ms" max:"1h"`
+	// Unused kept connections to one target.
+	MaxIdle int `toml:"max_idle" default:"64" min:"0" max:"100000"`
+	// Time that an unused connection is kept.
+	KeepAlive Duration `toml:"keep_alive" default:"50s" min:"0s" max:"1h"`
+	// Further tries of a request that is safe to repeat.
+	Retries int `toml:"retries" default:"1" min:"0" max:"10"`
+	// Bytes of an answer's header lines together.
+	Header Size `toml:"header" default:"64KiB" min:"1KiB" max:"1MiB"`
+}
+
+// BackendTLS is how a target's certificate is judged.
+type BackendTLS struct {
+	// PEM file of the authorities to trust. Default: the system's.
+	CA string `toml:"ca" file:"true"`
+	// Name that the certificate must have, and SNI. Default: the URL's host.
+	ServerName string `toml:"server_name"`
+	// Lowest TLS version.
+	MinVersion string `toml:"min_version" enum:"1.2,1.3" default:"1.2"`
+}
+
+// API is one API.
+type API struct {
+	// Its model: "rest" has resources, methods and the four phases.
+	Type string `toml:"type" enum:"rest" required:"true"`
+	// $context.apiId. Default: the API's name.
+	ID string `toml:"id" pattern:"[a-z0-9]{1,64}"`
+	// What it is for.
+	Description string `toml:"description"`
+	// Methods by route key: a verb or ANY, a space, a path. "GET /pets/{id}",
+	// "ANY /files/{path+}".
+	Route map[string]Route `toml:"route"`
+	// Stages by name. At least one.
+	Stage map[string]Stage `toml:"stage" name:"[A-Za-z0-9_-]{1,128}"`
+	// Authorizers of this API only.
+	Authorizer map[string]Authorizer `toml:"authorizer"`
+	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
+	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
+}
+
+// Route is one method of one resource.
+type Route struct {
+	// Where the request goes.
+	Integration Integration `toml:"integration" required:"true"`
+	// Who must agree first, by name; "none" for nobody.
+	Authorizer string `toml:"authorizer" ref:"authorizer"`
+	// Answers by name: "default", and others that a status pattern chooses.
+	// For the types mock and http.
+	Response map[string]Response `toml:"response"`
+}
+
+// Integration is what answers a method.
+type Integration struct {
+	// "http_proxy" passes request and answer through, "http" sends and returns
+	// what is mapped, "mock" answers by itself, "wasm" runs a plugin.
+	Type string `toml:"type" enum:"http_proxy,http,mock,wasm" required:"true"`
+	// The backend's URL, with {param} for path parameters and
+	// ${stageVariables.name} for stage variables.
+	URL string `toml:"url" for:"http_proxy,http" required:"true"`
+	// The backend's verb. Default: the client's.
+	Method string `toml:"method" for:"http_proxy,http" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS,ANY"`
+	// The [backend.x] that carries the request; the URL then gives Host and path.
+	Backend string `toml:"backend" for:"http_proxy,http" ref:"backend"`
+	// The plugin to run.
+	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin"`
+	// Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s.
+	Timeout Duration `toml:"timeout" for:"http_proxy,http,wasm" default:"29s" min:"50ms" max:"15m"`
+	// Pass protocol upgrades (WebSocket) through to the backend.
+	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
+	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
+	// "off" drops what the client sent and adds none, as AWS does; "set"
+	// replaces them by what the gateway knows.
+	Forwarded string `toml:"forwarded" for:"http_proxy,http" enum:"set,off" default:"set"`
+}
+
+// Response is an integration response and the method response it leads to.
+type Response struct {
+	// Regular expression for the backend's whole status code, as "4\\d\\d".
+	// Absent: this answer is the default.
+	Pattern string `toml:"pattern"`
+	// Status for the client. Default: 200.
+	Status int `toml:"status" default:"200" min:"200" max:"599"`
+	// Header fields for the client, as they stand.
+	Headers map[string]string `toml:"headers"`
+	// Bodies by media type, as they stand; a mapping template with references
+	// ($…, #…) isn't supported yet and is refused.
+	Template map[string]string `toml:"template"`
+}
+
+// Stage is a named publication of an API.
+type Stage struct {
+	// What it is for.
+	Description string `toml:"description"`
+	// Stage variables: names of letters, digits and _, at most 64; values of AWS's characters, at most 512.
+	Variables map[string]string `toml:"variables"`
+}
+
+// Domain is a custom domain name.
+type Domain struct {
+	// Base paths to "api:stage". "/" takes what no longer base path takes.
+	Map map[string]string `toml:"map" required:"true"`
+}

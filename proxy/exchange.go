@@ -1,0 +1,239 @@
+// Package proxy is the gateway's vocabulary: the Exchange that flows through
+// the four phases, the Step that acts in one of them, the Kind that makes steps
+// from configuration, the Fault that explains a failure, and the Pipeline that
+// runs them.
+package proxy
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// Exchange is one client request with everything that becomes of it. Each phase
+// fills its own part of the Exchange and nothing else.
+//
+// The server owns it and reuses it for the next request of the connection:
+// every string, slice and body in it is valid until the OnDone functions have
+// run, and whoever needs one longer clones it. One goroutine works on an
+// Exchange at a time.
+type Exchange struct {
+	// Filled by the server.
+	ID         string // request id, a UUID; goes out as x-amzn-RequestId
+	ExtendedID string // goes out as x-amz-apigw-id
+	Start      time.Time
+	In         Request
+
+	// Filled by the matcher.
+	Route    *Route // nil until one matched
+	Domain   Domain
+	Path     string  // path after stage or base path, starts with "/", raw
+	FullPath string  // path with stage or base path: $context.path
+	Method   string  // effective verb: In.Method unless overridden
+	Params   []Param // path parameters, raw (still percent-encoded)
+
+	// Filled by method request.
+	Caller Caller
+
+	// Filled by integration request.
+	Out Outgoing
+
+	// Filled by integration.
+	Back Response
+
+	// Filled by integration response, or by an early answer.
+	Reply Response
+
+	// Filled by the pipeline.
+	Fault *Fault // why it failed; nil when it didn't
+	Times Times
+
+	// Filled by steps, for observe.
+	Notes Notes
+
+	// Text is memory for strings that live as long as the exchange.
+	Text Arena
+
+	kept    []kept
+	done    []func()
+	inform  Informer
+	fault   Fault // what Fault points to
+	scratch []byte
+}
+
+// Request is what the client sent. Nobody changes it after the server filled it.
+type Request struct {
+	Method   string
+	Scheme   string // "http" or "https"
+	Host     string // lower case, without port; "" when the client sent none
+	Port     string // port of Host as sent; "" when it had none
+	Path     string // path of the target, raw, starts with "/" (or is "*")
+	RawQuery string // without "?"; HasQuery tells "/a?" from "/a"
+	HasQuery bool
+	Proto    string       // "HTTP/1.0", "HTTP/1.1", "HTTP/2.0"
+	Fields   http1.Fields // all of them, in order of arrival
+	Body     Body         // nil when there is no content
+	Length   int64        // of Body in bytes; http1.Unknown when it isn't known
+	Content  []byte       // the whole body, once a step that needs it had it read
+	Whole    bool         // Content is filled (it may be empty)
+	Client   netip.AddrPort
+	Local    netip.AddrPort
+	Upgrade  string // protocol that the client asks to switch to, "" for none
+	TLS      *TLS   // nil for cleartext
+}
+
+// TLS is what is known of a client's TLS session.
+type TLS struct {
+	Version     string // "TLSv1.2", "TLSv1.3"
+	CipherSuite string
+	ServerName  string // SNI, lower case
+}
+
+// Domain tells by which name the request came in.
+type Domain struct {
+	Name     string // full host: $context.domainName
+	Prefix   string // its first label: $context.domainPrefix
+	BasePath string // matched base path mapping without slashes, "" for none
+	Default  bool   // the {api}.<suffix> host: the path began with the stage
+}
+
+// Outgoing is what the backend will get.
+type Outgoing struct {
+	Method  string
+	Target  string // origin-form: path and query, encoded
+	Host    string // value of the Host field
+	Fields  http1.Fields
+	Content []byte // whole content; used when Body is nil
+	Body    Body   // content to stream; nil for none or Content
+	Length  int64  // of Body; http1.Unknown sends it chunked
+	Upgrade string // protocol to switch to, "" for none
+}
+
+// Response is an answer: the backend's in Back, the client's in Reply.
+type Response struct {
+	Status  int // 100 to 599
+	Fields  http1.Fields
+	Content []byte // whole content; used when Body is nil
+	Body    Body   // content to stream
+	Length  int64  // of Body; http1.Unknown when it isn't known
+	Tunnel  Tunnel // after 101 (Switching Protocols), else nil
+}
+
+// Param is one path parameter.
+type Param struct{ Name, Value string }
+
+// Param returns the value of path parameter name and whether it exists.
+func (ex *Exchange) Param(name string) (value string, found bool) {
+	for i := range ex.Params {
+		if ex.Params[i].Name == name {
+			return ex.Params[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// Caller is who calls, as the authorizer of the method found out.
+type Caller struct {
+	Principal string  // principalId; "" when nobody was asked
+	Context   []Param // authorizer context: $context.authorizer.<name>
+}
+
+// Times are the durations that logs and metrics report.
+type Times struct {
+	Authorizer  time.Duration // all authorizers together
+	Integration time.Duration // from sending to the backend's answer head
+	Total       time.Duration // from the request head to the end of the reply
+}
+
+// Notes are what steps have to say about an exchange for the access record.
+type Notes struct {
+	BackendStatus int   // status the integration answered; 0 for none
+	Retries       int   // further tries of the integration
+	BytesIn       int64 // content received
+	BytesOut      int64 // content sent
+	Plugin        string
+	PluginFailure string // "trap", "deadline", "answer", ...; "" for none
+	Truncated     bool   // the reply ended before its content did
+	ClientGone    bool   // the client left before the reply was complete
+}
+
+// Informer sends an informational answer (1xx) to the client ahead of the reply.
+type Informer interface {
+	Inform(status int, fields http1.Fields) error
+}
+
+// Inform passes an informational answer on to the client, if the client's
+// protocol has such; otherwise it does nothing. RFC 9110, 15.2.
+func (ex *Exchange) Inform(status int, fields http1.Fields) error {
+	if ex.inform == nil {
+		return nil
+	}
+	return ex.inform.Inform(status, fields)
+}
+
+// kept is the memory of one step.
+type kept struct{ key, value any }
+
+// Keep remembers value for a later step of the same kind, under a key of a type
+// that only this kind has.
+func (ex *Exchange) Keep(key, value any) {
+	for i := range ex.kept {
+		if ex.kept[i].key == key {
+			ex.kept[i].value = value
+			return
+		}
+	}
+	ex.kept = append(ex.kept, kept{key, value})
+}
+
+// Kept returns what was kept under key, or nil.
+func (ex *Exchange) Kept(key any) any {
+	for i := range ex.kept {
+		if ex.kept[i].key == key {
+			return ex.kept[i].value
+		}
+	}
+	return nil
+}
+
+// OnDone has f run when the reply has been sent or given up, last one first.
+func (ex *Exchange) OnDone(f func()) { ex.done = append(ex.done, f) }
+
+// Begin makes ex ready for a request that arrived at start; inform may be nil.
+// It keeps the memory of ex's slices. The server calls it before it fills In.
+func (ex *Exchange) Begin(start time.Time, inform Informer) {
+	in, params, out, back, reply := ex.In.Fields[:0], ex.Params[:0], ex.Out.Fields[:0], ex.Back.Fields[:0], ex.Reply.Fields[:0]
+	caller, text, keptMemory, done, scratch := ex.Caller.Context[:0], ex.Text, ex.kept[:0], ex.done[:0], ex.scratch
+	*ex = Exchange{Start: start, inform: inform, Text: text, kept: keptMemory, done: done, scratch: scratch}
+	ex.In.Fields, ex.Params, ex.Out.Fields, ex.Back.Fields, ex.Reply.Fields = in, params, out, back, reply
+	ex.Caller.Context = caller
+	ex.Text.reset()
+}
+
+// End runs the OnDone functions. The server calls it when the reply is sent.
+func (ex *Exchange) End() {
+	for i := len(ex.done) - 1; i >= 0; i-- {
+		ex.done[i]()
+	}
+	clear(ex.done)
+	clear(ex.kept)
+	ex.done, ex.kept = ex.done[:0], ex.kept[:0]
+}
+
+// Recorder gets each finished exchange once. It must not keep it.
+type Recorder interface {
+	Record(ex *Exchange)
+}
+
+// Backend carries requests to one backend: one target or several.
+type Backend interface {
+	// Send sends ex.Out and fills ex.Back with the head of the answer; the
+	// content is then read from ex.Back.Body. It sets ex.Times.Integration,
+	// ex.Notes.BackendStatus and ex.Notes.Retries.
+	//
+	// The error is a Fault: IntegrationTimeout, IntegrationFailure, or
+	// ClientGone when the client left while it waited. Safe for concurrent use.
+	Send(ctx context.Context, ex *Exchange) error
+}

@@ -1,0 +1,71 @@
+package proxy
+
+// FaultKind says why an exchange failed. The list is closed: it holds AWS's
+// gateway response types and the few that a self-hosted gateway needs besides.
+type FaultKind uint8
+
+// The fault kinds. AWS: chapter "Gateway responses"; each has its default
+// status, message and x-amzn-ErrorType in faultTable.
+const (
+	NoFault FaultKind = iota
+	AccessDenied
+	APIConfigurationError
+	AuthorizerConfigurationError
+	AuthorizerFailure
+	BadRequestParameters
+	BadRequestBody
+	ExpiredToken
+	IntegrationFailure // the backend can't be reached, or broke off before its head
+	BadIntegration     // the integration answered something malformed: 502
+	IntegrationTimeout
+	InvalidAPIKey
+	InvalidSignature
+	MissingAuthenticationToken
+	QuotaExceeded
+	RequestTooLarge
+	ResourceNotFound
+	Throttled
+	Unauthorized
+	UnsupportedMediaType
+	WAFFiltered
+	BadRequest   // the request isn't well-formed
+	HeadTooLarge // 431
+	URITooLong   // 414
+	UnknownAPI   // no API or domain answers to this host
+	Forbidden    // a known host without such a stage or base path
+	Overloaded   // 503, with Retry-After
+	Internal     // our own mistake: 500
+	ClientGone   // the client left; nobody reads the answer
+
+	FaultKinds // how many there are
+)
+
+// Fault is why an exchange failed. Steps return it as their error.
+type Fault struct {
+	Kind FaultKind
+	// Message replaces the kind's default text in the answer; "" keeps it.
+	Message string
+	// Cause is for the log only.
+	Cause error
+}
+
+// Error describes the fault for logs.
+func (f Fault) Error() string {
+	s := f.Kind.String()
+	if f.Message != "" {
+		s += ": " + f.Message
+	}
+	if f.Cause != nil {
+		s += ": " + f.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (f Fault) Unwrap() error { return f.Cause }
+
+// Is makes errors.Is(err, Fault{Kind: k}) compare kinds.
+func (f Fault) Is(target error) bool {
+	t, ok := target.(Fault)
+	return ok && t.Kind == f.Kind
+}

@@ -1,0 +1,67 @@
+// Package http1 is a strict HTTP/1.1 codec: heads, chunked bodies, limits. It
+// is pure: it sees bytes, never a socket.
+//
+// What two parsers could read differently is refused (RFC 9112, 2.2, 5.1, 6.1,
+// 6.3, 7.1; request smuggling), and everything that is sent is framed anew.
+package http1
+
+// Limits bound a message's head. Zero fields are not limits of zero: use
+// DefaultLimits and change what must differ.
+type Limits struct {
+	Line   int // bytes of the request line or status line
+	Head   int // bytes of all field lines together
+	Fields int // number of field lines
+}
+
+// The defaults: AWS allows 10,240 bytes of header values and of URL.
+const (
+	DefaultLine   = 10240 + 32 // a URL of 10,240 bytes, the method and the version
+	DefaultHead   = 16 << 10
+	DefaultFields = 200
+)
+
+// Framing says how a message's content is delimited. RFC 9112, 6.3.
+type Framing struct {
+	// Length is the number of content bytes; Unknown when it is Chunked or
+	// (responses only) ends with the connection.
+	Length  int64
+	Chunked bool
+}
+
+// Unknown is the Length of content whose size isn't known beforehand.
+const Unknown = -1
+
+// Request is a parsed request head. Its strings are views of the parsed bytes.
+// A Request is reused: Parse overwrites it and keeps the capacity of Fields.
+type Request struct {
+	Method string
+	Target string // request target as received
+	Minor  int    // the x of HTTP/1.x: 0 or 1
+	Fields Fields // in order and spelling of arrival, all of them
+	Framing
+
+	Host           string // value of the Host field, "" in HTTP/1.0 without one
+	KeepAlive      bool   // the client can take another answer on this connection
+	ExpectContinue bool   // it waits for 100 (Continue) before it sends content
+	Upgrade        string // value of Upgrade if Connection names it, else ""
+}
+
+// Response is a parsed response head, under the same rules as Request.
+type Response struct {
+	Status int
+	Reason string
+	Minor  int
+	Fields Fields
+	Framing
+
+	KeepAlive bool   // the connection can be used again once the content is read
+	Upgrade   string // value of Upgrade if Connection names it, else ""
+}
+
+// Error is a message that this package refuses.
+type Error struct {
+	Status int    // what a server answers: 400, 414, 431, 501 or 505
+	Reason string // what is wrong, one of a fixed set of phrases
+}
+
+func (e *Error) Error() string { return e.Reason }

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"encoding/json"
+
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// Fail makes f the exchange's fault and its default gateway response the reply.
+// AWS: "Gateway response types for API Gateway".
+func (ex *Exchange) Fail(f Fault) {
+	if ex.Fault == nil { // the first failure is the one to explain
+		ex.fault = f
+		ex.Fault = &ex.fault
+	}
+	row := f.Kind.row()
+	ex.Reply = Response{Status: row.status, Fields: ex.Reply.Fields[:0]}
+	if row.errorType != "" {
+		ex.Reply.Fields.Add("x-amzn-ErrorType", row.errorType)
+	}
+	if f.Kind == Overloaded {
+		ex.Reply.Fields.Add("Retry-After", "1")
+	}
+	ex.Reply.Fields = append(ex.Reply.Fields, http1.NewField("Content-Type", "application/json"))
+	ex.Reply.Content = faultContent(row, f.Message)
+}
+
+func faultContent(row faultRow, message string) []byte {
+	if message == "" {
+		message = row.message
+	}
+	text := []byte("null")
+	if message != "" {
+		text, _ = json.Marshal(message) // a string always marshals
+	}
+	key := `{"message":`
+	if row.capital {
+		key = `{"Message":`
+	}
+	return append(append([]byte(key), text...), '}')
+}
+
+// Refuse answers an exchange that no pipeline runs: no route, or a request that
+// the server refuses before it has one.
+func (ex *Exchange) Refuse(f Fault) {
+	ex.Fail(f)
+	ex.finish()
+}
+
+// finish adds what every reply carries. AWS: chapter A4's recorded headers.
+func (ex *Exchange) finish() {
+	r := &ex.Reply
+	if r.Status == 101 {
+		return
+	}
+	if !r.Fields.HasKnown(http1.ContentType) && r.Status != 204 && r.Status != 304 {
+		r.Fields = append(r.Fields, http1.NewField("Content-Type", "application/json"))
+	}
+	r.Fields = append(r.Fields,
+		http1.NewField("x-amzn-RequestId", ex.ID),
+		http1.NewField("x-amz-apigw-id", ex.ExtendedID))
+}

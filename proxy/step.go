@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy/config"
+)
+
+// Phase is one of the stations of an exchange. The four phases of the AWS model
+// surround the integration itself.
+type Phase uint8
+
+// The phases in the order in which they run. MethodResponse always runs.
+const (
+	MethodRequest Phase = iota
+	IntegrationRequest
+	Integration
+	IntegrationResponse
+	MethodResponse
+
+	phaseCount
+)
+
+// Verdict is what a step decided.
+type Verdict uint8
+
+const (
+	// Continue goes on with the next step.
+	Continue Verdict = iota
+	// Answered means that the step filled Reply: go to method response.
+	Answered
+)
+
+// Step is one action in one phase. A step is built once per snapshot and used
+// by many goroutines at the same time.
+type Step interface {
+	// Run does the step's part for ex. The error is a Fault; any other error
+	// counts as Fault{Kind: Internal}.
+	Run(ctx context.Context, ex *Exchange) (Verdict, error)
+}
+
+// WholeBody is implemented by a step that needs the request's whole content in
+// In.Content; without such a step the body streams.
+type WholeBody interface {
+	NeedsWholeBody()
+}
+
+// Steps are what a kind contributes to one route: at most one step per phase.
+type Steps [phaseCount]Step
+
+// Kind makes steps from configuration.
+type Kind struct {
+	Name string // the word in `type = "…"`
+	Role Role
+	New  func(b Build, o Options) (Steps, error)
+}
+
+// Role says in which table of the configuration a kind's name stands.
+type Role uint8
+
+// The roles.
+const (
+	IntegrationKind Role = iota // [api.x.route."…"] integration = { type = "…" }
+	AuthorizerKind              // [authorizer.x] type = "…"
+)
+
+// Build is what the compiler lends to a kind while one route is built.
+type Build struct {
+	Logger *zap.Logger
+	Route  *Route // identity of the route; its pipeline isn't there yet
+	// Backend returns the backend that url (scheme://host[:port]) and options
+	// name; options is nil for defaults. Equal arguments give the same backend.
+	Backend func(url string, options *config.Backend) (Backend, error)
+	// OnClose has f run when the snapshot is given up and its last exchange ended.
+	OnClose func(f func())
+}
+
+// Options are a kind's part of the configuration. A kind reports a wrong value
+// as a *config.KeyError, so that the finding points to its place.
+type Options struct {
+	Config      *config.Config      // the whole, for references to other tables
+	Integration *config.Integration // for IntegrationKind
+	Responses   map[string]config.Response
+	Authorizer  *config.Authorizer // for AuthorizerKind
+	Name        string             // the authorizer's name
+}
+
+// API identifies an API.
+type API struct {
+	Name string
+	ID   string // $context.apiId; the name unless configured
+	Type string // "rest"
+}
+
+// Stage is one stage of an API.
+type Stage struct {
+	API       *API
+	Name      string
+	Variables map[string]string // read-only
+	Recorder  Recorder          // metrics and access log; never nil in a snapshot
+}
+
+// Route is one method of one resource in one stage.
+type Route struct {
+	Stage      *Stage
+	Key        string // "GET /pets/{id}", as configured
+	Verb       string // "GET" … or "ANY"
+	Resource   string // "/pets/{id}": $context.resourcePath
+	ResourceID string
+	Kind       string // the integration's type, for logs and header tables
+	BodyLimit  int64  // bytes of request content; 0 takes the listener's
+	Pipeline   *Pipeline
+}
