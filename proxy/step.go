@@ -92,6 +92,9 @@ type API struct {
 	Name string
 	ID   string // $context.apiId; the name unless configured
 	Type string // "rest"
+
+	Region    string // for events and ARNs
+	AccountID string // for events and ARNs
 }
 
 // Stage is one stage of an API.
