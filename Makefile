@@ -1,0 +1,56 @@
+# Needs Go and make, nothing else. `make run` and `make test` are the two to know.
+
+GO       ?= go
+FUZZTIME ?= 20s
+TIMEOUT  ?= 8m
+
+# A guest is a folder whose main.go is built for wasip1 only; FOLDER becomes FOLDER.wasm.
+GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
+
+.PHONY: run build examples test race check fuzz bench clean
+
+# Starts the gateway with examples/quickstart and prints what to try.
+run: build examples
+	@$(GO) run ./examples/quickstart
+
+# cmd/postern/default.pgo is used when it is there (go's own rule).
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/ ./cmd/postern
+
+# Compiles the WebAssembly guests of examples and tests.
+examples: $(GUESTS)
+
+# Go's build cache knows better than make whether a guest is up to date.
+.PHONY: $(GUESTS)
+$(GUESTS): %.wasm:
+	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -o $@ ./$*
+
+test: examples
+	$(GO) test -timeout $(TIMEOUT) ./...
+
+race: examples
+	$(GO) test -race -timeout 20m ./...
+
+# What a machine can see of STYLE: format, vet, import layers, sizes, words.
+check:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test -run '^TestGuard' ./proxy
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "== $$(dirname $$file) $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; \
+		done; \
+	done
+
+# The hot paths, with allocations.
+bench: examples
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean:
+	rm -rf bin build
+	find examples testdata plugins sdk -name '*.wasm' -delete
