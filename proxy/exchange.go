@@ -58,7 +58,7 @@ type Exchange struct {
 
 	kept    []kept
 	done    []func()
-	inform  Informer
+	client  Client
 	fault   Fault // what Fault points to
 	scratch []byte
 }
@@ -109,6 +109,9 @@ type Outgoing struct {
 	Body    Body   // content to stream; nil for none or Content
 	Length  int64  // of Body; http1.Unknown sends it chunked
 	Upgrade string // protocol to switch to, "" for none
+
+	// Timeout is the longest wait for the answer's head; above 0.
+	Timeout time.Duration
 }
 
 // Response is an answer: the backend's in Back, the client's in Reply.
@@ -159,19 +162,27 @@ type Notes struct {
 	ClientGone    bool   // the client left before the reply was complete
 }
 
-// Informer sends an informational answer (1xx) to the client ahead of the reply.
-type Informer interface {
+// Client is the connection that an exchange came in by.
+type Client interface {
+	// Inform sends an informational answer (1xx) ahead of the reply.
 	Inform(status int, fields http1.Fields) error
+	// Gone reports whether the client has left. It costs a system call: ask
+	// when something has taken long. It may be called from any goroutine.
+	Gone() bool
 }
 
 // Inform passes an informational answer on to the client, if the client's
 // protocol has such; otherwise it does nothing. RFC 9110, 15.2.
 func (ex *Exchange) Inform(status int, fields http1.Fields) error {
-	if ex.inform == nil {
+	if ex.client == nil {
 		return nil
 	}
-	return ex.inform.Inform(status, fields)
+	return ex.client.Inform(status, fields)
 }
+
+// ClientGone reports whether the client has left, so that a step that waits for
+// somebody else can give up. It costs a system call.
+func (ex *Exchange) ClientGone() bool { return ex.client != nil && ex.client.Gone() }
 
 // kept is the memory of one step.
 type kept struct{ key, value any }
@@ -201,12 +212,12 @@ func (ex *Exchange) Kept(key any) any {
 // OnDone has f run when the reply has been sent or given up, last one first.
 func (ex *Exchange) OnDone(f func()) { ex.done = append(ex.done, f) }
 
-// Begin makes ex ready for a request that arrived at start; inform may be nil.
+// Begin makes ex ready for a request that arrived at start; client may be nil.
 // It keeps the memory of ex's slices. The server calls it before it fills In.
-func (ex *Exchange) Begin(start time.Time, inform Informer) {
+func (ex *Exchange) Begin(start time.Time, client Client) {
 	in, params, out, back, reply := ex.In.Fields[:0], ex.Params[:0], ex.Out.Fields[:0], ex.Back.Fields[:0], ex.Reply.Fields[:0]
 	caller, text, keptMemory, done, scratch := ex.Caller.Context[:0], ex.Text, ex.kept[:0], ex.done[:0], ex.scratch
-	*ex = Exchange{Start: start, inform: inform, Text: text, kept: keptMemory, done: done, scratch: scratch}
+	*ex = Exchange{Start: start, client: client, Text: text, kept: keptMemory, done: done, scratch: scratch}
 	ex.In.Fields, ex.Params, ex.Out.Fields, ex.Back.Fields, ex.Reply.Fields = in, params, out, back, reply
 	ex.Caller.Context = caller
 	ex.Text.reset()

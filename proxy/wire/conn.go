@@ -1,0 +1,241 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Conn is a network connection with a read buffer that exists only while there
+// is something in it, and with coarse deadlines.
+//
+// One goroutine reads and one writes at a time; Close and Gone may be called by
+// any.
+type Conn struct {
+	// Set at construction.
+	net     net.Conn
+	raw     syscall.RawConn // of the socket underneath; nil when there is none
+	direct  bool            // net is the socket itself, no TLS in between
+	buffers *Buffers
+	poll    func(fd uintptr) bool // method values made once, not per call
+	probe   func(fd uintptr)
+
+	// Owned by the reading goroutine.
+	buf       []byte // nil while nothing is buffered
+	r, w      int    // buf[r:w] is what was received and not yet used
+	size      int    // of the buffer to take next
+	pollN     int
+	pollErr   error
+	readUntil time.Time // the socket's read deadline
+
+	// Owned by the writing goroutine.
+	writeUntil time.Time // the socket's write deadline
+
+	// Owned by whoever calls Gone, one at a time.
+	gone bool
+}
+
+// NewConn returns a Conn for c. socket is the connection underneath c when c is
+// a TLS connection, else c itself.
+func NewConn(c, socket net.Conn, buffers *Buffers) *Conn {
+	conn := &Conn{net: c, buffers: buffers, direct: c == socket, size: Small}
+	if s, ok := socket.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			conn.raw = raw
+		}
+	}
+	conn.poll = conn.pollRead
+	conn.probe = conn.probeGone
+	return conn
+}
+
+// Net returns the connection underneath.
+func (c *Conn) Net() net.Conn { return c.net }
+
+// Buffered returns what was received and not yet used. It is valid until the
+// next call of Fill, Read, Await or Release.
+func (c *Conn) Buffered() []byte { return c.buf[c.r:c.w] }
+
+// Discard marks n buffered bytes as used.
+func (c *Conn) Discard(n int) { c.r += n }
+
+// Release gives the buffer back when nothing is in it.
+func (c *Conn) Release() {
+	if c.buf != nil && c.r == c.w {
+		c.buffers.Give(c.buf)
+		c.buf, c.r, c.w = nil, 0, 0
+	}
+}
+
+// SetReadTimeout makes reads fail that wait longer than d, give or take: the
+// deadline lies between d and d+d/20 from now, so that a busy connection moves
+// it rarely. d is above zero.
+func (c *Conn) SetReadTimeout(now time.Time, d time.Duration) error {
+	if left := c.readUntil.Sub(now); left >= d && left <= d+d/20 {
+		return nil
+	}
+	return c.SetReadDeadline(now.Add(d + d/20))
+}
+
+// SetReadDeadline makes reads fail after t.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.readUntil = t
+	return c.net.SetReadDeadline(t)
+}
+
+// SetWriteTimeout is SetReadTimeout for writes.
+func (c *Conn) SetWriteTimeout(now time.Time, d time.Duration) error {
+	if left := c.writeUntil.Sub(now); left >= d && left <= d+d/20 {
+		return nil
+	}
+	c.writeUntil = now.Add(d + d/20)
+	return c.net.SetWriteDeadline(c.writeUntil)
+}
+
+// SetSize says how large a buffer the next Fill takes when it has none.
+func (c *Conn) SetSize(size int) { c.size = size }
+
+// Fill reads more bytes behind the buffered ones; it waits for at least one.
+// A buffer that is full grows up to max bytes; beyond, Fill returns ErrFull.
+// Slices that Buffered returned before become invalid.
+func (c *Conn) Fill(max int) error {
+	switch {
+	case c.buf == nil:
+		c.buf = c.buffers.Take(c.size)
+	case c.r == c.w:
+		c.r, c.w = 0, 0
+	case c.w == len(c.buf) && c.r > 0:
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+	case c.w == len(c.buf):
+		if len(c.buf) >= max {
+			return ErrFull
+		}
+		larger := c.buffers.Take(min(max, 4*len(c.buf)))
+		c.w = copy(larger, c.buf[:c.w])
+		c.buffers.Give(c.buf)
+		c.buf = larger
+	}
+	n, err := c.net.Read(c.buf[c.w:])
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// ErrFull is what Fill returns when the buffer may not grow further.
+var ErrFull = errors.New("buffer is full")
+
+// Await waits for the first bytes with no buffer held, if the connection is a
+// plain socket. It returns at once when something is buffered.
+func (c *Conn) Await() error {
+	if c.r < c.w {
+		return nil
+	}
+	c.Release()
+	if c.raw == nil || !c.direct {
+		return c.Fill(c.size)
+	}
+	c.pollErr = nil
+	if err := c.raw.Read(c.poll); err != nil {
+		return err
+	}
+	return c.pollErr
+}
+
+// pollRead tries to read from fd. It returns false to be called again when the
+// socket is readable.
+func (c *Conn) pollRead(fd uintptr) bool {
+	buf := c.buffers.Take(c.size)
+	for {
+		n, err := syscall.Read(int(fd), buf)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			c.buffers.Give(buf)
+			return false
+		case err != nil:
+			c.buffers.Give(buf)
+			c.pollErr = os.NewSyscallError("read", err)
+		case n == 0:
+			c.buffers.Give(buf)
+			c.pollErr = io.EOF
+		default:
+			c.buf, c.r, c.w = buf, 0, n
+		}
+		return true
+	}
+}
+
+// Read implements io.Reader: first what is buffered, then straight from the
+// connection into p.
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.r < c.w {
+		n := copy(p, c.buf[c.r:c.w])
+		c.r += n
+		c.Release()
+		return n, nil
+	}
+	return c.net.Read(p)
+}
+
+// Write implements io.Writer. It doesn't buffer.
+func (c *Conn) Write(p []byte) (int, error) { return c.net.Write(p) }
+
+// WriteTo2 writes a and then b, in one system call where the connection can.
+func (c *Conn) WriteTo2(a, b []byte) error {
+	if len(b) == 0 {
+		_, err := c.net.Write(a)
+		return err
+	}
+	if !c.direct {
+		if _, err := c.net.Write(a); err != nil {
+			return err
+		}
+		_, err := c.net.Write(b)
+		return err
+	}
+	both := net.Buffers{a, b}
+	_, err := both.WriteTo(c.net)
+	return err
+}
+
+// CloseWrite ends our direction of the connection, if it can be ended alone.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.net.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close closes the connection. The buffer is left to the garbage collector,
+// since another goroutine may be reading into it.
+func (c *Conn) Close() error { return c.net.Close() }
+
+// Gone reports whether the peer has closed its direction or reset the
+// connection, even when bytes that it sent before are still unread. It is
+// false where the operating system can't tell.
+func (c *Conn) Gone() bool {
+	if c.raw == nil {
+		return false
+	}
+	c.gone = false
+	if err := c.raw.Control(c.probe); err != nil {
+		return true
+	}
+	return c.gone
+}
+
+// Abort makes reads in progress and later ones fail at once.
+func (c *Conn) Abort() { _ = c.net.SetReadDeadline(time.Unix(1, 0)) }
+
+// TimedOut reports whether err is a deadline that passed.
+func TimedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
