@@ -1,0 +1,148 @@
+package proxy_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers says what each package may import, besides the standard library: our
+// own packages by folder, then the modules it owns by the names of modules
+// below. A folder that ends in /... stands for everything below it. Changing a
+// line is a commit of its own, with the reason.
+const layers = `
+proxy/http1           :
+proxy/config          : toml
+sdk/abi               :
+sdk/go                : sdk/abi
+plugins/meter         : sdk/abi
+proxy/wire            : zap x/sys
+proxy                 : proxy/http1 proxy/config zap
+proxy/event           : proxy proxy/http1
+proxy/upstream        : proxy proxy/http1 proxy/config zap
+proxy/snapshot        : proxy proxy/http1 proxy/config zap
+proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
+proxy/server          : proxy proxy/http1 proxy/config proxy/snapshot zap x/net x/sys
+proxy/control         : proxy proxy/config proxy/snapshot proxy/observe zap prometheus net/http
+builtins/authorizer   : proxy proxy/http1 proxy/config
+builtins/integration  : proxy proxy/http1 proxy/config
+builtins              : proxy builtins/authorizer builtins/integration
+plugins               : proxy proxy/http1 proxy/config proxy/event sdk/abi plugins/meter wazero zap
+proxy/proxytest       : proxy/... builtins plugins zap txtar
+cmd/postern           : proxy/... builtins plugins zap cobra fsnotify prometheus x/sys net/http
+examples/...          : sdk/go sdk/abi net/http
+`
+
+// modules are the import paths behind the short names in layers. net/http is
+// among them because the engine has its own HTTP/1.1 and must not lean on it.
+const modules = `
+toml        github.com/BurntSushi/toml
+zap         go.uber.org/zap
+wazero      github.com/tetratelabs/wazero
+cobra       github.com/spf13/cobra
+fsnotify    github.com/fsnotify/fsnotify
+prometheus  github.com/prometheus/client_golang
+x/net       golang.org/x/net
+x/sys       golang.org/x/sys
+txtar       golang.org/x/tools/txtar
+net/http    net/http
+`
+
+// layer is one line of layers.
+type layer struct {
+	owner   string
+	allowed []string
+}
+
+func readLayers() []layer {
+	var all []layer
+	for line := range strings.Lines(layers) {
+		owner, rest, found := strings.Cut(line, ":")
+		if found {
+			all = append(all, layer{strings.TrimSpace(owner), strings.Fields(rest)})
+		}
+	}
+	return all
+}
+
+// covers reports whether pattern, a folder or FOLDER/..., stands for dir.
+func covers(pattern, dir string) bool {
+	above, all := strings.CutSuffix(pattern, "/...")
+	return dir == above || all && strings.HasPrefix(dir, above+"/")
+}
+
+// shortName returns the name of layers for an import path: the folder of a
+// package of ours, or the name of a module; "" for the standard library.
+func shortName(imported string) string {
+	if own, found := strings.CutPrefix(imported, module); found {
+		return own
+	}
+	for line := range strings.Lines(modules) {
+		fields := strings.Fields(line)
+		if len(fields) == 2 && (imported == fields[1] || strings.HasPrefix(imported, fields[1]+"/")) {
+			return fields[0]
+		}
+	}
+	if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+		return imported // a module without an owner
+	}
+	return ""
+}
+
+func TestGuardImports(t *testing.T) {
+	all := readLayers()
+	for _, f := range product(t) {
+		var own *layer
+		for i := range all {
+			if covers(all[i].owner, f.dir) {
+				own = &all[i]
+				break
+			}
+		}
+		if own == nil {
+			t.Errorf("%s: package %s has no line in layers", f.path, f.dir)
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if spec.Name != nil && spec.Name.Name == "_" && imported != "embed" {
+				t.Errorf("%s: imports %s for its side effects", f.place(spec.Pos()), imported)
+			}
+			name := shortName(imported)
+			if name == "" || allowed(own, f.dir, name) {
+				continue
+			}
+			t.Errorf("%s: %s may not import %s", f.place(spec.Pos()), f.dir, name)
+		}
+	}
+}
+
+func allowed(own *layer, dir, name string) bool {
+	if strings.HasSuffix(own.owner, "/...") && covers(own.owner, name) {
+		return true // an example is several packages
+	}
+	for _, pattern := range own.allowed {
+		if covers(pattern, name) {
+			return true
+		}
+	}
+	// Internal packages belong to the package above them.
+	return strings.HasPrefix(name, dir+"/internal/")
+}
+
+// A line for a package that is gone would allow its next namesake anything.
+func TestGuardLayersAreUsed(t *testing.T) {
+	dirs, _ := byDir(product(t))
+	for _, l := range readLayers() {
+		used := false
+		for _, dir := range dirs {
+			used = used || covers(l.owner, dir)
+		}
+		if !used {
+			t.Errorf("layers has a line for %s, which has no Go files", l.owner)
+		}
+	}
+}
