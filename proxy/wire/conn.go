@@ -26,6 +26,8 @@ type Conn struct {
 	// Owned by the reading goroutine.
 	buf       []byte // nil while nothing is buffered
 	r, w      int    // buf[r:w] is what was received and not yet used
+	pin       int    // buf[:pin] is in use elsewhere and must stay as it is
+	held      []byte // an earlier buffer that is in use elsewhere
 	size      int    // of the buffer to take next
 	pollN     int
 	pollErr   error
@@ -62,9 +64,22 @@ func (c *Conn) Buffered() []byte { return c.buf[c.r:c.w] }
 // Discard marks n buffered bytes as used.
 func (c *Conn) Discard(n int) { c.r += n }
 
-// Release gives the buffer back when nothing is in it.
+// Pin keeps every byte that was discarded up to now where it is, so that slices
+// and strings that point to it stay valid until Unpin.
+func (c *Conn) Pin() { c.pin = c.r }
+
+// Unpin ends the validity that Pin promised.
+func (c *Conn) Unpin() {
+	c.pin = 0
+	if c.held != nil {
+		c.buffers.Give(c.held)
+		c.held = nil
+	}
+}
+
+// Release gives the buffer back when nothing is in it and nothing is pinned.
 func (c *Conn) Release() {
-	if c.buf != nil && c.r == c.w {
+	if c.buf != nil && c.r == c.w && c.pin == 0 {
 		c.buffers.Give(c.buf)
 		c.buf, c.r, c.w = nil, 0, 0
 	}
@@ -99,25 +114,11 @@ func (c *Conn) SetWriteTimeout(now time.Time, d time.Duration) error {
 func (c *Conn) SetSize(size int) { c.size = size }
 
 // Fill reads more bytes behind the buffered ones; it waits for at least one.
-// A buffer that is full grows up to max bytes; beyond, Fill returns ErrFull.
+// A buffer that is full grows up to limit bytes; beyond, Fill returns ErrFull.
 // Slices that Buffered returned before become invalid.
-func (c *Conn) Fill(max int) error {
-	switch {
-	case c.buf == nil:
-		c.buf = c.buffers.Take(c.size)
-	case c.r == c.w:
-		c.r, c.w = 0, 0
-	case c.w == len(c.buf) && c.r > 0:
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-	case c.w == len(c.buf):
-		if len(c.buf) >= max {
-			return ErrFull
-		}
-		larger := c.buffers.Take(min(max, 4*len(c.buf)))
-		c.w = copy(larger, c.buf[:c.w])
-		c.buffers.Give(c.buf)
-		c.buf = larger
+func (c *Conn) Fill(limit int) error {
+	if err := c.makeRoom(limit); err != nil {
+		return err
 	}
 	n, err := c.net.Read(c.buf[c.w:])
 	c.w += n
@@ -128,6 +129,41 @@ func (c *Conn) Fill(max int) error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// leastRoom is the room in bytes behind pinned ones for which reading is worth
+// a system call.
+const leastRoom = 1 << 10
+
+// makeRoom sees to free space behind what is buffered.
+func (c *Conn) makeRoom(limit int) error {
+	if c.buf == nil {
+		c.buf = c.buffers.Take(c.size)
+		return nil
+	}
+	if c.r == c.w {
+		c.r, c.w = c.pin, c.pin
+	}
+	if len(c.buf)-c.w >= leastRoom || c.pin == 0 && c.w < len(c.buf) {
+		return nil
+	}
+	switch {
+	case c.pin > 0:
+		fresh := c.buffers.Take(max(c.size, 2*(c.w-c.r)))
+		c.w = copy(fresh, c.buf[c.r:c.w])
+		c.held, c.buf, c.r, c.pin = c.buf, fresh, 0, 0
+	case c.r > 0:
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+	case len(c.buf) >= limit:
+		return ErrFull
+	default:
+		larger := c.buffers.Take(min(limit, 4*len(c.buf)))
+		c.w = copy(larger, c.buf[:c.w])
+		c.buffers.Give(c.buf)
+		c.buf = larger
+	}
+	return nil
 }
 
 // ErrFull is what Fill returns when the buffer may not grow further.
@@ -189,24 +225,6 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Write implements io.Writer. It doesn't buffer.
 func (c *Conn) Write(p []byte) (int, error) { return c.net.Write(p) }
-
-// WriteTo2 writes a and then b, in one system call where the connection can.
-func (c *Conn) WriteTo2(a, b []byte) error {
-	if len(b) == 0 {
-		_, err := c.net.Write(a)
-		return err
-	}
-	if !c.direct {
-		if _, err := c.net.Write(a); err != nil {
-			return err
-		}
-		_, err := c.net.Write(b)
-		return err
-	}
-	both := net.Buffers{a, b}
-	_, err := both.WriteTo(c.net)
-	return err
-}
 
 // CloseWrite ends our direction of the connection, if it can be ended alone.
 func (c *Conn) CloseWrite() error {
