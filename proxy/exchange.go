@@ -59,7 +59,8 @@ type Exchange struct {
 	kept    []kept
 	done    []func()
 	client  Client
-	fault   Fault // what Fault points to
+	traceID string // what TraceID returned; "" until then
+	fault   Fault  // what Fault points to
 	scratch []byte
 }
 

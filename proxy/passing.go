@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// Passing tells which fields of one message may go on beyond the gateway.
+type Passing struct {
+	fields http1.Fields
+	lists  bool // a Connection field names further fields
+}
+
+// PassingOf returns what Connection says about the message with these fields.
+func PassingOf(fields http1.Fields) Passing {
+	for i := range fields {
+		if fields[i].Known() == http1.Connection && !ordinaryConnection(fields[i].Value) {
+			return Passing{fields, true}
+		}
+	}
+	return Passing{fields, false}
+}
+
+// ordinaryConnection reports whether a Connection field is one of those that
+// nearly every message has, which name nothing that isn't dropped anyway.
+func ordinaryConnection(value string) bool {
+	switch len(value) {
+	case 5:
+		return strings.EqualFold(value, "close")
+	case 7:
+		return strings.EqualFold(value, "upgrade")
+	case 10:
+		return strings.EqualFold(value, "keep-alive")
+	}
+	return false
+}
+
+// HopByHop reports whether f belongs to one connection only.
+// RFC 9110, 7.6.1: the fields that Connection names, and those that are known
+// to be sent without being named.
+func (p *Passing) HopByHop(f *http1.Field) bool {
+	switch f.Known() {
+	case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TE, http1.Trailer,
+		http1.TransferEncoding, http1.Upgrade, http1.HTTP2Settings:
+		return true
+	}
+	return p.lists && p.listed(f.Name)
+}
+
+func (p *Passing) listed(name string) bool {
+	for i := range p.fields {
+		if p.fields[i].Known() != http1.Connection {
+			continue
+		}
+		for rest := p.fields[i].Value; rest != ""; {
+			var option string
+			option, rest, _ = strings.Cut(rest, ",")
+			if strings.EqualFold(strings.Trim(option, " \t"), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// FromClient reports whether a client's field f ends at the gateway: what is
+// hop by hop, what AWS drops before anything sees it, and what a gateway says
+// of the client, which the client mustn't say itself.
+func (p *Passing) FromClient(f *http1.Field) bool {
+	switch k := f.Known(); k {
+	case http1.Other:
+		if vouches(f.Name) {
+			return true
+		}
+	case http1.ContentLength, http1.ContentMD5, http1.Expect, http1.MaxForwards,
+		http1.ProxyAuthenticate, http1.Server, http1.WWWAuthenticate:
+		return true // AWS, recorded: chapter "Header handling"
+	case http1.ProxyAuthorization:
+		// Differs from AWS, which has no such row: it is a credential for a proxy
+		// (RFC 9110, 11.7.2), and nobody beyond this one has a use for it.
+		return true
+	case http1.Forwarded, http1.XForwardedFor, http1.XForwardedHost, http1.XForwardedPort,
+		http1.XForwardedProto, http1.XAmznTraceID, http1.XAmznAPIGatewayAPIID:
+		return true
+	case http1.Authorization:
+		// AWS: a SigV4 signature proves something to the gateway only.
+		return strings.HasPrefix(f.Value, "AWS4-")
+	}
+	return p.HopByHop(f)
+}
+
+// vouches reports whether name, which http1 doesn't number, is one by which a
+// gateway vouches for a client: X-Forwarded-…, X-Real-IP, and every spelling of
+// these and of the gateway's own fields with "_" for "-", because CGI and WSGI
+// servers take the two for the same.
+func vouches(name string) bool {
+	if len(name) < 9 || name[0]|0x20 != 'x' {
+		return false
+	}
+	switch name[2] | 0x20 {
+	case 'f':
+		return foldDash(name, "x-forwarded-", false)
+	case 'r':
+		return foldDash(name, "x-real-ip", true)
+	case 'a':
+		return foldDash(name, "x-amzn-trace-id", true) || foldDash(name, "x-amzn-apigateway-api-id", true)
+	}
+	return false
+}
+
+// foldDash reports whether name is lower, or only begins with it, when letters
+// are lowered and "_" counts as "-".
+func foldDash(name, lower string, whole bool) bool {
+	if len(name) < len(lower) || whole && len(name) != len(lower) {
+		return false
+	}
+	for i := 0; i < len(lower); i++ {
+		c := name[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
+		case c == '_':
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
