@@ -1,0 +1,206 @@
+// Package observe tells the operator about finished exchanges: one line of the
+// access log and a few counters for each. Requests never wait for it.
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+)
+
+// Off as the access log's destination switches it off.
+const Off = "off"
+
+// Options are what an Observer is made of.
+type Options struct {
+	Log      config.Log           // Access is the destination; "" is Off
+	Logger   *zap.Logger          // operator log; nil for none
+	Registry *prometheus.Registry // where the metrics go; nil for none
+	Buffer   int                  // bytes of access lines that wait; 0 takes DefaultBuffer
+
+	// Stdout and Stderr are what the destinations of these names mean.
+	// Default: the process's.
+	Stdout, Stderr io.Writer
+}
+
+// Observer records exchanges. It outlives reloads, and so do the series of the
+// stages. All methods are safe for concurrent use.
+type Observer struct {
+	// Set at construction.
+	options   Options
+	metrics   *metrics
+	encoder   zapcore.Encoder
+	records   *sync.Pool
+	unmatched *unmatched
+
+	access  atomic.Pointer[Sink] // nil when off
+	dropped atomic.Uint64        // by sinks that are closed
+
+	mu     sync.Mutex // guards what follows
+	stages map[stageName]*stage
+}
+
+type stageName struct{ api, stage string }
+
+// New returns an Observer that writes to the access log that o names. It fails
+// when that can't be opened, or when the registry has its metrics already.
+func New(o Options) (*Observer, error) {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	m, err := newMetrics(o.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	ob := &Observer{
+		options: o, metrics: m,
+		encoder: newEncoder(),
+		records: newRecords(),
+		stages:  make(map[stageName]*stage),
+	}
+	ob.unmatched = &unmatched{observer: ob, encoder: ob.encoder, faults: faultCounters{family: m.unmatched}}
+	err = o.Registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "postern_access_log_dropped_lines_total",
+		Help: "Lines of the access log that were lost because its destination is full, broken or too slow.",
+	}, func() float64 { return float64(ob.Dropped()) }))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	if err := ob.Configure(o.Log); err != nil {
+		return nil, err
+	}
+	return ob, nil
+}
+
+// Stage returns the recorder of a stage: the same one as long as Keep doesn't
+// drop it.
+func (o *Observer) Stage(api, name string) proxy.Recorder {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	key := stageName{api, name}
+	s := o.stages[key]
+	if s == nil {
+		encoder := o.encoder.Clone()
+		encoder.AddString("api", api)
+		encoder.AddString("stage", name)
+		s = &stage{observer: o, encoder: encoder, series: o.metrics.bind(api, name)}
+		o.stages[key] = s
+	}
+	return s
+}
+
+// Unmatched returns the recorder of the exchanges that no stage took.
+func (o *Observer) Unmatched() proxy.Recorder { return o.unmatched }
+
+// Keep drops the series of all stages but those of cfg. Their recorders still
+// work, unseen, for the exchanges under way.
+func (o *Observer) Keep(cfg *config.Config) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name := range o.stages {
+		if _, there := cfg.API[name.api].Stage[name.stage]; !there {
+			delete(o.stages, name)
+			o.metrics.drop(name.api, name.stage)
+		}
+	}
+}
+
+// Configure makes log.Access the destination of the access log, for the lines
+// from now on. On an error nothing changes.
+func (o *Observer) Configure(log config.Log) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	sink := o.access.Load()
+	switch {
+	case log.Access == Off || log.Access == "":
+		o.access.Store(nil)
+		return o.retire(sink)
+	case sink == nil:
+		sink, err := NewSink(SinkOptions{
+			Name: "access log", Target: log.Access, Buffer: o.options.Buffer, Gather: true,
+			Logger: o.options.Logger, Stdout: o.options.Stdout, Stderr: o.options.Stderr,
+		})
+		if err != nil {
+			return err
+		}
+		o.access.Store(sink)
+		return nil
+	case sink.Target() == log.Access:
+		return nil
+	}
+	return sink.Switch(log.Access)
+}
+
+// retire closes a sink that is no more in use and keeps its count.
+func (o *Observer) retire(sink *Sink) error {
+	if sink == nil {
+		return nil
+	}
+	err := sink.Close()
+	o.dropped.Add(sink.Dropped())
+	return err
+}
+
+// Reopen opens the access log's file anew, as after a rotation. On an error the
+// old one stays.
+func (o *Observer) Reopen() error {
+	if sink := o.access.Load(); sink != nil {
+		return sink.Switch(sink.Target())
+	}
+	return nil
+}
+
+// Flush waits until the lines so far have left, 2 s at most.
+func (o *Observer) Flush() error {
+	if sink := o.access.Load(); sink != nil {
+		return sink.Flush()
+	}
+	return nil
+}
+
+// Dropped returns how many access lines were lost so far.
+func (o *Observer) Dropped() uint64 {
+	n := o.dropped.Load()
+	if sink := o.access.Load(); sink != nil {
+		n += sink.Dropped()
+	}
+	return n
+}
+
+// Close writes the lines that wait and closes the access log. It returns an
+// error when they couldn't leave within 2 s.
+func (o *Observer) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	err := o.retire(o.access.Swap(nil))
+	return errors.Join(err)
+}
+
+// log writes the access line of ex.
+func (o *Observer) log(encoder zapcore.Encoder, ex *proxy.Exchange) {
+	sink := o.access.Load()
+	if sink == nil {
+		return
+	}
+	r := o.records.Get().(*record)
+	r.ex = ex
+	line, err := encoder.EncodeEntry(zapcore.Entry{Time: ex.Start.UTC()}, r.fields[:])
+	if err == nil {
+		_, _ = sink.Write(line.Bytes()) // it counts what it drops
+		line.Free()
+	}
+	r.ex = nil
+	o.records.Put(r)
+}
