@@ -1,7 +1,5 @@
 package http1
 
-import "strings"
-
 // Field is one header field or trailer field, in the spelling that arrived.
 //
 // The strings of a parsed Field are views of the connection's read buffer: they
@@ -43,7 +41,7 @@ func (fs Fields) Get(name string) string {
 // Lookup is Get that also reports whether there was such a field.
 func (fs Fields) Lookup(name string) (value string, found bool) {
 	for i := range fs {
-		if len(fs[i].Name) == len(name) && strings.EqualFold(fs[i].Name, name) {
+		if equalFold(fs[i].Name, name) {
 			return fs[i].Value, true
 		}
 	}
@@ -82,7 +80,7 @@ func (fs *Fields) Set(name, value string) {
 	kept := (*fs)[:0]
 	placed := false
 	for _, f := range *fs {
-		if !strings.EqualFold(f.Name, name) {
+		if !equalFold(f.Name, name) {
 			kept = append(kept, f)
 			continue
 		}
@@ -101,7 +99,7 @@ func (fs *Fields) Set(name, value string) {
 func (fs *Fields) Del(name string) {
 	kept := (*fs)[:0]
 	for _, f := range *fs {
-		if !strings.EqualFold(f.Name, name) {
+		if !equalFold(f.Name, name) {
 			kept = append(kept, f)
 		}
 	}

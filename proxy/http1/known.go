@@ -1,7 +1,5 @@
 package http1
 
-import "strings"
-
 // Known numbers the field names that the gateway treats specially, so that the
 // request path compares a byte instead of a name.
 type Known uint8
@@ -54,92 +52,210 @@ const (
 
 // String returns the name in its usual spelling; "" for Other.
 func (k Known) String() string {
-	switch k {
-	case Accept:
-		return "Accept"
-	case Authorization:
-		return "Authorization"
-	case Connection:
-		return "Connection"
-	case ContentEncoding:
-		return "Content-Encoding"
-	case ContentLength:
-		return "Content-Length"
-	case ContentMD5:
-		return "Content-MD5"
-	case ContentType:
-		return "Content-Type"
-	case Cookie:
-		return "Cookie"
-	case Date:
-		return "Date"
-	case Expect:
-		return "Expect"
-	case Forwarded:
-		return "Forwarded"
-	case Host:
-		return "Host"
-	case HTTP2Settings:
-		return "HTTP2-Settings"
-	case KeepAlive:
-		return "Keep-Alive"
-	case MaxForwards:
-		return "Max-Forwards"
-	case ProxyAuthenticate:
-		return "Proxy-Authenticate"
-	case ProxyAuthorization:
-		return "Proxy-Authorization"
-	case ProxyConnection:
-		return "Proxy-Connection"
-	case Referer:
-		return "Referer"
-	case Server:
-		return "Server"
-	case TE:
-		return "TE"
-	case Trailer:
-		return "Trailer"
-	case TransferEncoding:
-		return "Transfer-Encoding"
-	case Upgrade:
-		return "Upgrade"
-	case UserAgent:
-		return "User-Agent"
-	case Via:
-		return "Via"
-	case WWWAuthenticate:
-		return "WWW-Authenticate"
-	case XAmzApigwID:
-		return "x-amz-apigw-id"
-	case XAmznAPIGatewayAPIID:
-		return "X-Amzn-Apigateway-Api-Id"
-	case XAmznErrorType:
-		return "x-amzn-ErrorType"
-	case XAmznRequestID:
-		return "x-amzn-RequestId"
-	case XAmznTraceID:
-		return "X-Amzn-Trace-Id"
-	case XForwardedFor:
-		return "X-Forwarded-For"
-	case XForwardedHost:
-		return "X-Forwarded-Host"
-	case XForwardedPort:
-		return "X-Forwarded-Port"
-	case XForwardedProto:
-		return "X-Forwarded-Proto"
-	case XHTTPMethodOverride:
-		return "X-HTTP-Method-Override"
+	if k < KnownCount {
+		return knownNames[k]
 	}
 	return ""
 }
 
 // KnownName returns the number of name, without regard to case, or Other.
 func KnownName(name string) Known {
-	// The length and the first letter leave at most a handful of candidates.
-	for k := Other + 1; k < KnownCount; k++ {
-		if s := k.String(); len(s) == len(name) && strings.EqualFold(s, name) {
-			return k
+	k := Other
+	if len(name) <= 12 {
+		k = shortName(name)
+	} else {
+		k = longName(name)
+	}
+	if k != Other && !sameName(name, knownNames[k]) {
+		return Other
+	}
+	return k
+}
+
+// shortName returns the only candidate that length and one letter of a name of
+// up to 12 bytes leave.
+func shortName(name string) Known {
+	k := Other
+	switch len(name) {
+	case 2:
+		k = TE
+	case 3:
+		k = Via
+	case 4:
+		switch name[0] | 0x20 {
+		case 'd':
+			k = Date
+		case 'h':
+			k = Host
+		}
+	case 6:
+		switch name[0] | 0x20 {
+		case 'a':
+			k = Accept
+		case 'c':
+			k = Cookie
+		case 'e':
+			k = Expect
+		case 's':
+			k = Server
+		}
+	case 7:
+		switch name[0] | 0x20 {
+		case 'r':
+			k = Referer
+		case 't':
+			k = Trailer
+		case 'u':
+			k = Upgrade
+		}
+	case 9:
+		k = Forwarded
+	case 10:
+		switch name[0] | 0x20 {
+		case 'c':
+			k = Connection
+		case 'k':
+			k = KeepAlive
+		case 'u':
+			k = UserAgent
+		}
+	case 11:
+		k = ContentMD5
+	case 12:
+		switch name[0] | 0x20 {
+		case 'c':
+			k = ContentType
+		case 'm':
+			k = MaxForwards
 		}
 	}
-	return Other
+	return k
+}
+
+// longName is shortName for the longer names.
+func longName(name string) Known {
+	k := Other
+	switch len(name) {
+	case 13:
+		k = Authorization
+	case 14:
+		switch name[0] | 0x20 {
+		case 'c':
+			k = ContentLength
+		case 'h':
+			k = HTTP2Settings
+		case 'x':
+			k = XAmzApigwID
+		}
+	case 15:
+		switch name[2] | 0x20 {
+		case 'a':
+			k = XAmznTraceID
+		case 'f':
+			k = XForwardedFor
+		}
+	case 16:
+		switch name[14] | 0x20 {
+		case 'n':
+			k = ContentEncoding
+		case 'o':
+			k = ProxyConnection
+		case 't':
+			k = WWWAuthenticate
+		case 'p':
+			k = XAmznErrorType
+		case 'i':
+			k = XAmznRequestID
+		case 's':
+			k = XForwardedHost
+		case 'r':
+			k = XForwardedPort
+		}
+	case 17:
+		switch name[0] | 0x20 {
+		case 't':
+			k = TransferEncoding
+		case 'x':
+			k = XForwardedProto
+		}
+	case 18:
+		k = ProxyAuthenticate
+	case 19:
+		k = ProxyAuthorization
+	case 22:
+		k = XHTTPMethodOverride
+	case 24:
+		k = XAmznAPIGatewayAPIID
+	}
+	return k
+}
+
+// knownNames are the usual spellings; the table is only read.
+var knownNames = [KnownCount]string{
+	Accept:               "Accept",
+	Authorization:        "Authorization",
+	Connection:           "Connection",
+	ContentEncoding:      "Content-Encoding",
+	ContentLength:        "Content-Length",
+	ContentMD5:           "Content-MD5",
+	ContentType:          "Content-Type",
+	Cookie:               "Cookie",
+	Date:                 "Date",
+	Expect:               "Expect",
+	Forwarded:            "Forwarded",
+	Host:                 "Host",
+	HTTP2Settings:        "HTTP2-Settings",
+	KeepAlive:            "Keep-Alive",
+	MaxForwards:          "Max-Forwards",
+	ProxyAuthenticate:    "Proxy-Authenticate",
+	ProxyAuthorization:   "Proxy-Authorization",
+	ProxyConnection:      "Proxy-Connection",
+	Referer:              "Referer",
+	Server:               "Server",
+	TE:                   "TE",
+	Trailer:              "Trailer",
+	TransferEncoding:     "Transfer-Encoding",
+	Upgrade:              "Upgrade",
+	UserAgent:            "User-Agent",
+	Via:                  "Via",
+	WWWAuthenticate:      "WWW-Authenticate",
+	XAmzApigwID:          "x-amz-apigw-id",
+	XAmznAPIGatewayAPIID: "X-Amzn-Apigateway-Api-Id",
+	XAmznErrorType:       "x-amzn-ErrorType",
+	XAmznRequestID:       "x-amzn-RequestId",
+	XAmznTraceID:         "X-Amzn-Trace-Id",
+	XForwardedFor:        "X-Forwarded-For",
+	XForwardedHost:       "X-Forwarded-Host",
+	XForwardedPort:       "X-Forwarded-Port",
+	XForwardedProto:      "X-Forwarded-Proto",
+	XHTTPMethodOverride:  "X-HTTP-Method-Override",
+}
+
+// sameName reports whether name is known without regard to case. known consists
+// of letters, digits and "-".
+//
+// Eight bytes at a time: in known only letters have the bit 0x40, and half of it
+// is the bit that makes a letter lower case.
+func sameName(name, known string) bool {
+	if len(name) < 8 || len(known) != len(name) {
+		return equalFold(name, known)
+	}
+	for at := 0; ; at += 8 {
+		at = min(at, len(name)-8) // the last eight overlap those before
+		want := eight(known, at)
+		letters := want >> 1 & (0x20 * ones)
+		if eight(name, at)|letters != want|letters {
+			return false
+		}
+		if at == len(name)-8 {
+			return true
+		}
+	}
+}
+
+// eight returns the eight bytes of s from at on.
+func eight(s string, at int) uint64 {
+	s = s[at : at+8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }

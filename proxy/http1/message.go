@@ -5,11 +5,13 @@
 // 6.3, 7.1; request smuggling), and everything that is sent is framed anew.
 package http1
 
-// Limits bound a message's head. Zero fields are not limits of zero: use
-// DefaultLimits and change what must differ.
+import "errors"
+
+// Limits bound a message's head and, apart from that, its trailer section. A
+// field that is not above zero, and a nil *Limits, mean the default.
 type Limits struct {
-	Line   int // bytes of the request line or status line
-	Head   int // bytes of all field lines together
+	Line   int // bytes of the request line or status line, without CR LF
+	Head   int // bytes of all field lines together, each with its CR LF
 	Fields int // number of field lines
 }
 
@@ -19,6 +21,24 @@ const (
 	DefaultHead   = 16 << 10
 	DefaultFields = 200
 )
+
+// orDefault returns l with every default filled in.
+func (l *Limits) orDefault() Limits {
+	out := Limits{Line: DefaultLine, Head: DefaultHead, Fields: DefaultFields}
+	if l == nil {
+		return out
+	}
+	if l.Line > 0 {
+		out.Line = l.Line
+	}
+	if l.Head > 0 {
+		out.Head = l.Head
+	}
+	if l.Fields > 0 {
+		out.Fields = l.Fields
+	}
+	return out
+}
 
 // Framing says how a message's content is delimited. RFC 9112, 6.3.
 type Framing struct {
@@ -44,6 +64,8 @@ type Request struct {
 	KeepAlive      bool   // the client can take another answer on this connection
 	ExpectContinue bool   // it waits for 100 (Continue) before it sends content
 	Upgrade        string // value of Upgrade if Connection names it, else ""
+
+	progress progress // over a head that arrives in pieces
 }
 
 // Response is a parsed response head, under the same rules as Request.
@@ -56,12 +78,24 @@ type Response struct {
 
 	KeepAlive bool   // the connection can be used again once the content is read
 	Upgrade   string // value of Upgrade if Connection names it, else ""
+
+	progress progress // over a head that arrives in pieces
 }
 
-// Error is a message that this package refuses.
+// ErrIncomplete says that the bytes so far are the beginning of a head: read
+// more of them and parse again.
+var ErrIncomplete = errors.New("incomplete head")
+
+// Error is a message that this package refuses. How the connection goes on
+// after it can't be known: it is closed.
 type Error struct {
-	Status int    // what a server answers: 400, 414, 431, 501 or 505
+	Status int    // what a server answers: 400, 414, 431, 501 or 505; 502 for a response
 	Reason string // what is wrong, one of a fixed set of phrases
 }
 
 func (e *Error) Error() string { return e.Reason }
+
+// refuse returns the error of a request that is answered with status.
+func refuse(status int, reason string) *Error {
+	return &Error{Status: status, Reason: reason}
+}

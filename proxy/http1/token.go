@@ -1,0 +1,161 @@
+package http1
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+)
+
+// Classes of bytes, bits of the entries of classOf.
+const (
+	tokenByte  = 1 << iota // RFC 9110, 5.6.2: tchar
+	targetByte             // visible ASCII but "#": no part of a request target is a fragment
+	hostByte               // what names in the DNS are made of
+)
+
+const (
+	t   = targetByte
+	tt  = targetByte | tokenByte
+	all = targetByte | tokenByte | hostByte
+)
+
+// classOf has the classes of every byte; it is only read.
+var classOf = [256]uint8{
+	'!': tt, '"': t, '#': tokenByte, '$': tt, '%': tt, '&': tt, '\'': tt, '(': t, ')': t,
+	'*': tt, '+': tt, ',': t, '-': all, '.': all, '/': t,
+	'0': all, '1': all, '2': all, '3': all, '4': all, '5': all, '6': all, '7': all, '8': all, '9': all,
+	':': t, ';': t, '<': t, '=': t, '>': t, '?': t, '@': t,
+	'A': all, 'B': all, 'C': all, 'D': all, 'E': all, 'F': all, 'G': all, 'H': all, 'I': all,
+	'J': all, 'K': all, 'L': all, 'M': all, 'N': all, 'O': all, 'P': all, 'Q': all, 'R': all,
+	'S': all, 'T': all, 'U': all, 'V': all, 'W': all, 'X': all, 'Y': all, 'Z': all,
+	'[': t, '\\': t, ']': t, '^': tt, '_': all, '`': tt,
+	'a': all, 'b': all, 'c': all, 'd': all, 'e': all, 'f': all, 'g': all, 'h': all, 'i': all,
+	'j': all, 'k': all, 'l': all, 'm': all, 'n': all, 'o': all, 'p': all, 'q': all, 'r': all,
+	's': all, 't': all, 'u': all, 'v': all, 'w': all, 'x': all, 'y': all, 'z': all,
+	'{': t, '|': tt, '}': t, '~': tt,
+}
+
+// view returns b as a string without copying it. It is the one place where the
+// package's strings come to share memory with the parsed bytes; they hold until
+// the owner of b writes to it again.
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// run returns the index of the first byte of b from at on that isn't in class,
+// or len(b).
+func run(b []byte, at int, class uint8) int {
+	for at < len(b) && classOf[b[at]]&class != 0 {
+		at++
+	}
+	return at
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// text returns the index of the first control character of b from at on, or
+// len(b). HTAB counts as one; bytes above 0x7f do not.
+//
+// It looks at eight bytes at a time. A subtraction sets the high bit of a byte
+// below the subtrahend; its borrow can only spoil bytes above the first hit,
+// and the first hit is the one that is used.
+func text(b []byte, at int) int {
+	for ; at+8 <= len(b); at += 8 {
+		x := binary.LittleEndian.Uint64(b[at:])
+		del := x ^ 0x7f*ones
+		if hit := ((x-0x20*ones)&^x | (del-ones)&^del) & highs; hit != 0 {
+			return at + bits.TrailingZeros64(hit)>>3
+		}
+	}
+	for at < len(b) && b[at] >= 0x20 && b[at] != 0x7f {
+		at++
+	}
+	return at
+}
+
+// ValidFieldName reports whether s is a field name: a token of at least one
+// character. RFC 9110, 5.1.
+func ValidFieldName(s string) bool {
+	return isToken(s)
+}
+
+// ValidFieldValue reports whether s can be sent as a field value: no control
+// character but HTAB, no white space at either end. RFC 9110, 5.5.
+func ValidFieldValue(s string) bool {
+	if s == "" {
+		return true
+	}
+	if isBlank(s[0]) || isBlank(s[len(s)-1]) {
+		return false
+	}
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) // only read
+	for i := text(b, 0); i < len(b); i = text(b, i+1) {
+		if b[i] != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if classOf[s[i]]&tokenByte == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// equalFold is equality that ignores the case of ASCII letters. Other than with
+// strings.EqualFold no letter outside ASCII (the Kelvin sign) equals one in it.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c-'A' < 26 {
+		c |= 0x20
+	}
+	return c
+}
+
+// trim removes white space (SP, HTAB) from both ends.
+func trim(s string) string {
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isBlank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// nextMember splits the first member that is not empty off a comma-separated
+// list; member is "" at the end. RFC 9110, 5.6.1.2.
+func nextMember(list string) (member, rest string) {
+	for list != "" {
+		i := 0
+		for i < len(list) && list[i] != ',' {
+			i++
+		}
+		member = trim(list[:i])
+		list = list[min(i+1, len(list)):]
+		if member != "" {
+			return member, list
+		}
+	}
+	return "", ""
+}
