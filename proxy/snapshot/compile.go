@@ -1,0 +1,296 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+)
+
+// Options are what a snapshot is made from besides the configuration.
+type Options struct {
+	Kinds  []proxy.Kind
+	Logger *zap.Logger // nil logs nothing
+	// Backend is lent to the kinds as Build.Backend. Nil has no backends.
+	Backend func(url string, options *config.Backend) (proxy.Backend, error)
+	// Recorder returns who records a stage's exchanges. Nil records nothing.
+	Recorder func(api, stage string) proxy.Recorder
+}
+
+// Compile builds cfg. It returns either a snapshot, which the caller closes, or
+// every finding; with findings all that was built is given back.
+//
+// cfg must not change afterwards. Compile checks what it relies on by itself,
+// so cfg may also come from elsewhere than config.Load.
+func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Backend == nil {
+		o.Backend = func(string, *config.Backend) (proxy.Backend, error) {
+			return nil, errors.New("no backends here")
+		}
+	}
+	c := &compiler{
+		cfg:      cfg,
+		options:  o,
+		snapshot: &Snapshot{},
+		kinds:    map[kindName]proxy.Kind{},
+		reported: map[string]bool{},
+		stages:   map[string]map[string]*stage{},
+	}
+	for _, k := range o.Kinds {
+		c.kinds[kindName{k.Role, k.Name}] = k
+	}
+	for _, name := range sortedKeys(cfg.API) {
+		c.api(name)
+	}
+	c.hosts()
+	if len(c.findings) > 0 {
+		c.snapshot.Close()
+		return nil, c.findings
+	}
+	return c.snapshot, nil
+}
+
+// compiler is the state of one Compile.
+type compiler struct {
+	cfg      *config.Config
+	options  Options
+	snapshot *Snapshot
+	kinds    map[kindName]proxy.Kind
+	stages   map[string]map[string]*stage // by API and stage
+	findings config.Findings
+	reported map[string]bool // findings so far: stages of one API share their mistakes
+}
+
+type kindName struct {
+	role proxy.Role
+	name string
+}
+
+// discard records nothing.
+type discard struct{}
+
+func (discard) Record(*proxy.Exchange) {}
+
+// method is one route of an API with what is the same in every stage.
+type method struct {
+	key        routeKey
+	name       string
+	route      config.Route
+	resourceID string
+}
+
+func (c *compiler) api(name string) {
+	configured := c.cfg.API[name]
+	api := &proxy.API{
+		Name:      name,
+		ID:        configured.ID,
+		Type:      configured.Type,
+		Region:    c.cfg.Gateway.Region,
+		AccountID: c.cfg.Gateway.AccountID,
+	}
+	if api.ID == "" {
+		api.ID = name
+	}
+	methods := c.methods(api, configured.Route)
+	c.stages[name] = map[string]*stage{}
+	for _, stageName := range sortedKeys(configured.Stage) {
+		st := &stage{
+			stage: &proxy.Stage{
+				API:       api,
+				Name:      stageName,
+				Variables: configured.Stage[stageName].Variables,
+				Recorder:  c.recorder(name, stageName),
+			},
+			root:              &node{path: "/"},
+			allowEncodedSlash: configured.AllowEncodedSlash,
+		}
+		for _, m := range methods {
+			c.route(st, m)
+		}
+		st.root.seal()
+		c.stages[name][stageName] = st
+	}
+}
+
+func (c *compiler) recorder(api, stage string) proxy.Recorder {
+	if c.options.Recorder == nil {
+		return discard{}
+	}
+	if r := c.options.Recorder(api, stage); r != nil {
+		return r
+	}
+	return discard{}
+}
+
+// methods reads the route keys of an API. Wrong ones are reported and left out.
+func (c *compiler) methods(api *proxy.API, routes map[string]config.Route) []method {
+	var methods []method
+	var paths []string
+	for _, key := range sortedKeys(routes) {
+		parsed, err := parseRouteKey(key)
+		if err != nil {
+			c.wrong(err, "api", api.Name, "route", key)
+			continue
+		}
+		paths = append(paths, parsed.path)
+		methods = append(methods, method{key: parsed, name: key, route: routes[key]})
+	}
+	ids := resourceIDs(api.ID, paths)
+	for i := range methods {
+		methods[i].resourceID = ids[methods[i].key.path]
+	}
+	return methods
+}
+
+// route builds m for st and puts it into the stage's tree.
+func (c *compiler) route(st *stage, m method) {
+	at := []string{"api", st.stage.API.Name, "route", m.name}
+	r := &proxy.Route{
+		Stage:      st.stage,
+		Key:        m.name,
+		Verb:       m.key.word,
+		Resource:   m.key.path,
+		ResourceID: m.resourceID,
+		Kind:       m.route.Integration.Type,
+	}
+	authorizer := c.authorizer(r, m.route.Authorizer, at)
+	integration := c.integration(r, m.route, at)
+	r.Pipeline = proxy.NewPipeline(authorizer, integration)
+	if err := insert(st.root, m.key, r); err != nil {
+		c.wrong(err, at...)
+	}
+}
+
+// authorizer returns the steps of the authorizer called name: of the API, else
+// of the whole gateway. "" and "none" are nobody.
+func (c *compiler) authorizer(r *proxy.Route, name string, at []string) proxy.Steps {
+	if name == "" || name == "none" {
+		return proxy.Steps{}
+	}
+	api := r.Stage.API.Name
+	table := []string{"api", api, "authorizer", name}
+	configured, found := c.cfg.API[api].Authorizer[name]
+	if !found {
+		table = table[2:]
+		configured, found = c.cfg.Authorizer[name]
+	}
+	if !found {
+		c.find(under(at, "authorizer"), fmt.Sprintf("no authorizer %q", name),
+			listed("authorizers", slices.Concat(sortedKeys(c.cfg.API[api].Authorizer), sortedKeys(c.cfg.Authorizer))))
+		return proxy.Steps{}
+	}
+	kind, found := c.kinds[kindName{proxy.AuthorizerKind, configured.Type}]
+	if !found {
+		c.noKind(proxy.AuthorizerKind, configured.Type, under(table, "type"))
+		return proxy.Steps{}
+	}
+	steps, err := kind.New(c.build(r), proxy.Options{Config: c.cfg, Authorizer: &configured, Name: name})
+	c.kindErrors(err, table, nil)
+	return steps
+}
+
+// integration returns the steps of a route's integration.
+func (c *compiler) integration(r *proxy.Route, configured config.Route, at []string) proxy.Steps {
+	table := under(at, "integration")
+	kind, found := c.kinds[kindName{proxy.IntegrationKind, configured.Integration.Type}]
+	if !found {
+		c.noKind(proxy.IntegrationKind, configured.Integration.Type, under(table, "type"))
+		return proxy.Steps{}
+	}
+	steps, err := kind.New(c.build(r), proxy.Options{
+		Config:      c.cfg,
+		Integration: &configured.Integration,
+		Responses:   configured.Response,
+	})
+	c.kindErrors(err, table, at)
+	return steps
+}
+
+func (c *compiler) build(r *proxy.Route) proxy.Build {
+	return proxy.Build{
+		Logger:  c.options.Logger,
+		Route:   r,
+		Backend: c.options.Backend,
+		OnClose: func(f func()) { c.snapshot.onClose = append(c.snapshot.onClose, f) },
+	}
+}
+
+func (c *compiler) noKind(role proxy.Role, name string, at []string) {
+	var names []string
+	for k := range c.kinds {
+		if k.role == role {
+			names = append(names, k.name)
+		}
+	}
+	c.find(at, fmt.Sprintf("no type %q", name), listed("types", names))
+}
+
+// kindErrors reports what a kind found wrong. A key of an integration whose
+// path starts with "response" is one of the route's, at.
+func (c *compiler) kindErrors(err error, table, at []string) {
+	if err == nil {
+		return
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			c.kindErrors(e, table, at)
+		}
+		return
+	}
+	var key *config.KeyError
+	if !errors.As(err, &key) {
+		c.find(table, err.Error(), "")
+		return
+	}
+	if at != nil && len(key.Path) > 0 && key.Path[0] == "response" {
+		table = at
+	}
+	c.find(under(table, key.Path...), key.Text, key.Hint)
+}
+
+// wrong reports err with its hint, if it has one.
+func (c *compiler) wrong(err error, at ...string) {
+	var key *keyError
+	if errors.As(err, &key) {
+		c.find(at, key.text, key.hint)
+		return
+	}
+	c.find(at, err.Error(), "")
+}
+
+// find adds a finding, once.
+func (c *compiler) find(at []string, text, hint string) {
+	id := strings.Join(at, "\x00") + "\x00" + text
+	if c.reported[id] {
+		return
+	}
+	c.reported[id] = true
+	c.findings = append(c.findings, c.cfg.Finding(at, text, hint))
+}
+
+// under returns at with further keys, in memory of its own.
+func under(at []string, further ...string) []string {
+	return slices.Concat(at, further)
+}
+
+// listed is a hint that names what there is.
+func listed(what string, names []string) string {
+	if len(names) == 0 {
+		return "there are no " + what
+	}
+	slices.Sort(names)
+	return what + ": " + strings.Join(slices.Compact(names), ", ")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

@@ -1,0 +1,123 @@
+package snapshot
+
+import (
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// Match finds the route of ex.In and fills the matcher's part of ex: Route,
+// Domain, Path, FullPath, Method and Params. When no route takes the request it
+// returns false and why: BadRequest for a request that is refused before
+// routing (see checkPath), UnknownAPI for a host that nothing answers to,
+// Forbidden for an unknown stage or base path, MissingAuthenticationToken when
+// no resource has the path and the verb. ex.Route is nil then.
+//
+// The resource is the most specific one that has the verb: {param} needs one
+// segment that isn't empty, {param+} at least one; an explicit verb beats ANY
+// on its resource, and HEAD isn't answered by GET. One slash at the path's end
+// changes nothing but Path; slashes doubled at its start count as one in Path.
+// The field X-HTTP-Method-Override replaces the verb, in any case of letters;
+// what isn't one of the seven is refused, since a backend could obey it.
+// /ping and /sping, which AWS keeps for itself, are paths like any other.
+//
+// Match does not allocate once ex.Params has grown. Safe for concurrent use.
+func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
+	in := &ex.In
+	ex.Route, ex.Params = nil, ex.Params[:0]
+	ex.Path, ex.FullPath, ex.Method = in.Path, in.Path, in.Method
+	ex.Domain = proxy.Domain{Name: strings.TrimSuffix(in.Host, ".")} // RFC 3986, 3.2.2: the root's dot
+
+	h := s.hosts.find(ex.Domain.Name)
+	if h == nil {
+		return proxy.Fault{Kind: proxy.UnknownAPI}, false
+	}
+	ex.Domain.Default = h.isDefault
+	ex.Domain.Prefix, _, _ = strings.Cut(ex.Domain.Name, ".")
+	if why := override(ex); why != "" {
+		return refuse(why), false
+	}
+	if !strings.HasPrefix(in.Path, "/") {
+		if in.Path == "*" { // OPTIONS *: RFC 9110, 9.3.7
+			return proxy.Fault{Kind: proxy.MissingAuthenticationToken}, false
+		}
+		return refuse(pathIsNoPath), false
+	}
+	view, why := checkPath(in.Path)
+	if why != "" {
+		return refuse(why), false
+	}
+	if !goodQuery(in.RawQuery) {
+		return refuse(badQuery), false
+	}
+
+	st, basePath, rest := h.mapped(in.Path, view.escaped)
+	if st == nil {
+		return proxy.Fault{Kind: proxy.Forbidden}, false
+	}
+	ex.Domain.BasePath = basePath
+	ex.Path = oneLeadingSlash(rest)
+	if view.separators && !st.allowEncodedSlash {
+		return refuse(encodedSlash), false
+	}
+	ex.Route = st.route(ex, view.escaped)
+	if ex.Route == nil {
+		return proxy.Fault{Kind: proxy.MissingAuthenticationToken}, false
+	}
+	return proxy.Fault{}, true
+}
+
+// override makes X-HTTP-Method-Override the verb. AWS: "Amazon API Gateway
+// important notes".
+func override(ex *proxy.Exchange) refusal {
+	seen := false
+	for i := range ex.In.Fields {
+		if ex.In.Fields[i].Known() != http1.XHTTPMethodOverride {
+			continue
+		}
+		value := ex.In.Fields[i].Value
+		v := verb(0)
+		for v < verbCount && !strings.EqualFold(v.String(), value) {
+			v++
+		}
+		if seen || v == noVerb {
+			return badOverride
+		}
+		seen, ex.Method = true, v.String()
+	}
+	return ""
+}
+
+// oneLeadingSlash returns rest, which is empty or starts with a slash, with
+// exactly one slash in front. AWS, recorded: "//proxy-value" after the stage is
+// the path "/proxy-value".
+func oneLeadingSlash(rest string) string {
+	for len(rest) > 1 && rest[1] == '/' {
+		rest = rest[1:]
+	}
+	if rest == "" {
+		return "/"
+	}
+	return rest
+}
+
+// route returns the route for ex.Path and ex.Method and fills ex.Params.
+func (st *stage) route(ex *proxy.Exchange, escaped bool) *proxy.Route {
+	v := verbOf(ex.Method)
+	if v == noVerb {
+		return nil
+	}
+	path := ex.Path[1:]
+	if path == "" {
+		return st.root.routes[v]
+	}
+	path = strings.TrimSuffix(path, "/")
+	look := search{path: path, escaped: escaped, verb: v, params: ex.Params}
+	r := look.from(st.root, 0)
+	ex.Params = look.params
+	if r == nil {
+		ex.Params = ex.Params[:0]
+	}
+	return r
+}

@@ -1,0 +1,191 @@
+package snapshot
+
+import (
+	"strings"
+	"unsafe"
+
+	"github.com/postern-gateway/postern/proxy"
+)
+
+// What a path is checked for, once, before anything looks at it. Routing,
+// policies, logs and the backend then see the same bytes: the raw path stays as
+// it is, and what two parsers could read differently is refused.
+//
+//   - Refused: control characters, space, "\", "?" and "#" as they stand; an
+//     escape that isn't "%" and two hex digits; %00; segments "." and ".."
+//     however they are encoded, also in front of ";" ("/..;/" climbs in Java
+//     servers). Clients resolve dot segments before they send (RFC 3986, 5.2.4),
+//     so whoever sends one wants two readers to disagree.
+//   - Refused unless the API allows it: %2F, %5C and %3B. An allowed one never
+//     separates segments, but a dot segment beside it is still refused.
+//   - Kept: ";params", doubled slashes inside, any other escape.
+//
+// Literal segments are compared after one decoding of the segment. That is more
+// than RFC 3986, 6.2.2.2 (only unreserved characters), because backends decode
+// whole segments: if "/v1/a%3Ab" missed the route "/v1/a:b" and its authorizer,
+// a backend behind "/v1/{x}" would still serve it as "/v1/a:b".
+
+// refusal is the cause of a BadRequest, for the log. As a constant it costs no
+// allocation.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+const (
+	badCharacter  refusal = "path: a control character, space, backslash, '?' or '#'"
+	badEscape     refusal = "path: '%' without two hex digits"
+	encodedNUL    refusal = "path: %00"
+	dotSegment    refusal = "path: a segment '.' or '..'"
+	encodedSlash  refusal = "path: %2F, %5C or %3B, which the API doesn't allow (allow_encoded_slash)"
+	badQuery      refusal = "query string: '|', '{', '}' or '#' unencoded, a control character or a space"
+	badOverride   refusal = "X-HTTP-Method-Override: not one of the seven verbs, or sent twice"
+	pathIsNoPath  refusal = "path: doesn't start with '/'"
+	longestDecode         = 256
+)
+
+func refuse(why refusal) proxy.Fault { return proxy.Fault{Kind: proxy.BadRequest, Cause: why} }
+
+// The classes of bytes in a request target.
+const (
+	outOfPath  = 1 << iota // refused in a path
+	percent                // begins an escape
+	dot                    // may begin a dot segment
+	outOfQuery             // refused in a query string
+)
+
+// byteClass holds the classes of each byte. AWS: "Amazon API Gateway important
+// notes": '|', '{' and '}' have to be encoded in a query string.
+var byteClass = [256]uint8{
+	0: 9, 1: 9, 2: 9, 3: 9, 4: 9, 5: 9, 6: 9, 7: 9, 8: 9, 9: 9, 10: 9, 11: 9, 12: 9, 13: 9, 14: 9, 15: 9,
+	16: 9, 17: 9, 18: 9, 19: 9, 20: 9, 21: 9, 22: 9, 23: 9, 24: 9, 25: 9, 26: 9, 27: 9, 28: 9, 29: 9, 30: 9, 31: 9,
+	' ': outOfPath | outOfQuery, 127: outOfPath | outOfQuery,
+	'\\': outOfPath, '?': outOfPath, '#': outOfPath | outOfQuery,
+	'%': percent, '.': dot,
+	'|': outOfQuery, '{': outOfQuery, '}': outOfQuery,
+}
+
+// pathView is what the check of a path found.
+type pathView struct {
+	escaped    bool // it has escapes
+	separators bool // it has %2F, %5C or %3B
+}
+
+// checkPath judges a raw path that starts with "/". It returns "" for a good one.
+func checkPath(path string) (v pathView, why refusal) {
+	var seen uint8
+	for i := 0; i < len(path); i++ {
+		seen |= byteClass[path[i]]
+	}
+	if seen&(outOfPath|percent|dot) == 0 {
+		return v, ""
+	}
+	if seen&outOfPath != 0 {
+		return v, badCharacter
+	}
+	dots := seen&dot != 0 && strings.Contains(path, "/.")
+	if seen&percent != 0 {
+		v.escaped = true
+		for i := 0; i < len(path); i++ {
+			if path[i] != '%' {
+				continue
+			}
+			c, ok := unescape(path, i)
+			if !ok {
+				return v, badEscape
+			}
+			switch c {
+			case 0:
+				return v, encodedNUL
+			case '/', '\\', ';':
+				v.separators = true
+			case '.':
+				dots = true
+			}
+			i += 2
+		}
+		// "%2F.." has no "/." but a segment of dots for whoever decodes it.
+		dots = dots || v.separators && seen&dot != 0
+	}
+	if dots && hasDotSegment(path) {
+		return v, dotSegment
+	}
+	return v, ""
+}
+
+// hasDotSegment reports whether a reader of path could see a segment "." or
+// "..": one that decodes first, or takes "\" for a slash, or cuts ";params".
+func hasDotSegment(path string) bool {
+	dots, only := 0, false // dots so far; nothing but dots since the last separator
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' {
+			c, _ = unescape(path, i) // checked before
+			i += 2
+		}
+		switch c {
+		case '/', '\\':
+			if only && (dots == 1 || dots == 2) {
+				return true
+			}
+			dots, only = 0, true
+		case ';':
+			if only && (dots == 1 || dots == 2) {
+				return true
+			}
+			only = false
+		case '.':
+			dots++
+		default:
+			only = false
+		}
+	}
+	return only && (dots == 1 || dots == 2)
+}
+
+// goodQuery reports whether a raw query string may pass.
+func goodQuery(query string) bool {
+	var seen uint8
+	for i := 0; i < len(query); i++ {
+		seen |= byteClass[query[i]]
+	}
+	return seen&outOfQuery == 0
+}
+
+// unescape returns the byte that the escape at s[i] stands for.
+func unescape(s string, i int) (c byte, ok bool) {
+	if i+2 >= len(s) {
+		return 0, false
+	}
+	high, ok1 := hexDigit(s[i+1])
+	low, ok2 := hexDigit(s[i+2])
+	return high<<4 | low, ok1 && ok2
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10, true
+	}
+	return 0, false
+}
+
+// decodeInto decodes segment, whose escapes are good, into buf. It returns
+// false when the result is longer than buf, so longer than any literal.
+func decodeInto(buf *[longestDecode]byte, segment string) (string, bool) {
+	n := 0
+	for i := 0; i < len(segment); i++ {
+		if n == len(buf) {
+			return "", false
+		}
+		c := segment[i]
+		if c == '%' {
+			c, _ = unescape(segment, i)
+			i += 2
+		}
+		buf[n] = c
+		n++
+	}
+	return unsafe.String(&buf[0], n), true
+}
