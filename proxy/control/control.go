@@ -1,0 +1,211 @@
+// Package control is the operator's side of the gateway: health, metrics,
+// profiles and the masked configuration, on a unix socket or on loopback.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+)
+
+// Off as an address is no listener.
+const Off = "off"
+
+// Options are what an admin server shows.
+type Options struct {
+	Logger   *zap.Logger          // nil for none
+	Registry *prometheus.Registry // what /metrics shows; required
+	Status   *Status              // required
+
+	Config      func() ([]byte, error) // the masked configuration as JSON; nil: none yet
+	Connections func() Connections     // nil: not shown
+	Plugins     func() []Plugin        // nil: not shown
+}
+
+// Server is the admin listener. Its methods are safe for concurrent use.
+type Server struct {
+	options Options
+	mux     *http.ServeMux
+	paths   []string // what a 404 offers
+
+	mu      sync.Mutex // guards what follows
+	address string     // as configured
+	server  *http.Server
+	bound   net.Addr
+	ended   chan struct{}
+}
+
+// New returns a server that doesn't listen yet. It fails when the registry has
+// its metrics already.
+func New(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if err := register(o); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	s := &Server{options: o, mux: http.NewServeMux(), address: Off}
+	s.offer("/health/live", s.live)
+	s.offer("/health/ready", s.ready)
+	s.offer("/metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{
+		Registry: o.Registry, MaxRequestsInFlight: 4, Timeout: 30 * time.Second,
+	}).ServeHTTP)
+	s.offer("/config", s.config)
+	s.offer("/debug/pprof/", pprof.Index)
+	s.offer("/debug/pprof/cmdline", pprof.Cmdline)
+	s.offer("/debug/pprof/profile", pprof.Profile)
+	s.offer("/debug/pprof/symbol", pprof.Symbol)
+	s.offer("/debug/pprof/trace", pprof.Trace)
+	s.mux.HandleFunc("/", s.notFound)
+	return s, nil
+}
+
+func (s *Server) offer(path string, answer http.HandlerFunc) {
+	s.paths = append(s.paths, path)
+	s.mux.HandleFunc("GET "+path, answer)
+}
+
+// Listen makes address the one to listen on: "unix:PATH", a loopback
+// "host:port", or Off. On an error the address before it stays.
+func (s *Server) Listen(address string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if address == s.address {
+		return nil
+	}
+	if address == Off {
+		s.close()
+		return nil
+	}
+	l, err := listen(address)
+	if err != nil {
+		return err
+	}
+	s.close()
+	ended := make(chan struct{})
+	server := &http.Server{
+		Handler:           http.HandlerFunc(s.answer),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          zap.NewStdLog(s.options.Logger),
+		// No write time-out: a CPU profile takes as long as its caller asks for.
+	}
+	go func() {
+		defer close(ended)
+		_ = server.Serve(l) // ends with ErrServerClosed
+	}()
+	s.address, s.server, s.bound, s.ended = address, server, l.Addr(), ended
+	return nil
+}
+
+// Addr returns where the server listens, nil for nowhere.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound
+}
+
+// Address returns the address that Listen was given, or Off.
+func (s *Server) Address() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.address
+}
+
+// Close ends the server. Answers under way get a second to finish.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close()
+}
+
+// close is Close for a caller that holds mu.
+func (s *Server) close() {
+	if s.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.server.Shutdown(ctx) != nil {
+		_ = s.server.Close() // a profile that runs longer is cut
+	}
+	<-s.ended
+	s.address, s.server, s.bound, s.ended = Off, nil, nil, nil
+}
+
+// answer lets a page of a browser reach nothing: its Host would be a name that
+// was made to resolve to loopback.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "tcp" {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if !loopback(host) {
+			writeJSON(w, http.StatusMisdirectedRequest, map[string]any{"message": "the Host must be a loopback address"})
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{"live": true})
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	answer := s.options.Status.readiness()
+	status := http.StatusOK
+	if !answer.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, answer)
+}
+
+func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
+	if s.options.Config == nil {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"message": "no configuration is loaded yet"})
+		return
+	}
+	text, err := s.options.Config()
+	if err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"message": err.Error()})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(text) // a caller that left needs no answer
+}
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	for _, path := range s.paths {
+		if r.URL.Path == path && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			writeJSON(w, http.StatusMethodNotAllowed, map[string]any{"message": "only GET and HEAD"})
+			return
+		}
+	}
+	writeJSON(w, http.StatusNotFound, map[string]any{"message": "not found", "paths": s.paths})
+}
+
+func writeJSON(w http.ResponseWriter, status int, answer any) {
+	text, err := json.MarshalIndent(answer, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // a caller that left needs no answer
+}
