@@ -28,14 +28,17 @@ const (
 	Unauthorized
 	UnsupportedMediaType
 	WAFFiltered
-	BadRequest   // the request isn't well-formed
-	HeadTooLarge // 431
-	URITooLong   // 414
-	UnknownAPI   // no API or domain answers to this host
-	Forbidden    // a known host without such a stage or base path
-	Overloaded   // 503, with Retry-After
-	Internal     // our own mistake: 500
-	ClientGone   // the client left; nobody reads the answer
+	BadRequest     // the request isn't well-formed
+	HeadTooLarge   // 431
+	URITooLong     // 414
+	RequestTimeout // the request's head took too long: 408
+	UnknownCoding  // a transfer coding that isn't chunked: 501
+	UnknownVersion // neither HTTP/1.0 nor HTTP/1.1: 505
+	UnknownAPI     // no API or domain answers to this host
+	Forbidden      // a known host without such a stage or base path
+	Overloaded     // 503, with Retry-After
+	Internal       // our own mistake: 500
+	ClientGone     // the client left; nobody reads the answer
 
 	FaultKinds // how many there are
 )

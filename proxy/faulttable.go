@@ -69,6 +69,12 @@ func (k FaultKind) row() faultRow {
 		return faultRow{"HEADER_TOO_LARGE", 431, "Request Header Fields Too Large", "BadRequestException", false}
 	case URITooLong:
 		return faultRow{"URI_TOO_LONG", 414, "URI Too Long", "BadRequestException", false}
+	case RequestTimeout:
+		return faultRow{"REQUEST_TIMEOUT", 408, "Request Timeout", "BadRequestException", false}
+	case UnknownCoding:
+		return faultRow{"UNKNOWN_CODING", 501, "Transfer coding not supported", "BadRequestException", false}
+	case UnknownVersion:
+		return faultRow{"UNKNOWN_VERSION", 505, "HTTP version not supported", "BadRequestException", false}
 	case UnknownAPI:
 		return faultRow{"UNKNOWN_API", 404, "No API answers to this host", "NotFoundException", false}
 	case Forbidden:

@@ -47,6 +47,17 @@ func (ex *Exchange) Refuse(f Fault) {
 	ex.finish()
 }
 
+// Interrupt notes why a reply that had begun did not get to its end: a Fault, or
+// what the integration's content failed with. The reply stays as it is.
+func (ex *Exchange) Interrupt(cause error) {
+	f, ok := cause.(Fault)
+	if !ok {
+		f = Fault{Kind: IntegrationFailure, Cause: cause}
+	}
+	ex.fault = f
+	ex.Fault = &ex.fault
+}
+
 // finish adds what every reply carries. AWS: chapter A4's recorded headers.
 func (ex *Exchange) finish() {
 	r := &ex.Reply

@@ -1,0 +1,203 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// requestBody is the content of a connection's current request. One goroutine
+// reads it at a time; Abort and finished may be called by another.
+type requestBody struct {
+	conn *conn
+
+	// Set by begin.
+	limit    int64 // bytes; set before the first Read
+	left     int64 // content still to come when its length is known
+	chunked  bool
+	decoder  http1.Chunked
+	expected bool // the client waits for 100 (Continue)
+	since    time.Time
+
+	received atomic.Int64
+	ended    atomic.Bool
+	aborted  atomic.Bool
+}
+
+func (b *requestBody) none() {
+	b.received.Store(0)
+	b.ended.Store(true)
+	b.aborted.Store(false)
+	b.expected, b.chunked, b.left = false, false, 0
+}
+
+func (b *requestBody) begin(r *http1.Request) {
+	b.received.Store(0)
+	b.ended.Store(false)
+	b.aborted.Store(false)
+	b.expected = r.ExpectContinue
+	b.left, b.chunked = r.Length, r.Chunked
+	b.limit = math.MaxInt64
+	b.since = time.Time{}
+	if b.chunked {
+		b.decoder.Reset(&b.conn.settings.head)
+	}
+}
+
+// finished reports whether nothing of the content is left on the connection.
+func (b *requestBody) finished() bool { return b.ended.Load() }
+
+// Abort makes a Read in progress and all later ones fail.
+func (b *requestBody) Abort() {
+	if b.ended.Load() {
+		return
+	}
+	b.aborted.Store(true)
+	b.conn.wire.Abort()
+}
+
+// Read implements proxy.Body. Past the limit it fails with the fault
+// RequestTooLarge, below the minimum rate or when the client pauses for too
+// long with RequestTimeout, and with ClientGone when the client leaves.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.ended.Load() {
+		return 0, io.EOF
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.aborted.Load() {
+		return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: errors.New("the exchange ended before its request")}
+	}
+	if b.expected {
+		b.expected = false
+		if err := b.conn.Inform(100, nil); err != nil {
+			return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: err}
+		}
+	}
+	n, err := b.readSome(p)
+	total := b.received.Add(int64(n))
+	if err == io.EOF {
+		b.ended.Store(true)
+		err = io.EOF
+	}
+	if total > b.limit {
+		return n, proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("more than %d bytes of content", b.limit)}
+	}
+	return n, err
+}
+
+func (b *requestBody) readSome(p []byte) (int, error) {
+	if b.chunked {
+		return b.readChunks(p)
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	w := b.conn.wire
+	if len(w.Buffered()) == 0 {
+		if err := b.arm(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.Read(p)
+	b.left -= int64(n)
+	if b.left == 0 {
+		return n, io.EOF
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, b.fault(err)
+}
+
+func (b *requestBody) readChunks(p []byte) (int, error) {
+	w := b.conn.wire
+	for {
+		if buffered := w.Buffered(); len(buffered) > 0 {
+			nd, ns, err := b.decoder.Decode(p, buffered)
+			w.Discard(ns)
+			if err == io.EOF {
+				return nd, io.EOF
+			}
+			if err != nil {
+				return nd, proxy.Fault{Kind: proxy.BadRequest, Message: err.Error(), Cause: err}
+			}
+			if nd > 0 {
+				return nd, nil
+			}
+		}
+		if err := b.arm(); err != nil {
+			return 0, err
+		}
+		if err := w.Fill(chunkBuffer); err != nil {
+			return 0, b.fault(err)
+		}
+	}
+}
+
+// chunkBuffer bounds the buffer for chunks; the decoder never needs it whole.
+const chunkBuffer = wire.Large
+
+// rateAfter is when the minimum rate of a request's content begins to count.
+const rateAfter = 10 * time.Second
+
+// arm sets the deadline for the next bytes and judges the rate so far.
+func (b *requestBody) arm() error {
+	now := time.Now()
+	if b.since.IsZero() {
+		b.since = now
+	}
+	if rate := int64(b.conn.settings.MinBodyRate); rate > 0 {
+		if took := now.Sub(b.since); took > rateAfter && b.received.Load() < rate*int64(took/time.Second) {
+			return proxy.Fault{Kind: proxy.RequestTimeout, Cause: fmt.Errorf("%d bytes of content in %s, minimum rate %d bytes/s", b.received.Load(), took, rate)}
+		}
+	}
+	err := b.conn.wire.SetReadTimeout(now, time.Duration(b.conn.settings.BodyTimeout))
+	if err == nil && b.aborted.Load() { // Abort came between: its deadline counts
+		b.conn.wire.Abort()
+	}
+	return err
+}
+
+// fault returns what a failed read of the client means.
+func (b *requestBody) fault(err error) error {
+	if wire.TimedOut(err) && !b.aborted.Load() {
+		return proxy.Fault{Kind: proxy.RequestTimeout, Cause: fmt.Errorf("no content for %s", time.Duration(b.conn.settings.BodyTimeout))}
+	}
+	return proxy.Fault{Kind: proxy.ClientGone, Cause: fmt.Errorf("the client broke off its request: %w", err)}
+}
+
+// Buffered returns how many bytes of content are here already.
+func (b *requestBody) Buffered() int { return len(b.conn.wire.Buffered()) }
+
+// Trailers implements proxy.Body.
+func (b *requestBody) Trailers() http1.Fields {
+	if !b.chunked {
+		return nil
+	}
+	return b.decoder.Trailers()
+}
+
+// skipBytes is how much content that nobody read is thrown away to keep the
+// connection.
+const skipBytes = wire.Large
+
+// skip throws the rest of the content away if that is quick; it reports whether
+// the connection can be kept.
+func (b *requestBody) skip() bool {
+	if b.expected || b.aborted.Load() || b.chunked || b.left > int64(len(b.conn.wire.Buffered())) || b.left > skipBytes {
+		return false
+	}
+	b.conn.wire.Discard(int(b.left))
+	b.left = 0
+	b.ended.Store(true)
+	return true
+}

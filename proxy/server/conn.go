@@ -1,0 +1,340 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// conn is one HTTP/1.1 client connection. One goroutine serves it, request after
+// request; the same goroutine speaks to the backend.
+type conn struct {
+	// Set at construction.
+	listener *listener
+	server   *Server
+	socket   net.Conn
+	wire     *wire.Conn
+	session  *sessionTLS
+	client   netip.AddrPort
+	local    netip.AddrPort
+	ctx      context.Context // ends with the connection
+	cancel   context.CancelFunc
+
+	// Owned by the serving goroutine.
+	settings *settings
+	request  http1.Request
+	ex       proxy.Exchange
+	body     requestBody
+	reply    replyWriter
+	served   int  // requests so far
+	closing  bool // this is the last request
+
+	idle atomic.Bool // waits for the next request
+}
+
+func newConn(l *listener, socket net.Conn, w *wire.Conn, session *sessionTLS) *conn {
+	c := &conn{listener: l, server: l.server, socket: socket, wire: w, session: session}
+	c.client = addrPort(socket.RemoteAddr())
+	c.local = addrPort(socket.LocalAddr())
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.body.conn = c
+	c.reply.conn = c
+	return c
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// hurry implements closer.
+func (c *conn) hurry(grace time.Duration) {
+	if c.idle.Load() {
+		_ = c.socket.SetReadDeadline(time.Now().Add(grace)) // fails on a closed connection only
+	}
+}
+
+// kill implements closer.
+func (c *conn) kill() {
+	c.cancel()
+	_ = c.socket.Close()
+}
+
+// Inform implements proxy.Client. RFC 9110, 15.2: HTTP/1.0 has no 1xx.
+func (c *conn) Inform(status int, fields http1.Fields) error {
+	if c.request.Minor == 0 {
+		return nil
+	}
+	return c.reply.inform(status, fields)
+}
+
+// Gone implements proxy.Client.
+func (c *conn) Gone() bool { return c.wire.Gone() }
+
+// serve answers requests until the connection ends.
+func (c *conn) serve() {
+	defer c.cancel()
+	defer c.wire.Close()
+	for {
+		c.settings = c.listener.settings.Load()
+		start, err := c.await()
+		if err != nil {
+			return
+		}
+		if err := c.readHead(start); err != nil {
+			c.refuse(start, err)
+			return
+		}
+		c.server.inFlight.Add(1)
+		goOn := c.answer(start)
+		c.server.inFlight.Add(-1)
+		if !goOn {
+			return
+		}
+	}
+}
+
+// await waits for the first byte of the next request and returns its time.
+func (c *conn) await() (time.Time, error) {
+	now := time.Now()
+	if len(c.wire.Buffered()) > 0 { // pipelined
+		return now, nil
+	}
+	// Draining is looked at after idle is set, and hurry looks at idle after
+	// draining is set: one of the two sees the other.
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	wait := time.Duration(c.settings.IdleTimeout)
+	if c.served == 0 {
+		wait = time.Duration(c.settings.HeaderTimeout)
+	}
+	if c.ending() {
+		wait = min(wait, idleGrace)
+	}
+	if err := c.wire.SetReadTimeout(now, wait); err != nil {
+		return now, err
+	}
+	if c.ending() {
+		if err := c.wire.SetReadDeadline(now.Add(min(wait, idleGrace))); err != nil {
+			return now, err
+		}
+	}
+	if err := c.wire.Await(); err != nil {
+		return now, err
+	}
+	return time.Now(), nil
+}
+
+// ending reports whether connections are to end with their current request.
+func (c *conn) ending() bool {
+	return c.server.draining.Load() || c.listener.stopped.Load()
+}
+
+// readHead reads and parses the request's head.
+func (c *conn) readHead(start time.Time) error {
+	c.request.Fields = c.ex.In.Fields[:0]
+	first := true
+	for {
+		n, err := c.request.Parse(c.wire.Buffered(), &c.settings.head)
+		if err == nil {
+			c.wire.Discard(n)
+			c.wire.Pin()
+			return nil
+		}
+		if err != http1.ErrIncomplete {
+			return err
+		}
+		if first {
+			first = false
+			if err := c.wire.SetReadDeadline(start.Add(time.Duration(c.settings.HeaderTimeout))); err != nil {
+				return err
+			}
+		}
+		if err := c.wire.Fill(c.settings.head.Line + c.settings.head.Head); err != nil {
+			return err
+		}
+	}
+}
+
+// answer takes one request through the pipeline and sends the reply. It
+// reports whether the connection can take another request.
+func (c *conn) answer(start time.Time) bool {
+	ex := &c.ex
+	c.served++
+	ex.Begin(start, c)
+	c.identify()
+	refused, ok := c.fill()
+	c.closing = !ok || !c.request.KeepAlive || c.served >= c.settings.Requests || c.ending()
+	recorder := c.server.recorder
+	snap := c.server.snapshot()
+	if snap != nil {
+		defer func() {
+			if snap != nil {
+				snap.Release()
+			}
+		}()
+	}
+	switch {
+	case !ok:
+		ex.Refuse(refused)
+	case snap == nil:
+		ex.Refuse(proxy.Fault{Kind: proxy.Overloaded, Cause: errors.New("no configuration is loaded")})
+	default:
+		if f, ok := snap.Match(ex); !ok {
+			ex.Refuse(f)
+		} else {
+			c.run()
+			recorder = ex.Route.Stage.Recorder
+		}
+		if ex.Route != nil {
+			recorder = ex.Route.Stage.Recorder
+		}
+	}
+	if ex.Reply.Tunnel != nil {
+		// The steps are done; a tunnel that stays open keeps no configuration alive.
+		snap.Release()
+		snap = nil
+	}
+	goOn := c.send()
+	ex.Notes.BytesIn = c.body.received.Load()
+	ex.Times.Total = time.Since(start)
+	recorder.Record(ex)
+	ex.End()
+	c.wire.Unpin()
+	return goOn
+}
+
+// run runs the route's pipeline. A request that is too large by its own account
+// is refused before anything else is done with it.
+func (c *conn) run() {
+	ex := &c.ex
+	limit := c.bodyLimit()
+	if ex.In.Length > limit {
+		ex.Refuse(proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("%d bytes of content, limit %d", ex.In.Length, limit)})
+		return
+	}
+	c.body.limit = limit
+	ex.Route.Pipeline.Run(c.ctx, ex, limit)
+}
+
+func (c *conn) bodyLimit() int64 {
+	if limit := c.ex.Route.BodyLimit; limit > 0 {
+		return limit
+	}
+	return int64(c.settings.Body)
+}
+
+// send writes the reply and reports whether the connection can go on.
+func (c *conn) send() bool {
+	ex := &c.ex
+	if ex.Fault != nil && ex.Fault.Kind == proxy.ClientGone {
+		ex.Notes.ClientGone = true
+		return false
+	}
+	if ex.Reply.Tunnel != nil {
+		c.tunnel()
+		return false
+	}
+	if !c.body.finished() {
+		// What is left of the content would be taken for the next request.
+		c.closing = c.closing || !c.body.skip()
+	}
+	if err := c.reply.write(); err != nil {
+		c.body.Abort()
+		return false
+	}
+	if c.closing || !c.body.finished() {
+		c.body.Abort()
+		c.linger()
+		return false
+	}
+	return true
+}
+
+// refuse answers what isn't a request and ends the connection.
+func (c *conn) refuse(start time.Time, err error) {
+	var bad *http1.Error
+	f := proxy.Fault{Kind: proxy.BadRequest, Cause: err}
+	switch {
+	case errors.As(err, &bad):
+		f.Kind = headFault(bad.Status)
+		f.Message = bad.Reason
+	case errors.Is(err, wire.ErrFull):
+		f.Kind = proxy.HeadTooLarge
+	case !wire.TimedOut(err) || c.served > 0 && len(c.wire.Buffered()) == 0:
+		return // the client left
+	default:
+		f.Kind = proxy.RequestTimeout
+	}
+	ex := &c.ex
+	ex.Begin(start, c)
+	c.identify()
+	ex.In.Method, ex.In.Proto = "-", "HTTP/1.1"
+	ex.In.Client, ex.In.Local, ex.In.TLS = c.client, c.local, c.session
+	ex.Refuse(f)
+	c.closing = true
+	c.request.Minor = 1
+	c.request.Method = ""
+	if c.reply.write() == nil {
+		c.linger()
+	}
+	ex.Times.Total = time.Since(start)
+	c.server.recorder.Record(ex)
+	ex.End()
+}
+
+// headFault returns the fault for the status that the codec asks for.
+func headFault(status int) proxy.FaultKind {
+	switch status {
+	case 414:
+		return proxy.URITooLong
+	case 431:
+		return proxy.HeadTooLarge
+	case 501:
+		return proxy.UnknownCoding
+	case 505:
+		return proxy.UnknownVersion
+	}
+	return proxy.BadRequest
+}
+
+// How long and how much is read from a client whose connection is ended, so
+// that it gets the reply and not a reset. RFC 9112, 9.6.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 512 << 10
+)
+
+// linger ends our direction and waits a little for the client to end its own.
+func (c *conn) linger() {
+	if c.body.finished() && len(c.wire.Buffered()) == 0 && c.session == nil && !c.refusing() {
+		return // nothing unread: a plain close resets nothing
+	}
+	_ = c.wire.CloseWrite() // the connection ends either way
+	if c.wire.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	buf := c.server.buffers.Take(wire.Medium)
+	defer c.server.buffers.Give(buf)
+	for total := 0; total < lingerBytes; {
+		n, err := c.wire.Read(buf)
+		total += n
+		if err != nil {
+			return
+		}
+	}
+}
+
+// refusing reports whether the request was given up before its end.
+func (c *conn) refusing() bool { return c.ex.Fault != nil }

@@ -1,0 +1,338 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// h2Server is golang.org/x/net's HTTP/2 server under one listener's settings.
+// It is wired by hand: Go's bundled one is older than its known holes' mending.
+type h2Server struct {
+	server *http2.Server
+	base   *http.Server // carries limits and the signal to end
+	pool   sync.Pool    // of *stream
+}
+
+// maxReadFrame is the largest frame that is accepted, in bytes: the least that
+// RFC 9113, 4.2 lets us announce.
+const maxReadFrame = 16384
+
+func newH2(limits *config.Limits) (*h2Server, error) {
+	h := &h2Server{
+		server: &http2.Server{
+			MaxConcurrentStreams: uint32(limits.Streams),
+			MaxReadFrameSize:     maxReadFrame,
+			IdleTimeout:          time.Duration(limits.IdleTimeout),
+			ReadIdleTimeout:      time.Duration(limits.IdleTimeout),
+			WriteByteTimeout:     time.Duration(limits.WriteTimeout),
+		},
+		base: &http.Server{
+			MaxHeaderBytes: int(limits.Header),
+			ErrorLog:       log.New(io.Discard, "", 0), // connection errors of clients; access records tell
+		},
+	}
+	if err := http2.ConfigureServer(h.base, h.server); err != nil {
+		return nil, fmt.Errorf("set up HTTP/2: %w", err)
+	}
+	return h, nil
+}
+
+// h2Conn is one HTTP/2 client connection.
+type h2Conn struct {
+	listener *listener
+	settings *settings
+	h2       *h2Server
+	session  *tls.Conn
+	state    *sessionTLS
+}
+
+// hurry implements closer: GOAWAY, then no new streams. RFC 9113, 6.8.
+func (c *h2Conn) hurry(time.Duration) {
+	go func() { _ = c.h2.base.Shutdown(context.Background()) }() // it has no listeners to fail on
+}
+
+// kill implements closer.
+func (c *h2Conn) kill() { _ = c.session.NetConn().Close() }
+
+func (l *listener) serveHTTP2(session *tls.Conn, h2 *h2Server, state *sessionTLS) {
+	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: h2, session: session, state: state}
+	if !l.server.enter(c) {
+		return
+	}
+	defer l.server.leave(c)
+	if l.server.draining.Load() || l.stopped.Load() {
+		c.hurry(0)
+	}
+	h2.server.ServeConn(session, &http2.ServeConnOpts{
+		Context: context.Background(), BaseConfig: h2.base, Handler: http.HandlerFunc(c.serve),
+	})
+}
+
+// stream is one HTTP/2 request. It is used again for later ones.
+type stream struct {
+	conn    *h2Conn
+	ex      proxy.Exchange
+	body    streamBody
+	names   []string
+	writer  http.ResponseWriter
+	request *http.Request
+}
+
+// Inform implements proxy.Client.
+func (s *stream) Inform(status int, fields http1.Fields) error {
+	header := s.writer.Header()
+	for i := range fields {
+		if f := &fields[i]; !framed(f.Known()) {
+			header.Add(f.Name, f.Value)
+		}
+	}
+	s.writer.WriteHeader(status)
+	clear(header) // they were this answer's only
+	return nil
+}
+
+// Gone implements proxy.Client.
+func (s *stream) Gone() bool { return s.request.Context().Err() != nil }
+
+// serve answers one request.
+func (c *h2Conn) serve(w http.ResponseWriter, r *http.Request) {
+	s, _ := c.h2.pool.Get().(*stream)
+	if s == nil {
+		s = new(stream)
+	}
+	s.conn, s.writer, s.request = c, w, r
+	c.listener.server.inFlight.Add(1)
+	complete := s.answer()
+	c.listener.server.inFlight.Add(-1)
+	s.conn, s.writer, s.request = nil, nil, nil
+	s.body.source, s.body.control = nil, nil
+	c.h2.pool.Put(s)
+	if !complete {
+		panic(http.ErrAbortHandler) // RST_STREAM: the client can't take it for complete
+	}
+}
+
+// answer takes the request through the pipeline and reports whether the reply
+// went out whole.
+func (s *stream) answer() bool {
+	ex, server := &s.ex, s.conn.listener.server
+	start := time.Now()
+	ex.Begin(start, s)
+	identify(server, ex)
+	refused, ok := s.fill()
+	recorder := server.recorder
+	snap := server.snapshot()
+	if snap != nil {
+		defer snap.Release()
+	}
+	switch {
+	case !ok:
+		ex.Refuse(refused)
+	case snap == nil:
+		ex.Refuse(proxy.Fault{Kind: proxy.Overloaded, Cause: errors.New("no configuration is loaded")})
+	default:
+		if f, ok := snap.Match(ex); !ok {
+			ex.Refuse(f)
+		} else {
+			s.run()
+		}
+		if ex.Route != nil {
+			recorder = ex.Route.Stage.Recorder
+		}
+	}
+	complete := s.write()
+	ex.Notes.BytesIn = s.body.received.Load()
+	ex.Times.Total = time.Since(start)
+	recorder.Record(ex)
+	ex.End()
+	return complete
+}
+
+func (s *stream) run() {
+	ex := &s.ex
+	limit := ex.Route.BodyLimit
+	if limit == 0 {
+		limit = int64(s.conn.settings.Body)
+	}
+	if ex.In.Length > limit {
+		ex.Refuse(proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("%d bytes of content, limit %d", ex.In.Length, limit)})
+		return
+	}
+	s.body.limit = limit
+	ex.Route.Pipeline.Run(s.request.Context(), ex, limit)
+}
+
+// fill makes ex.In from the request, through the same parsers as HTTP/1.1.
+func (s *stream) fill() (refused proxy.Fault, ok bool) {
+	in, r, c := &s.ex.In, s.request, s.conn
+	in.Method, in.Proto, in.Scheme, in.TLS = r.Method, "HTTP/2.0", "https", c.state
+	in.Client, in.Local = addrPort(c.session.RemoteAddr()), addrPort(c.session.LocalAddr())
+	s.names = s.names[:0]
+	for name := range r.Header {
+		s.names = append(s.names, name)
+	}
+	sort.Strings(s.names) // a map has no order; the same request gives the same Exchange
+	for _, name := range s.names {
+		for _, value := range r.Header[name] {
+			in.Fields = append(in.Fields, http1.NewField(name, value))
+		}
+	}
+	s.body.received.Store(0)
+	s.body.until = time.Time{}
+	if in.Length = r.ContentLength; in.Length != 0 {
+		s.body.source, s.body.request = r.Body, r
+		s.body.control = http.NewResponseController(s.writer)
+		s.body.timeout = time.Duration(c.settings.BodyTimeout)
+		in.Body = &s.body
+	}
+	if len(r.RequestURI) > int(c.settings.Line) {
+		return proxy.Fault{Kind: proxy.URITooLong, Cause: fmt.Errorf("target of %d bytes", len(r.RequestURI))}, false
+	}
+	if len(in.Fields) > c.settings.Headers {
+		return proxy.Fault{Kind: proxy.HeadTooLarge, Cause: fmt.Errorf("%d header fields", len(in.Fields))}, false
+	}
+	if host := in.Fields.GetKnown(http1.Host); host != "" && host != r.Host {
+		return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf(":authority %q and Host %q disagree", r.Host, host)}, false
+	}
+	// The authority is a field for everything downstream, as in HTTP/1.1.
+	if !in.Fields.HasKnown(http1.Host) && r.Host != "" {
+		in.Fields = append(in.Fields, http1.NewField("Host", r.Host))
+	}
+	takeClientID(&s.ex)
+	return fillTarget(in, r.RequestURI, r.Host)
+}
+
+// write sends the reply; false means that it broke off.
+func (s *stream) write() bool {
+	ex := &s.ex
+	reply := &ex.Reply
+	if ex.Fault != nil && ex.Fault.Kind == proxy.ClientGone {
+		ex.Notes.ClientGone = true
+		return false
+	}
+	header := s.writer.Header()
+	for i := range reply.Fields {
+		if f := &reply.Fields[i]; !framed(f.Known()) {
+			header.Add(f.Name, f.Value)
+		}
+	}
+	switch {
+	case bodiless(reply.Status):
+	case reply.Body == nil && reply.Content == nil && s.request.Method == "HEAD":
+		if reply.Length > 0 {
+			header.Set("Content-Length", strconv.FormatInt(reply.Length, 10))
+		}
+	case reply.Body == nil:
+		header.Set("Content-Length", strconv.Itoa(len(reply.Content)))
+	case reply.Length >= 0:
+		header.Set("Content-Length", strconv.FormatInt(reply.Length, 10))
+	}
+	s.writer.WriteHeader(reply.Status)
+	if s.request.Method == "HEAD" || bodiless(reply.Status) {
+		return true
+	}
+	if reply.Body == nil {
+		n, err := s.writer.Write(reply.Content)
+		ex.Notes.BytesOut = int64(n)
+		return err == nil
+	}
+	return s.stream(reply.Body)
+}
+
+func (s *stream) stream(body proxy.Body) bool {
+	ex, buffers := &s.ex, &s.conn.listener.server.buffers
+	peek, _ := body.(buffered)
+	flusher, _ := s.writer.(http.Flusher)
+	buf := buffers.Take(wire.Medium)
+	defer buffers.Give(buf)
+	for {
+		n, err := body.Read(buf)
+		if n > 0 {
+			written, werr := s.writer.Write(buf[:n])
+			ex.Notes.BytesOut += int64(written)
+			if werr != nil {
+				ex.Notes.ClientGone = true
+				ex.Interrupt(proxy.Fault{Kind: proxy.ClientGone, Cause: werr})
+				return false
+			}
+		}
+		switch {
+		case err == io.EOF:
+			for _, f := range body.Trailers() {
+				s.writer.Header().Add(http.TrailerPrefix+f.Name, f.Value)
+			}
+			return true
+		case err != nil:
+			ex.Notes.Truncated = true
+			ex.Interrupt(err)
+			return false
+		case flusher != nil && (peek == nil || peek.Buffered() == 0):
+			flusher.Flush()
+		}
+	}
+}
+
+// streamBody is the content of an HTTP/2 request.
+type streamBody struct {
+	source  io.ReadCloser
+	request *http.Request
+	control *http.ResponseController
+	limit   int64
+	timeout time.Duration
+	until   time.Time // the deadline that is set
+
+	received atomic.Int64
+}
+
+// Read implements proxy.Body, with the faults of requestBody.Read.
+func (b *streamBody) Read(p []byte) (int, error) {
+	now := time.Now()
+	if b.until.Sub(now) < b.timeout {
+		b.until = now.Add(b.timeout + b.timeout/20)
+		if err := b.control.SetReadDeadline(b.until); err != nil {
+			return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: err}
+		}
+	}
+	n, err := b.source.Read(p)
+	if b.received.Add(int64(n)) > b.limit {
+		return n, proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("more than %d bytes of content", b.limit)}
+	}
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	if wire.TimedOut(err) {
+		return n, proxy.Fault{Kind: proxy.RequestTimeout, Cause: fmt.Errorf("no content for %s", b.timeout)}
+	}
+	return n, proxy.Fault{Kind: proxy.ClientGone, Cause: fmt.Errorf("the client broke off its request: %w", err)}
+}
+
+// Abort makes a Read in progress and later ones fail.
+func (b *streamBody) Abort() { _ = b.source.Close() }
+
+// Trailers implements proxy.Body.
+func (b *streamBody) Trailers() http1.Fields {
+	var fields http1.Fields
+	for name, values := range b.request.Trailer {
+		for _, value := range values {
+			fields.Add(name, value)
+		}
+	}
+	return fields
+}

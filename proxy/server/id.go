@@ -1,0 +1,97 @@
+package server
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// appendUUID appends a random UUID. RFC 9562, 5.4.
+func appendUUID(b []byte, hi, lo uint64) []byte {
+	hi = hi&^0xf000 | 0x4000
+	lo = lo&^(3<<62) | 2<<62
+	for i := 60; i >= 0; i -= 4 {
+		if i == 28 || i == 12 {
+			b = append(b, '-')
+		}
+		b = append(b, hexDigits[hi>>i&15])
+	}
+	b = append(b, '-')
+	for i := 60; i >= 0; i -= 4 {
+		if i == 44 {
+			b = append(b, '-')
+		}
+		b = append(b, hexDigits[lo>>i&15])
+	}
+	return b
+}
+
+// isUUID reports whether s has a UUID's shape, in lower or upper case.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		switch i {
+		case 8, 13, 18, 23:
+			if s[i] != '-' {
+				return false
+			}
+		default:
+			if !strings.ContainsRune("0123456789abcdefABCDEF", rune(s[i])) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// appendExtendedID appends 15 base64 digits and "=", as x-amz-apigw-id has.
+func appendExtendedID(b []byte, hi, lo uint64) []byte {
+	var raw [11]byte
+	for i := range 8 {
+		raw[i] = byte(hi >> (8 * i))
+	}
+	raw[8], raw[9], raw[10] = byte(lo), byte(lo>>8), byte(lo>>16)
+	return base64.StdEncoding.AppendEncode(b, raw[:])
+}
+
+// dateText is the value of the Date field, made once a second.
+type dateText struct {
+	now atomic.Pointer[datedText]
+}
+
+type datedText struct {
+	second int64
+	text   string
+}
+
+// dateLayout is IMF-fixdate. RFC 9110, 5.6.7.
+const dateLayout = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+func (d *dateText) at(now time.Time) string {
+	second := now.Unix()
+	if t := d.now.Load(); t != nil && t.second == second {
+		return t.text
+	}
+	t := &datedText{second, now.UTC().Format(dateLayout)}
+	d.now.Store(t)
+	return t.text
+}
+
+// sessionTLS is a client's TLS session as steps see it.
+type sessionTLS = proxy.TLS
+
+func describeTLS(state *tls.ConnectionState) *sessionTLS {
+	return &sessionTLS{
+		Version:     strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1),
+		CipherSuite: tls.CipherSuiteName(state.CipherSuite),
+		ServerName:  strings.ToLower(state.ServerName),
+	}
+}

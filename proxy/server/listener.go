@@ -1,0 +1,193 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// listener is one public listener.
+type listener struct {
+	name     string
+	address  string // as configured
+	server   *Server
+	socket   net.Listener
+	settings atomic.Pointer[settings]
+	active   gauge
+	once     sync.Once
+	stopped  atomic.Bool
+}
+
+// settings are what a configuration says of a listener. Immutable.
+type settings struct {
+	config.Limits
+	head http1.Limits
+	tls  *tls.Config // nil for cleartext
+	h2   *h2Server   // nil when "h2" isn't offered
+}
+
+func newSettings(c *config.Listen) (*settings, error) {
+	s := &settings{Limits: c.Limits}
+	s.head = http1.Limits{Line: int(c.Limits.Line), Head: int(c.Limits.Header), Fields: c.Limits.Headers}
+	if c.TLS == nil {
+		return s, nil
+	}
+	var err error
+	if s.tls, err = serverTLS(c.TLS); err != nil {
+		return nil, err
+	}
+	for _, protocol := range s.tls.NextProtos {
+		if protocol == "h2" {
+			s.h2, err = newH2(&c.Limits)
+		}
+	}
+	return s, err
+}
+
+// serverTLS loads the certificates. RFC 6066, 3 (SNI); RFC 7301 (ALPN).
+func serverTLS(c *config.ListenTLS) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: c.ALPN}
+	if c.MinVersion == "1.3" {
+		cfg.MinVersion = tls.VersionTLS13
+	}
+	for _, pair := range c.Certificates {
+		certificate, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s with key %s: %w", pair.Cert, pair.Key, err)
+		}
+		cfg.Certificates = append(cfg.Certificates, certificate)
+	}
+	return cfg, nil
+}
+
+// stop closes the socket, and ends the connections when they become idle.
+func (l *listener) stop() {
+	l.once.Do(func() {
+		l.stopped.Store(true)
+		_ = l.socket.Close() // it was only listening
+		l.active.wake()
+	})
+}
+
+// accept takes connections until the listener stops.
+func (l *listener) accept() {
+	defer l.server.work.Done()
+	var pause time.Duration
+	for {
+		if !l.active.enter(int64(l.settings.Load().Connections), &l.stopped) {
+			return
+		}
+		socket, err := l.socket.Accept()
+		if err == nil {
+			pause = 0
+			l.server.work.Add(1)
+			go l.serve(socket)
+			continue
+		}
+		l.active.leave()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// Out of file descriptors or the like: those that are open go on, and
+		// their end makes room.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		l.server.logger.Warn("cannot accept a connection", zap.String("listener", l.name), zap.Error(err), zap.Duration("again_in", pause))
+		time.Sleep(pause)
+	}
+}
+
+// serve takes one connection from its first byte to its end.
+func (l *listener) serve(socket net.Conn) {
+	s := l.server
+	defer s.work.Done()
+	defer l.active.leave()
+	defer socket.Close() // a second close does no harm
+	defer func() {
+		if r := recover(); r != nil {
+			s.logger.Error("panic in a connection", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	settings := l.settings.Load()
+	if settings.tls == nil {
+		l.serveHTTP1(socket, wire.NewConn(socket, socket, &s.buffers), nil)
+		return
+	}
+	session := tls.Server(socket, settings.tls)
+	limited, cancel := context.WithTimeout(context.Background(), time.Duration(settings.HeaderTimeout))
+	err := session.HandshakeContext(limited)
+	cancel()
+	if err != nil {
+		s.logger.Debug("TLS handshake", zap.String("listener", l.name), zap.Stringer("client", socket.RemoteAddr()), zap.Error(err))
+		return
+	}
+	state := session.ConnectionState()
+	if state.NegotiatedProtocol == "h2" && settings.h2 != nil {
+		l.serveHTTP2(session, settings.h2, describeTLS(&state))
+		return
+	}
+	l.serveHTTP1(socket, wire.NewConn(session, socket, &s.buffers), describeTLS(&state))
+}
+
+func (l *listener) serveHTTP1(socket net.Conn, w *wire.Conn, session *sessionTLS) {
+	c := newConn(l, socket, w, session)
+	if !l.server.enter(c) {
+		return
+	}
+	defer l.server.leave(c)
+	c.serve()
+}
+
+// gauge counts connections up to a limit and makes the accept loop wait there.
+// The zero value is ready to use.
+type gauge struct {
+	mu    sync.Mutex
+	freed *sync.Cond
+	n     int64
+}
+
+// enter waits until there are fewer than limit and counts one more; false
+// means that the listener stopped meanwhile.
+func (g *gauge) enter(limit int64, stopped *atomic.Bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.freed == nil {
+		g.freed = sync.NewCond(&g.mu)
+	}
+	for g.n >= limit && !stopped.Load() {
+		g.freed.Wait()
+	}
+	if stopped.Load() {
+		return false
+	}
+	g.n++
+	return true
+}
+
+func (g *gauge) leave() {
+	g.mu.Lock()
+	g.n--
+	if g.freed != nil {
+		g.freed.Signal()
+	}
+	g.mu.Unlock()
+}
+
+func (g *gauge) wake() {
+	g.mu.Lock()
+	if g.freed != nil {
+		g.freed.Broadcast()
+	}
+	g.mu.Unlock()
+}

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// identify gives the exchange its two ids.
+func (c *conn) identify() { identify(c.server, &c.ex) }
+
+func identify(s *Server, ex *proxy.Exchange) {
+	ex.ID = ex.Text.Finish(appendUUID(ex.Text.Begin(), s.entropy(), s.entropy()))
+	ex.ExtendedID = ex.Text.Finish(appendExtendedID(ex.Text.Begin(), s.entropy(), s.entropy()))
+}
+
+// fill makes ex.In from the parsed head: the one view of the request that
+// everything else uses. ok is false when the request can't be served.
+func (c *conn) fill() (refused proxy.Fault, ok bool) {
+	r, in := &c.request, &c.ex.In
+	in.Method, in.Fields = r.Method, r.Fields
+	in.Proto = "HTTP/1.1"
+	if r.Minor == 0 {
+		in.Proto = "HTTP/1.0"
+	}
+	in.Scheme = "http"
+	if c.session != nil {
+		in.Scheme, in.TLS = "https", c.session
+	}
+	in.Client, in.Local, in.Upgrade = c.client, c.local, r.Upgrade
+	in.Length = r.Length
+	if r.Chunked || r.Length > 0 {
+		c.body.begin(r)
+		in.Body = &c.body
+	} else {
+		c.body.none()
+		in.Length = 0
+	}
+	takeClientID(&c.ex)
+	return fillTarget(in, r.Target, r.Host)
+}
+
+// fillTarget parses target and host into in. RFC 9112, 3.2 and 3.3.
+func fillTarget(in *proxy.Request, rawTarget, rawHost string) (refused proxy.Fault, ok bool) {
+	target, err := http1.ParseTarget(in.Method, rawTarget)
+	if err != nil {
+		return proxy.Fault{Kind: proxy.BadRequest, Cause: err}, false
+	}
+	in.Path, in.RawQuery, in.HasQuery = target.Path, target.RawQuery, target.HasQuery
+	if in.Method == "CONNECT" {
+		return proxy.Fault{Kind: proxy.BadRequest, Message: "CONNECT is not supported", Cause: errors.New("CONNECT")}, false
+	}
+	if rawHost == "" {
+		rawHost = target.Authority
+	}
+	if rawHost != "" {
+		if in.Host, in.Port, err = http1.ParseHost(rawHost); err != nil {
+			return proxy.Fault{Kind: proxy.BadRequest, Cause: err}, false
+		}
+	}
+	if target.Authority != "" {
+		host, _, err := http1.ParseHost(target.Authority)
+		if err != nil || host != in.Host {
+			return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf("target %q and Host %q disagree", rawTarget, rawHost)}, false
+		}
+	}
+	return proxy.Fault{}, true
+}
+
+// takeClientID uses the request id that the client chose, if it is a UUID.
+// AWS: "$context Variables for data models, authorizers, mapping templates":
+// requestId can be overridden by the client.
+func takeClientID(ex *proxy.Exchange) {
+	if id := strings.TrimSpace(ex.In.Fields.GetKnown(http1.XAmznRequestID)); isUUID(id) {
+		ex.ID = id
+	}
+}

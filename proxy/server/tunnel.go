@@ -1,0 +1,106 @@
+package server
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// tunnelIdle is how long a tunnel may carry nothing either way: AWS's limit for
+// an idle WebSocket connection, "Quotas for configuring and running a WebSocket API".
+const tunnelIdle = 10 * time.Minute
+
+// tunnel sends the 101 (Switching Protocols) reply and then copies both ways
+// until one side ends. RFC 9110, 7.8.
+func (c *conn) tunnel() {
+	ex := &c.ex
+	back := ex.Reply.Tunnel
+	if err := c.reply.flush(c.appendSwitch(nil)); err != nil {
+		_ = back.Close() // nobody is left to use it
+		return
+	}
+	var last atomic.Int64 // when bytes last went by, in Unix nanoseconds
+	last.Store(time.Now().UnixNano())
+	var up sync.WaitGroup
+	up.Add(1)
+	go func() {
+		defer up.Done()
+		c.toBackend(back, &last)
+	}()
+	ex.Notes.BytesOut = c.toClient(back, &last)
+	c.wire.Abort()
+	up.Wait()
+	_ = back.Close()
+}
+
+// toBackend copies what the client sends until it ends or nothing went by for
+// too long.
+func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64) {
+	buf := c.server.buffers.Take(wire.Medium)
+	defer c.server.buffers.Give(buf)
+	for {
+		if len(c.wire.Buffered()) == 0 {
+			if c.wire.SetReadDeadline(time.Unix(0, last.Load()).Add(tunnelIdle)) != nil {
+				break
+			}
+		}
+		n, err := c.wire.Read(buf)
+		if n > 0 {
+			last.Store(time.Now().UnixNano())
+			c.body.received.Add(int64(n))
+			if _, werr := back.Write(buf[:n]); werr != nil {
+				break
+			}
+		}
+		if err == io.EOF {
+			_ = back.CloseWrite() // the other direction may still have something
+			return
+		}
+		if wire.TimedOut(err) && time.Since(time.Unix(0, last.Load())) < tunnelIdle && !c.body.aborted.Load() {
+			continue
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = back.Close() // ends toClient's read
+}
+
+// toClient copies what the backend sends and returns how many bytes.
+func (c *conn) toClient(back proxy.Tunnel, last *atomic.Int64) (total int64) {
+	buf := c.server.buffers.Take(wire.Medium)
+	defer c.server.buffers.Give(buf)
+	for {
+		n, err := back.Read(buf)
+		if n > 0 {
+			last.Store(time.Now().UnixNano())
+			total += int64(n)
+			if c.reply.flush(buf[:n]) != nil {
+				break
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	c.body.aborted.Store(true)
+	return total
+}
+
+// appendSwitch appends the head of the 101 reply.
+func (c *conn) appendSwitch(b []byte) []byte {
+	b = http1.AppendStatusLine(b, 101)
+	for i := range c.ex.Reply.Fields {
+		if f := &c.ex.Reply.Fields[i]; !framed(f.Known()) {
+			b = http1.AppendField(b, f.Name, f.Value)
+		}
+	}
+	b = append(b, "Connection: Upgrade\r\n"...)
+	b = http1.AppendField(b, "Upgrade", c.request.Upgrade)
+	return append(b, "\r\n"...)
+}

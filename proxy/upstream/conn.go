@@ -1,0 +1,363 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// conn is one connection to a target. It serves one exchange at a time, on that
+// exchange's goroutine.
+type conn struct {
+	// Set at construction.
+	target *target
+	wire   *wire.Conn
+	done   func() // c.finish, made once
+
+	// Owned by target while unused.
+	since time.Time // when it was used last
+
+	// Owned by the exchange.
+	ex      *proxy.Exchange
+	backend *backend
+	reused  bool
+	head    http1.Response
+	chunked http1.Chunked
+	left    int64 // content still to come when its length is known
+	kind    framing
+	ended   bool // the whole answer was read
+	failed  bool // the connection can't be used again
+	limit   time.Time
+	upload  *upload // nil when nothing streams
+}
+
+// framing is how the content of the answer is delimited.
+type framing uint8
+
+const (
+	byLength framing = iota
+	byChunks
+	byClose
+)
+
+func newConn(t *target, w *wire.Conn) *conn {
+	w.SetSize(wire.Medium)
+	c := &conn{target: t, wire: w}
+	c.done = c.finish
+	return c
+}
+
+func (c *conn) close() { _ = c.wire.Close() } // nothing is left to lose
+
+// waitSlice is how long a wait lasts before the client is looked after.
+const waitSlice = 500 * time.Millisecond
+
+// maxInformational is how many 1xx answers one request may get.
+const maxInformational = 16
+
+// exchange sends ex.Out and reads the head of the answer into ex.Back. On
+// success the connection belongs to ex until ex ends; on failure it is closed.
+func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, limit time.Time, b *backend) error {
+	c.ex, c.backend, c.limit = ex, b, limit
+	c.ended, c.failed, c.upload = false, false, nil
+	err := c.send(content, streams)
+	if err == nil || c.answerMayWait(err) {
+		if headErr := c.readHead(); headErr != nil || err == nil {
+			err = headErr
+		} else {
+			err, c.failed = nil, true // it answered early and stopped reading
+		}
+	}
+	if err != nil {
+		err = c.giveUp(err)
+		return err
+	}
+	ex.OnDone(c.done)
+	return nil
+}
+
+// answerMayWait reports whether a failed write can have an answer behind it: a
+// backend that refuses a request's content answers and closes.
+func (c *conn) answerMayWait(err error) bool {
+	return !c.reused && !wire.TimedOut(err)
+}
+
+// giveUp closes c after err and returns what the failure really was.
+func (c *conn) giveUp(err error) error {
+	c.failed = true
+	if c.upload != nil {
+		if f := c.upload.stop(); f != nil {
+			err = f
+		}
+		c.upload = nil
+	}
+	c.close()
+	c.ex = nil
+	return err
+}
+
+// send writes the head and content, or starts to stream it.
+func (c *conn) send(content []byte, streams bool) error {
+	out := &c.ex.Out
+	now := time.Now()
+	if err := c.wire.SetWriteTimeout(now, c.backend.idle); err != nil {
+		return c.lost(err)
+	}
+	buf := c.target.buffers.Take(wire.Medium)
+	b := appendHead(buf[:0], out, len(content), streams)
+	if streams {
+		c.upload = startUpload(c, b, out.Body, out.Length)
+		return nil
+	}
+	var rest []byte
+	if room := len(buf) - len(b); room < len(content) && len(content) > 0 {
+		rest = content
+		if room > 0 && len(b) <= len(buf) {
+			b = append(b, content[:room]...)
+			rest = content[room:]
+		}
+	} else {
+		b = append(b, content...)
+	}
+	_, err := c.wire.Write(b)
+	if err == nil && len(rest) > 0 {
+		_, err = c.wire.Write(rest)
+	}
+	c.target.buffers.Give(buf)
+	if err != nil {
+		return c.lost(err)
+	}
+	return nil
+}
+
+// lost marks err as that of a kept connection that the backend had closed.
+func (c *conn) lost(err error) error {
+	if c.reused && !wire.TimedOut(err) {
+		return staleError{err}
+	}
+	return err
+}
+
+// appendHead appends the request head. Framing and connection fields are always
+// written by us. RFC 9112, 6; RFC 9110, 7.6.1.
+func appendHead(b []byte, out *proxy.Outgoing, content int, streams bool) []byte {
+	b = http1.AppendRequestLine(b, out.Method, out.Target)
+	b = http1.AppendField(b, "Host", out.Host)
+	for i := range out.Fields {
+		f := &out.Fields[i]
+		if !ours(f.Known()) {
+			b = http1.AppendField(b, f.Name, f.Value)
+		}
+	}
+	switch {
+	case streams && out.Length == http1.Unknown:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case streams:
+		b = appendLength(b, out.Length)
+	case content > 0 || takesContent(out.Method):
+		b = appendLength(b, int64(content))
+	}
+	if out.Upgrade != "" {
+		b = append(b, "Connection: Upgrade\r\n"...)
+		b = http1.AppendField(b, "Upgrade", out.Upgrade)
+	}
+	return append(b, "\r\n"...)
+}
+
+// takesContent reports whether a request without content says so. RFC 9110, 8.6.
+func takesContent(method string) bool {
+	return method == "POST" || method == "PUT" || method == "PATCH"
+}
+
+// ours reports whether the field is written by this package only.
+func ours(k http1.Known) bool {
+	switch k {
+	case http1.Host, http1.ContentLength, http1.TransferEncoding, http1.Connection, http1.KeepAlive,
+		http1.Upgrade, http1.ProxyConnection, http1.TE, http1.Trailer, http1.HTTP2Settings, http1.Expect:
+		return true
+	}
+	return false
+}
+
+// readHead reads the head of the final answer into ex.Back.
+func (c *conn) readHead() error {
+	back := &c.ex.Back
+	c.head.Fields = back.Fields[:0]
+	for informational := 0; ; informational++ {
+		if err := c.parseHead(); err != nil {
+			return err
+		}
+		if c.head.Status >= 200 || c.head.Status == 101 {
+			break
+		}
+		if informational == maxInformational {
+			return malformed(fmt.Errorf("more than %d informational answers", maxInformational))
+		}
+		if c.head.Status != 100 { // RFC 9110, 15.2: the client asked us, not the backend
+			if err := c.ex.Inform(c.head.Status, c.head.Fields); err != nil {
+				return proxy.Fault{Kind: proxy.ClientGone, Cause: err}
+			}
+		}
+	}
+	c.wire.Pin()
+	back.Status, back.Fields = c.head.Status, c.head.Fields
+	back.Body, back.Content, back.Length, back.Tunnel = nil, nil, 0, nil
+	return c.frame(back)
+}
+
+// frame sets up the content of the answer.
+func (c *conn) frame(back *proxy.Response) error {
+	if c.head.Status == 101 {
+		if c.ex.Out.Upgrade == "" {
+			return malformed(errors.New("101 (Switching Protocols) that nobody asked for"))
+		}
+		c.ended, c.failed = true, true // it never goes back to the others
+		back.Tunnel = (*tunnel)(c)
+		return nil
+	}
+	c.left = c.head.Length
+	switch {
+	case c.ex.Out.Method == "HEAD" || c.head.Status == 204 || c.head.Status == 304:
+		c.ended = true
+		back.Length = c.head.Length
+	case c.head.Chunked:
+		c.kind = byChunks
+		c.chunked.Reset(&c.backend.limits)
+		back.Body, back.Length = c, http1.Unknown
+	case c.head.Length == http1.Unknown:
+		c.kind = byClose
+		back.Body, back.Length = c, http1.Unknown
+	case c.head.Length == 0:
+		c.ended = true
+	default:
+		c.kind = byLength
+		back.Body, back.Length = c, c.head.Length
+	}
+	return nil
+}
+
+// parseHead reads one head, informational or final.
+func (c *conn) parseHead() error {
+	begun := false
+	for {
+		if buffered := c.wire.Buffered(); len(buffered) > 0 {
+			begun = true
+			n, err := c.head.Parse(buffered, &c.backend.limits, c.ex.Out.Method)
+			if err == nil {
+				c.wire.Discard(n)
+				return nil
+			}
+			if err != http1.ErrIncomplete {
+				return malformed(err)
+			}
+		}
+		if err := c.fill(); err != nil {
+			switch {
+			case errors.Is(err, wire.ErrFull):
+				return malformed(fmt.Errorf("header longer than %d bytes", c.backend.limits.Head))
+			case begun || wire.TimedOut(err) || !isLost(err):
+				return err
+			}
+			return c.lost(fmt.Errorf("connection ended before an answer: %w", err))
+		}
+	}
+}
+
+// isLost reports whether err is the connection's end and not a decision of ours.
+func isLost(err error) bool {
+	var f proxy.Fault
+	return !errors.As(err, &f)
+}
+
+// fill reads more into the buffer, until limit, unless the client leaves.
+func (c *conn) fill() error {
+	for {
+		now := time.Now()
+		if err := c.arm(now); err != nil {
+			return err
+		}
+		err := c.wire.Fill(c.backend.limits.Head + c.backend.limits.Line)
+		if err == nil {
+			return nil
+		}
+		if err = c.waited(err); err != nil {
+			return err
+		}
+	}
+}
+
+// arm makes the next read return after a slice of the time that is left.
+func (c *conn) arm(now time.Time) error {
+	if left := c.limit.Sub(now); left < waitSlice+waitSlice/10 {
+		return c.wire.SetReadDeadline(c.limit)
+	}
+	return c.wire.SetReadTimeout(now, waitSlice)
+}
+
+// waited returns nil when err only was the end of a slice: the read goes on.
+func (c *conn) waited(err error) error {
+	if !wire.TimedOut(err) {
+		return err
+	}
+	if u := c.upload; u != nil && u.aborted.Load() {
+		return err // giveUp finds out why
+	}
+	now := time.Now()
+	if u := c.upload; u != nil && u.running() {
+		// The time for an answer counts from the end of the request; the upload
+		// has time limits of its own.
+		c.limit = now.Add(c.ex.Out.Timeout)
+	}
+	if !now.Before(c.limit) {
+		return err
+	}
+	if c.ex.ClientGone() {
+		return proxy.Fault{Kind: proxy.ClientGone, Cause: errors.New("the client left while the backend worked")}
+	}
+	return nil
+}
+
+// finish gives the connection back when the exchange is done with it.
+func (c *conn) finish() {
+	if c.upload != nil {
+		if c.upload.stop() != nil || !c.upload.complete {
+			c.failed = true
+		}
+		c.upload = nil
+	}
+	c.ex = nil
+	// Bytes behind the answer's end would be taken for the next answer.
+	if c.failed || !c.ended || !c.head.KeepAlive || len(c.wire.Buffered()) > 0 {
+		c.close()
+		return
+	}
+	c.wire.Unpin()
+	c.wire.Release()
+	c.since = time.Now()
+	c.target.put(c)
+}
+
+// appendLength appends the Content-Length field.
+func appendLength(b []byte, n int64) []byte {
+	b = append(b, "Content-Length: "...)
+	b = appendInt(b, n)
+	return append(b, "\r\n"...)
+}
+
+// malformed is an answer that can't be passed on.
+func malformed(err error) error {
+	return proxy.Fault{Kind: proxy.BadIntegration, Cause: fmt.Errorf("malformed answer of the backend: %w", err)}
+}
+
+// endOf turns the end of the connection into the error of content cut short.
+func endOf(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

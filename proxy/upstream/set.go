@@ -1,0 +1,155 @@
+// Package upstream carries requests to backends: kept connections, HTTP/1.1 on
+// the request's own goroutine, time limits, and retries only where they are safe.
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/wire"
+)
+
+// Options are what a Set needs. The zero value is usable.
+type Options struct {
+	Logger *zap.Logger
+	// Resolve looks up a host name. Default: the system's resolver.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Dial connects to an address. Default: a TCP connection.
+	Dial func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
+}
+
+// Set owns the backends of a gateway over all its configurations: a backend
+// that the next configuration names again keeps its connections. Safe for
+// concurrent use.
+type Set struct {
+	options Options
+	buffers wire.Buffers
+	stop    chan struct{}
+	swept   sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows
+	backends map[string]*backend
+}
+
+// sweepEvery is how often unused connections are looked through.
+const sweepEvery = 5 * time.Second
+
+// NewSet returns an empty set. Close ends it.
+func NewSet(o Options) *Set {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Resolve == nil {
+		o.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	if o.Dial == nil {
+		o.Dial = func(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
+		}
+	}
+	s := &Set{options: o, stop: make(chan struct{}), backends: make(map[string]*backend)}
+	s.swept.Add(1)
+	go s.sweepLoop()
+	return s
+}
+
+// Close closes all unused connections and ends the set's goroutine. Exchanges
+// in progress keep theirs until they end.
+func (s *Set) Close() {
+	close(s.stop)
+	s.swept.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.backends {
+		b.close()
+	}
+	clear(s.backends)
+}
+
+func (s *Set) sweepLoop() {
+	defer s.swept.Done()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case now := <-tick.C:
+			for _, b := range s.all() {
+				b.sweep(now)
+			}
+		}
+	}
+}
+
+func (s *Set) all() []*backend {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*backend, 0, len(s.backends))
+	for _, b := range s.backends {
+		all = append(all, b)
+	}
+	return all
+}
+
+// Generation collects the backends that one configuration names.
+type Generation struct {
+	set   *Set
+	named map[string]*backend
+}
+
+// Begin starts a generation. It ends with Commit or Discard.
+func (s *Set) Begin() *Generation {
+	return &Generation{set: s, named: make(map[string]*backend)}
+}
+
+// Backend returns the backend for url, which is scheme://host[:port], under
+// options; nil options are the defaults. Equal arguments give the same backend,
+// also across generations.
+//
+// It fails when url or a file that options names is unusable.
+func (g *Generation) Backend(url string, options *config.Backend) (proxy.Backend, error) {
+	settings, err := newSettings(url, options)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", url, err)
+	}
+	if b := g.named[settings.key]; b != nil {
+		return b, nil
+	}
+	g.set.mu.Lock()
+	b := g.set.backends[settings.key]
+	g.set.mu.Unlock()
+	if b == nil {
+		b = newBackend(settings, &g.set.options, &g.set.buffers)
+	}
+	g.named[settings.key] = b
+	return b, nil
+}
+
+// Commit makes g's backends the set's: those that g doesn't name are closed.
+func (g *Generation) Commit() {
+	g.set.mu.Lock()
+	defer g.set.mu.Unlock()
+	for key, b := range g.set.backends {
+		if g.named[key] == nil {
+			b.close()
+			delete(g.set.backends, key)
+		}
+	}
+	for key, b := range g.named {
+		g.set.backends[key] = b
+	}
+}
+
+// Discard gives g up; backends that only g named hold nothing open.
+func (g *Generation) Discard() { g.named = nil }
