@@ -1,0 +1,17 @@
+// Package builtins lists the kinds that the gateway brings along.
+package builtins
+
+import (
+	"github.com/postern-gateway/postern/builtins/integration"
+	"github.com/postern-gateway/postern/proxy"
+)
+
+// Kinds returns the builtin kinds. It is the whole list: what isn't here comes
+// from a plugin.
+func Kinds() []proxy.Kind {
+	return []proxy.Kind{
+		integration.HTTPProxy(),
+		integration.HTTP(),
+		integration.Mock(),
+	}
+}

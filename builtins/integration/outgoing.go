@@ -1,0 +1,243 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// defaultTimeout is AWS's longest integration timeout.
+const defaultTimeout = 29 * time.Second
+
+// outgoing is what http and http_proxy share of the way to a backend.
+type outgoing struct {
+	address   address
+	backend   proxy.Backend
+	method    string // "" for the client's
+	timeout   time.Duration
+	forwarded bool
+
+	// Fields that only lack their value.
+	apiID, traceID              http1.Field
+	forFor, forHost             http1.Field
+	forPort, forProto, standard http1.Field
+}
+
+// newOutgoing checks the integration's options. What is wrong is added to bad.
+func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
+	in := o.Integration
+	t := &outgoing{
+		timeout:   time.Duration(in.Timeout),
+		forwarded: in.Forwarded != "off",
+		apiID:     http1.NewField(http1.XAmznAPIGatewayAPIID.String(), b.Route.Stage.API.ID),
+		traceID:   http1.NewField(http1.XAmznTraceID.String(), ""),
+		forFor:    http1.NewField(http1.XForwardedFor.String(), ""),
+		forHost:   http1.NewField(http1.XForwardedHost.String(), ""),
+		forPort:   http1.NewField(http1.XForwardedPort.String(), ""),
+		forProto:  http1.NewField(http1.XForwardedProto.String(), ""),
+		standard:  http1.NewField(http1.Forwarded.String(), ""),
+	}
+	if t.timeout <= 0 {
+		t.timeout = defaultTimeout
+	}
+	if in.Method != "ANY" {
+		t.method = in.Method
+	}
+	if f := in.Forwarded; f != "" && f != "set" && f != "off" {
+		bad.add(fmt.Sprintf("%q is neither set nor off", f), "", "forwarded")
+	}
+	var options *config.Backend
+	if in.Backend != "" {
+		named, found := o.Config.Backend[in.Backend]
+		if !found {
+			bad.add(fmt.Sprintf("no backend %q", in.Backend), listed("backends", o.Config.Backend), "backend")
+			return t
+		}
+		options = &named
+	}
+	address, err := parseURL(in.URL, b.Route)
+	if err != nil {
+		*bad = append(*bad, err)
+		return t
+	}
+	t.address = address
+	backend, backendErr := b.Backend(address.origin, options)
+	if backendErr != nil {
+		var key *config.KeyError
+		if errors.As(backendErr, &key) {
+			*bad = append(*bad, backendErr)
+			return t
+		}
+		bad.add(backendErr.Error(), "", "url")
+	}
+	t.backend = backend
+	return t
+}
+
+// request fills what ex.Out has besides its fields.
+func (t *outgoing) request(ex *proxy.Exchange, passQuery bool) error {
+	target, err := t.address.target(ex, passQuery)
+	if err != nil {
+		return err
+	}
+	out := &ex.Out
+	out.Target, out.Host, out.Timeout = target, t.address.host, t.timeout
+	out.Method = t.method
+	if out.Method == "" {
+		out.Method = ex.Method
+	}
+	if ex.In.Whole {
+		out.Content = ex.In.Content
+	} else {
+		out.Body, out.Length = ex.In.Body, ex.In.Length
+	}
+	return nil
+}
+
+// appendOwn appends what the gateway itself has to say to a backend.
+// The client's fields of these names have been dropped before.
+func (t *outgoing) appendOwn(fields http1.Fields, ex *proxy.Exchange) http1.Fields {
+	fields = append(fields, t.apiID, valued(t.traceID, ex.TraceID()))
+	if !t.forwarded {
+		return fields
+	}
+	in := &ex.In
+	client := in.Client.Addr().Unmap()
+	if client.IsValid() {
+		client = client.WithZone("") // a zone means nothing to anybody else
+		fields = append(fields, valued(t.forFor, ex.Text.Finish(client.AppendTo(ex.Text.Begin()))))
+	}
+	authority := authorityOf(ex)
+	if authority != "" {
+		fields = append(fields, valued(t.forHost, authority))
+	}
+	if port := in.Local.Port(); port != 0 {
+		fields = append(fields, valued(t.forPort, portText(ex, port)))
+	}
+	return append(fields,
+		valued(t.forProto, in.Scheme),
+		valued(t.standard, forwardedElement(ex, client, authority)))
+}
+
+func valued(f http1.Field, value string) http1.Field {
+	f.Value = value
+	return f
+}
+
+// authorityOf returns host and port as the client named them; "" if it didn't.
+func authorityOf(ex *proxy.Exchange) string {
+	host, port := ex.In.Host, ex.In.Port
+	literal := strings.IndexByte(host, ':') >= 0 // IPv6, its brackets taken off
+	switch {
+	case port == "" && !literal:
+		return host
+	case port == "":
+		return ex.Text.Concat("[", host, "]")
+	case literal:
+		return ex.Text.Concat("[", host, "]:", port)
+	}
+	return ex.Text.Concat(host, ":", port)
+}
+
+// forwardedElement returns the gateway's element of Forwarded. RFC 7239, 4.
+func forwardedElement(ex *proxy.Exchange, client netip.Addr, authority string) string {
+	b := append(ex.Text.Begin(), "for="...)
+	switch {
+	case !client.IsValid():
+		b = append(b, "unknown"...) // RFC 7239, 6.2
+	case client.Is6():
+		b = append(client.AppendTo(append(b, `"[`...)), `]"`...)
+	default:
+		b = client.AppendTo(b)
+	}
+	if authority != "" {
+		b = append(append(append(b, `;host="`...), authority...), '"')
+	}
+	b = append(append(b, ";proto="...), ex.In.Scheme...)
+	return ex.Text.Finish(b)
+}
+
+func portText(ex *proxy.Exchange, port uint16) string {
+	switch port { // nearly always one of these
+	case 80:
+		return "80"
+	case 443:
+		return "443"
+	case 8080:
+		return "8080"
+	}
+	b := ex.Text.Begin()
+	for digits, div := false, uint16(10000); div > 0; div /= 10 {
+		if d := port / div % 10; d != 0 || digits {
+			b, digits = append(b, '0'+byte(d)), true
+		}
+	}
+	return ex.Text.Finish(b)
+}
+
+// send is the integration step of http and http_proxy.
+type send struct{ backend proxy.Backend }
+
+// errSwitched is an answer 101 that can't be passed on. RFC 9110, 15.2.2.
+var errSwitched = errors.New("101 (Switching Protocols) that nobody asked for")
+
+// Run sends ex.Out to the backend.
+func (s *send) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
+	if err := s.backend.Send(ctx, ex); err != nil {
+		return proxy.Continue, err
+	}
+	switch status := ex.Back.Status; {
+	case status == 101 && ex.Out.Upgrade != "" && ex.Back.Tunnel != nil, status >= 200 && status <= 599:
+		return proxy.Continue, nil
+	case status == 101:
+		return proxy.Continue, proxy.Fault{Kind: proxy.BadIntegration, Cause: errSwitched}
+	default:
+		return proxy.Continue, proxy.Fault{Kind: proxy.BadIntegration, Cause: fmt.Errorf("status %d", status)}
+	}
+}
+
+// passContent makes the backend's content the reply's, as a stream if it is one.
+func passContent(reply *proxy.Response, ex *proxy.Exchange) {
+	back := &ex.Back
+	if noContent(reply.Status) && back.Status != reply.Status {
+		return
+	}
+	reply.Content, reply.Body, reply.Length = back.Content, back.Body, back.Length
+	// An answer without content to HEAD, and 304, may tell the length that content
+	// would have; to another method it would promise bytes that never come.
+	if back.Body == nil && ex.In.Method != "HEAD" && reply.Status != 304 {
+		reply.Length = int64(len(back.Content))
+	}
+}
+
+// noContent reports whether answers of this status never have content.
+// RFC 9110, 6.4.1.
+func noContent(status int) bool { return status == 204 || status == 304 }
+
+// problems are what is wrong with one integration, all of it.
+type problems []error
+
+// add adds a *config.KeyError; path is relative to the integration's table,
+// unless it begins with "response", which stands beside it in the route's.
+func (p *problems) add(text, hint string, path ...string) {
+	*p = append(*p, &config.KeyError{Path: path, Text: text, Hint: hint})
+}
+
+func (p problems) err() error { return errors.Join(p...) }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

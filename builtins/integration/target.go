@@ -1,0 +1,137 @@
+package integration
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy"
+)
+
+// Why a target is refused. Each says that the matcher let something through
+// that it promises to stop, so that a mistake there can't become a hole here.
+var (
+	errParamMissing = errors.New("url: the matcher left a path parameter out")
+	errParamSlash   = errors.New("url: a path parameter of one segment holds \"/\"")
+	errParamText    = errors.New("url: a path parameter holds a character that ends a path")
+	errParamClimbs  = errors.New("url: a path parameter makes a segment \".\" or \"..\"")
+)
+
+// target returns the request target for ex: the URL's path and query string
+// with the parameters filled in, raw as they came, and the client's query
+// string behind the URL's own if it is to pass. The backend sees the bytes that
+// routing and policies saw; nothing is decoded or encoded again.
+func (a *address) target(ex *proxy.Exchange, passQuery bool) (string, error) {
+	passQuery = passQuery && ex.In.HasQuery
+	if a.fixed != "" && !passQuery {
+		return a.fixed, nil
+	}
+	b, err := a.appendPath(ex.Text.Begin(), ex)
+	if err != nil {
+		return "", proxy.Fault{Kind: proxy.BadRequest, Cause: err}
+	}
+	separator := byte('?')
+	if len(a.query) > 0 {
+		b = append(b, separator)
+		separator = '&'
+		for i := range a.query {
+			p := &a.query[i]
+			if p.param == "" {
+				b = append(b, p.text...)
+				continue
+			}
+			value, found := ex.Param(p.param)
+			if !found {
+				return "", proxy.Fault{Kind: proxy.Internal, Cause: errParamMissing}
+			}
+			b = appendQueryValue(b, value)
+		}
+	}
+	// "/a?" isn't "/a": RFC 3986, 6.2.3.
+	if passQuery && (ex.In.RawQuery != "" || separator == '?') {
+		b = append(b, separator)
+		b = append(b, ex.In.RawQuery...)
+	}
+	return ex.Text.Finish(b), nil
+}
+
+func (a *address) appendPath(b []byte, ex *proxy.Exchange) ([]byte, error) {
+	for i := range a.path {
+		p := &a.path[i]
+		if p.param == "" {
+			b = append(b, p.text...)
+			continue
+		}
+		value, found := ex.Param(p.param)
+		if !found {
+			return nil, errParamMissing
+		}
+		if !p.greedy && strings.IndexByte(value, '/') >= 0 {
+			return nil, errParamSlash
+		}
+		for j := 0; j < len(value); j++ {
+			if c := value[j]; c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' {
+				return nil, errParamText
+			}
+		}
+		b = append(b, value...)
+		// Differs from AWS, which cuts one trailing slash off the parameter and so
+		// off the backend's path: a backend that redirects /dir to /dir/ would
+		// redirect for ever.
+		if p.param == a.rest && i == len(a.path)-1 && strings.HasSuffix(ex.Path, "/") && !strings.HasSuffix(ex.Path, value) {
+			b = append(b, '/')
+		}
+	}
+	// Parameters beside literal dots, or beside each other, can make what none of
+	// them is alone.
+	if climbs(b) {
+		return nil, errParamClimbs
+	}
+	return b, nil
+}
+
+// appendQueryValue appends a path parameter's raw text as the value of a query
+// parameter: "&", "+", ";" and "=" are ordinary in a path, but not there.
+func appendQueryValue(b []byte, value string) []byte {
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		switch {
+		case c == '&' || c == '+' || c == ';' || c == '=' || c == '#' || c <= ' ' || c >= 0x7f:
+			b = append(b, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// climbs reports whether a reader of path could see a segment "." or "..": also
+// one who decodes it first, takes "\" for "/", or cuts ";params" off.
+func climbs(path []byte) bool {
+	dots, only := 0, false // dots so far; nothing but dots since the last separator
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
+			c = hexValue(path[i+1])<<4 | hexValue(path[i+2])
+			i += 2
+		}
+		switch c {
+		case '/', '\\', ';':
+			if only && (dots == 1 || dots == 2) {
+				return true
+			}
+			dots, only = 0, c != ';'
+		case '.':
+			dots++
+		default:
+			only = false
+		}
+	}
+	return only && (dots == 1 || dots == 2)
+}
+
+func hexValue(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
