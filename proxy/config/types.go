@@ -32,6 +32,8 @@ type Config struct {
 	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"`
 	// Custom domain names: an exact host, or "*.example.com".
 	Domain map[string]Domain `toml:"domain"`
+
+	origin *origin
 }
 
 // Gateway is what the gateway says of itself.

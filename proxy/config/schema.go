@@ -1,0 +1,257 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kind is what a value must be.
+type kind uint8
+
+const (
+	tableKind kind = iota // a struct: known keys
+	namesKind             // a map: keys are names
+	listKind
+	stringKind
+	integerKind
+	boolKind
+	durationKind
+	sizeKind
+	anyKind
+)
+
+// node describes one value. The nodes are derived from the Go types and their
+// tags; nothing else knows what a configuration may hold.
+//
+// Tags of a field, besides toml:
+//
+//	default   value when the key is absent; a list's elements are separated by commas
+//	required  the key must be there; with for: only for those types
+//	for       the values of the sibling "type" that use the key; elsewhere it is an error
+//	enum      the allowed words, separated by commas
+//	min, max  the range of a number, size or duration
+//	pattern   regular expression for the whole string
+//	name      regular expression for the names in a map
+//	want      what the pattern or the name asks for, in words
+//	example   what to write, for hints and editors
+//	aka       names of the key elsewhere, for hints
+//	ref       table in which the string must name an entry
+//	file      the string is a path, relative to the file that holds it, of a readable file
+//	path      the string is such a path, of something to create; the tag lists other words
+//	regexp    the string is a regular expression
+//	secret    not to be shown
+type node struct {
+	kind   kind
+	typ    reflect.Type
+	fields []*field // of a table, in order of declaration
+	elem   *node    // of names and lists
+	zero   reflect.Value
+}
+
+// field is one key of a table. For names and lists, the checks of strings and
+// numbers apply to the elements.
+type field struct {
+	*node
+	key      string
+	goName   string
+	at       int // index in the struct
+	standard reflect.Value
+	def      string
+	required bool
+	only     []string
+	enum     []string
+	min, max string
+	low      int64
+	high     int64
+	pattern  *regexp.Regexp
+	name     *regexp.Regexp
+	want     string
+	example  string
+	aka      []string
+	ref      string
+	file     bool
+	path     []string // nil: not a path
+	regexp   bool
+	secret   bool
+}
+
+// typeKey is the key that decides which others a table uses.
+const typeKey = "type"
+
+// schemaOf derives the node of t. Mistakes in the tags are ours: it panics, and
+// every load and every test runs into it.
+func schemaOf(t reflect.Type) *node {
+	n := &node{typ: t}
+	switch {
+	case t == reflect.TypeFor[Duration]():
+		n.kind = durationKind
+	case t == reflect.TypeFor[Size]():
+		n.kind = sizeKind
+	case t.Kind() == reflect.Pointer:
+		n = schemaOf(t.Elem())
+		n.typ = t
+	case t.Kind() == reflect.Struct:
+		n.kind = tableKind
+		n.zero = reflect.New(t).Elem()
+		for i := range t.NumField() {
+			if t.Field(i).IsExported() {
+				n.fields = append(n.fields, fieldOf(t.Field(i), i))
+			}
+		}
+		n.fill(n.zero)
+	case t.Kind() == reflect.Map:
+		n.kind, n.elem = namesKind, schemaOf(t.Elem())
+	case t.Kind() == reflect.Slice:
+		n.kind, n.elem = listKind, schemaOf(t.Elem())
+	case t.Kind() == reflect.String:
+		n.kind = stringKind
+	case t.Kind() == reflect.Int:
+		n.kind = integerKind
+	case t.Kind() == reflect.Bool:
+		n.kind = boolKind
+	case t.Kind() == reflect.Interface:
+		n.kind = anyKind
+	default:
+		panic(fmt.Sprintf("config: no schema for %v", t))
+	}
+	return n
+}
+
+// fill sets the defaults of a table whose keys don't depend on its type.
+func (n *node) fill(into reflect.Value) {
+	for _, f := range n.fields {
+		if f.kind == tableKind && f.typ.Kind() == reflect.Struct {
+			into.Field(f.at).Set(f.zero)
+		} else if f.standard.IsValid() && f.only == nil {
+			into.Field(f.at).Set(f.standard)
+		}
+	}
+}
+
+func fieldOf(sf reflect.StructField, at int) *field {
+	tag := sf.Tag
+	f := &field{
+		node: schemaOf(sf.Type), key: tag.Get("toml"), goName: sf.Name, at: at,
+		def: tag.Get("default"), required: tag.Get("required") == "true",
+		only: words(tag, "for"), enum: words(tag, "enum"), aka: words(tag, "aka"), path: words(tag, "path"),
+		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), example: tag.Get("example"),
+		ref: tag.Get("ref"), file: tag.Get("file") == "true", regexp: tag.Get("regexp") == "true",
+		secret:  tag.Get("secret") == "true",
+		pattern: whole(tag.Get("pattern")), name: whole(tag.Get("name")),
+	}
+	f.low, f.high = f.bound(f.min), f.bound(f.max)
+	if f.def != "" {
+		f.standard = f.literal(f.node, f.def)
+	}
+	return f
+}
+
+func words(tag reflect.StructTag, key string) []string {
+	s, found := tag.Lookup(key)
+	if !found {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+func whole(pattern string) *regexp.Regexp {
+	if pattern == "" {
+		return nil
+	}
+	return regexp.MustCompile(`^(?:` + pattern + `)$`)
+}
+
+// bound returns what a min or max tag says, as a number.
+func (f *field) bound(s string) int64 {
+	if s == "" {
+		return 0
+	}
+	n := f.node
+	if n.elem != nil {
+		n = n.elem
+	}
+	return f.literal(n, s).Int()
+}
+
+// literal returns the value of n that a tag writes as s.
+func (f *field) literal(n *node, s string) reflect.Value {
+	v, ok := reflect.New(n.typ).Elem(), true
+	switch n.kind {
+	case stringKind:
+		v.SetString(s)
+	case boolKind:
+		v.SetBool(s == "true")
+	case integerKind:
+		i, err := strconv.ParseInt(s, 10, 64)
+		ok = err == nil
+		v.SetInt(i)
+	case durationKind:
+		var d Duration
+		d, _, ok = parseDuration(s)
+		v.SetInt(int64(d))
+	case sizeKind:
+		var size Size
+		size, _, ok = parseSize(s)
+		v.SetInt(int64(size))
+	case listKind:
+		parts := strings.Split(s, ",")
+		v.Set(reflect.ValueOf(slices.Clip(parts)))
+	default:
+		ok = false
+	}
+	if !ok {
+		panic(fmt.Sprintf("config: key %q: bad tag %q", f.key, s))
+	}
+	return v
+}
+
+// field returns the field of that key, or nil.
+func (n *node) field(key string) *field {
+	for _, f := range n.fields {
+		if f.key == key {
+			return f
+		}
+	}
+	return nil
+}
+
+// keys returns the keys of a table that apply to a type; "" stands for any.
+func (n *node) keys(typ string) []string {
+	var keys []string
+	for _, f := range n.fields {
+		if f.applies(typ) {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
+
+// applies reports whether a table of that type uses the key.
+func (f *field) applies(typ string) bool {
+	return f.only == nil || typ == "" || slices.Contains(f.only, typ)
+}
+
+// describe says what a value of n looks like.
+func (n *node) describe() string {
+	switch n.kind {
+	case tableKind, namesKind:
+		return "a table"
+	case listKind:
+		return "an array"
+	case stringKind:
+		return "a string"
+	case integerKind:
+		return "an integer"
+	case boolKind:
+		return "true or false"
+	case durationKind:
+		return `a duration such as "29s"`
+	case sizeKind:
+		return `a size such as "10MiB"`
+	}
+	return "a value"
+}
