@@ -35,7 +35,7 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	}
 	ex.Domain.Default = h.isDefault
 	ex.Domain.Prefix, _, _ = strings.Cut(ex.Domain.Name, ".")
-	if why := override(ex); why != "" {
+	if why := override(ex); why != acceptable {
 		return refuse(why), false
 	}
 	if !strings.HasPrefix(in.Path, "/") {
@@ -45,7 +45,7 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 		return refuse(pathIsNoPath), false
 	}
 	view, why := checkPath(in.Path)
-	if why != "" {
+	if why != acceptable {
 		return refuse(why), false
 	}
 	if !goodQuery(in.RawQuery) {
@@ -86,7 +86,7 @@ func override(ex *proxy.Exchange) refusal {
 		}
 		seen, ex.Method = true, v.String()
 	}
-	return ""
+	return acceptable
 }
 
 // oneLeadingSlash returns rest, which is empty or starts with a slash, with

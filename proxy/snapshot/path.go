@@ -25,23 +25,47 @@ import (
 // whole segments: if "/v1/a%3Ab" missed the route "/v1/a:b" and its authorizer,
 // a backend behind "/v1/{x}" would still serve it as "/v1/a:b".
 
-// refusal is the cause of a BadRequest, for the log. As a constant it costs no
-// allocation.
-type refusal string
+// longestDecode is the longest literal segment in bytes, decoded.
+const longestDecode = 256
 
-func (r refusal) Error() string { return string(r) }
+// refusal is the cause of a BadRequest, for the log. As a small number it
+// becomes an error without an allocation.
+type refusal uint8
 
 const (
-	badCharacter  refusal = "path: a control character, space, backslash, '?' or '#'"
-	badEscape     refusal = "path: '%' without two hex digits"
-	encodedNUL    refusal = "path: %00"
-	dotSegment    refusal = "path: a segment '.' or '..'"
-	encodedSlash  refusal = "path: %2F, %5C or %3B, which the API doesn't allow (allow_encoded_slash)"
-	badQuery      refusal = "query string: '|', '{', '}' or '#' unencoded, a control character or a space"
-	badOverride   refusal = "X-HTTP-Method-Override: not one of the seven verbs, or sent twice"
-	pathIsNoPath  refusal = "path: doesn't start with '/'"
-	longestDecode         = 256
+	acceptable refusal = iota
+	badCharacter
+	badEscape
+	encodedNUL
+	dotSegment
+	encodedSlash
+	pathIsNoPath
+	badQuery
+	badOverride
 )
+
+// Error says what is wrong.
+func (r refusal) Error() string {
+	switch r {
+	case badCharacter:
+		return "path: a control character, space, backslash, '?' or '#'"
+	case badEscape:
+		return "path: '%' without two hex digits"
+	case encodedNUL:
+		return "path: %00"
+	case dotSegment:
+		return "path: a segment '.' or '..'"
+	case encodedSlash:
+		return "path: %2F, %5C or %3B, which the API doesn't allow (allow_encoded_slash)"
+	case pathIsNoPath:
+		return "path: doesn't start with '/'"
+	case badQuery:
+		return "query string: '|', '{', '}' or '#' unencoded, a control character or a space"
+	case badOverride:
+		return "X-HTTP-Method-Override: not one of the seven verbs, or sent twice"
+	}
+	return "acceptable"
+}
 
 func refuse(why refusal) proxy.Fault { return proxy.Fault{Kind: proxy.BadRequest, Cause: why} }
 
@@ -70,14 +94,14 @@ type pathView struct {
 	separators bool // it has %2F, %5C or %3B
 }
 
-// checkPath judges a raw path that starts with "/". It returns "" for a good one.
+// checkPath judges a raw path that starts with "/". It returns acceptable for a good one.
 func checkPath(path string) (v pathView, why refusal) {
 	var seen uint8
 	for i := 0; i < len(path); i++ {
 		seen |= byteClass[path[i]]
 	}
 	if seen&(outOfPath|percent|dot) == 0 {
-		return v, ""
+		return v, acceptable
 	}
 	if seen&outOfPath != 0 {
 		return v, badCharacter
@@ -109,7 +133,7 @@ func checkPath(path string) (v pathView, why refusal) {
 	if dots && hasDotSegment(path) {
 		return v, dotSegment
 	}
-	return v, ""
+	return v, acceptable
 }
 
 // hasDotSegment reports whether a reader of path could see a segment "." or

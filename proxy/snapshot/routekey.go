@@ -123,11 +123,11 @@ func parseLiteral(part string) (segment, error) {
 		}
 	}
 	view, why := checkPath("/" + part)
-	if why == "" && view.separators {
-		why = "an encoded '/', '\\' or ';'"
+	if why != acceptable {
+		return segment{}, wrongKey("", "no request may have the segment %q: %s", part, strings.TrimPrefix(why.Error(), "path: "))
 	}
-	if why != "" {
-		return segment{}, wrongKey("", "segment %q can't be requested: %s", part, strings.TrimPrefix(string(why), "path: "))
+	if view.separators {
+		return segment{}, wrongKey("use a parameter", "an encoded '/', '\\' or ';' in segment %q", part)
 	}
 	var buf [longestDecode]byte
 	text, short := decodeInto(&buf, part)

@@ -105,7 +105,7 @@ func TestSnapshotReleasedTooOften(t *testing.T) {
 // Many users come and go while snapshots are swapped: each is ended once, after
 // its last user left.
 func TestSnapshotLifetimeHammer(t *testing.T) {
-	const swaps = 2000
+	const swaps = 300
 	var current atomic.Pointer[Snapshot]
 	var ended [swaps + 1]atomic.Int32
 	type use struct{ active atomic.Int64 }
@@ -125,7 +125,7 @@ func TestSnapshotLifetimeHammer(t *testing.T) {
 	current.Store(make1(0))
 	var stop atomic.Bool
 	var wait sync.WaitGroup
-	for range 8 {
+	for range 3 {
 		wait.Go(func() {
 			for !stop.Load() {
 				s := current.Load()
