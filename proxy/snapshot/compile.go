@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +25,8 @@ type Options struct {
 }
 
 // Compile builds cfg. It returns either a snapshot, which the caller closes, or
-// every finding; with findings all that was built is given back.
+// every finding in the order of their places; with findings all that was built
+// is given back.
 //
 // cfg must not change afterwards. Compile checks what it relies on by itself,
 // so cfg may also come from elsewhere than config.Load.
@@ -54,6 +56,9 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 	c.hosts()
 	if len(c.findings) > 0 {
 		c.snapshot.Close()
+		slices.SortStableFunc(c.findings, func(a, b config.Finding) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
 		return nil, c.findings
 	}
 	return c.snapshot, nil

@@ -196,6 +196,51 @@ func TestCompileKindFindings(t *testing.T) {
 	}
 }
 
+// With a configuration that was read from a file, findings have places.
+func TestCompileFindingPlaces(t *testing.T) {
+	cfg, findings := config.Parse("postern.toml", []byte(`
+[listen.public]
+address = "127.0.0.1:0"
+
+[api.pets]
+type = "rest"
+
+[api.pets.route."GET /b/{id}"]
+integration = { type = "mock" }
+[api.pets.route."GET /a"]
+integration = { type = "mock" }
+
+[api.pets.stage.prod]
+
+[domain."pets.test".map]
+"/" = "pets:prod"
+`))
+	if cfg == nil || len(findings) > 0 {
+		t.Fatal(findings.Text())
+	}
+	kinds := []proxy.Kind{{
+		Name: "mock", Role: proxy.IntegrationKind,
+		New: func(b proxy.Build, _ proxy.Options) (proxy.Steps, error) {
+			return proxy.Steps{}, &config.KeyError{Path: []string{"type"}, Text: "no " + b.Route.Key}
+		},
+	}}
+	_, findings = Compile(cfg, Options{Kinds: kinds})
+	if len(findings) != 2 || findings[0].Line != 9 || findings[1].Line != 11 || findings[0].Column == 0 {
+		t.Errorf("got %+v", findings)
+	}
+	s, findings := Compile(cfg, Options{Kinds: fixed()})
+	if len(findings) > 0 {
+		t.Fatal(findings.Text())
+	}
+	defer s.Close()
+	if got := matched(s, request("GET", "pets.test", "/b/7")); got != "GET /b/{id} id=7" {
+		t.Error(got)
+	}
+	if got := matched(s, request("GET", "pets.localhost", "/prod/a")); got != "GET /a" {
+		t.Error(got)
+	}
+}
+
 func TestCompileRouteKeys(t *testing.T) {
 	f := func(keys string, want ...string) {
 		t.Helper()
