@@ -316,13 +316,14 @@ func TestRequestInPieces(t *testing.T) {
 		strings.Repeat("Field: "+strings.Repeat("v\t", 30)+"\r\n", 100) + "\r\n"
 	var r Request
 	attempts := 0
+	b := []byte(head)
 	for i := range len(head) {
 		before := r.progress
-		n, err := r.Parse([]byte(head[:i]), nil)
+		n, err := r.Parse(b[:i], nil)
 		if n != 0 || err != ErrIncomplete {
 			t.Fatalf("after %d bytes: %d, %v", i, n, err)
 		}
-		if before.due([]byte(head[:i])) {
+		if before.due(b[:i]) {
 			attempts++
 		}
 		if i > 0 && r.progress.seen < i-1 {
@@ -340,8 +341,9 @@ func TestRequestInPieces(t *testing.T) {
 	early := func(in, want string) {
 		t.Helper()
 		var r Request
+		b := []byte(in)
 		for i := range len(in) + 1 {
-			n, err := r.Parse([]byte(in[:i]), nil)
+			n, err := r.Parse(b[:i], nil)
 			if err == ErrIncomplete && i < len(in) {
 				continue
 			}
