@@ -53,6 +53,9 @@ func newAnswer(name string, r config.Response, bad *problems) answer {
 		if !goodMediaType(mediaType) {
 			bad.add(fmt.Sprintf("%q isn't a media type", mediaType), `as in "application/json", without parameters`, at...)
 		}
+		if slices.ContainsFunc(a.bodies, func(b body) bool { return strings.EqualFold(b.mediaType, mediaType) }) {
+			bad.add(fmt.Sprintf("%s is there twice: case makes no difference", mediaType), "", at...)
+		}
 		if found := reference(r.Template[mediaType]); found != "" {
 			bad.add(fmt.Sprintf("the template has the reference or directive %q", found),
 				"mapping templates with references aren't supported yet: write the text as the client shall get it", at...)
