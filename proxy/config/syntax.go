@@ -43,9 +43,11 @@ func decodeTOML(text string) (tree map[string]any, err error) {
 			tree, err = nil, fmt.Errorf("not TOML: %v", r)
 		}
 	}()
-	tree = map[string]any{}
-	_, err = toml.Decode(text, &tree)
-	return tree, err
+	var v any // into an empty interface the decoder hands its own maps over, without a copy
+	if _, err = toml.Decode(text, &v); err != nil {
+		return nil, err
+	}
+	return v.(map[string]any), nil
 }
 
 // tooDeep finds brackets nested so deeply that the parser's recursion would use

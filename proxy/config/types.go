@@ -7,15 +7,15 @@ package config
 type Config struct {
 	// Further files, as paths or globs relative to the file that names them.
 	// Their tables are merged; a name may be defined only once.
-	Include []string `toml:"include"`
+	Include []string `toml:"include" example:"[\"conf.d/*.toml\"]"`
 	// Folder for what the gateway keeps between runs: compiled plugins and the
 	// admin socket. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/postern,
 	// else ~/.local/state/postern.
-	DataDir string `toml:"data_dir"`
+	DataDir string `toml:"data_dir" path:""`
 	// What the gateway says of itself to backends and plugins.
 	Gateway Gateway `toml:"gateway"`
 	// Public listeners by name. At least one.
-	Listen map[string]Listen `toml:"listen"`
+	Listen map[string]Listen `toml:"listen" required:"true" example:"public" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// The operator's listener: health, metrics, profiles, configuration.
 	Admin Admin `toml:"admin"`
 	// Operator log and access log.
@@ -23,13 +23,13 @@ type Config struct {
 	// What happens between the signal to stop and the end.
 	Drain Drain `toml:"drain"`
 	// WebAssembly modules by name.
-	Plugin map[string]Plugin `toml:"plugin"`
+	Plugin map[string]Plugin `toml:"plugin" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Authorizers by name, for the routes of every API.
-	Authorizer map[string]Authorizer `toml:"authorizer"`
+	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Backends by name: what AWS calls a VPC link.
-	Backend map[string]Backend `toml:"backend"`
+	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// APIs by name. The name is also the API's id and its default host's first label.
-	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"`
+	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" want:"1 to 63 lower-case letters, digits and \"-\", not at the ends"`
 	// Custom domain names: an exact host, or "*.example.com".
 	Domain map[string]Domain `toml:"domain"`
 
@@ -41,15 +41,15 @@ type Gateway struct {
 	// Every API answers at http://{api}.<suffix>/{stage}/… .
 	Suffix string `toml:"suffix" default:"localhost"`
 	// Region that events and ARNs name.
-	Region string `toml:"region" default:"local"`
+	Region string `toml:"region" default:"local" pattern:"[a-z0-9-]{1,64}" want:"lower-case letters, digits and \"-\""`
 	// Account id that events and ARNs name.
-	AccountID string `toml:"account_id" default:"000000000000" pattern:"[0-9]{12}"`
+	AccountID string `toml:"account_id" default:"000000000000" pattern:"[0-9]{12}" want:"12 digits"`
 }
 
 // Listen is one public listener.
 type Listen struct {
 	// Address as "host:port" or ":port"; port 0 takes a free one.
-	Address string `toml:"address" required:"true"`
+	Address string `toml:"address" required:"true" example:":8080" aka:"addr,port,bind,listen"`
 	// TLS from certificate files. Absent: cleartext HTTP/1.1.
 	TLS *ListenTLS `toml:"tls"`
 	// Finite bounds on what a client may send and how long it may take.
@@ -59,7 +59,7 @@ type Listen struct {
 // ListenTLS is TLS from certificate files. They are read again at each reload.
 type ListenTLS struct {
 	// Certificates; the one whose names fit the client's SNI is served, else the first.
-	Certificates []Certificate `toml:"certificates" required:"true"`
+	Certificates []Certificate `toml:"certificates" required:"true" example:"[{ cert = \"cert.pem\", key = \"key.pem\" }]" aka:"certificate,certs"`
 	// Lowest TLS version.
 	MinVersion string `toml:"min_version" enum:"1.2,1.3" default:"1.2"`
 	// Application protocols to offer, best first.
@@ -69,9 +69,9 @@ type ListenTLS struct {
 // Certificate is a pair of PEM files.
 type Certificate struct {
 	// Certificate chain, leaf first.
-	Cert string `toml:"cert" required:"true" file:"true"`
+	Cert string `toml:"cert" required:"true" file:"true" example:"cert.pem" aka:"certificate,cert_file"`
 	// Private key.
-	Key string `toml:"key" required:"true" file:"true"`
+	Key string `toml:"key" required:"true" file:"true" example:"key.pem" aka:"private_key,key_file"`
 }
 
 // Limits bound what one client connection may cost.
@@ -104,8 +104,9 @@ type Limits struct {
 
 // Admin is the operator's listener.
 type Admin struct {
-	// "unix:PATH", a loopback "host:port", or "off". Default: unix:admin.sock in data_dir.
-	Address string `toml:"address"`
+	// "unix:PATH", a loopback "host:port", or "off". PATH is relative to the file
+	// that holds it. Default: unix:admin.sock in data_dir.
+	Address string `toml:"address" example:"127.0.0.1:8081"`
 }
 
 // Log says what is logged and where.
@@ -113,9 +114,9 @@ type Log struct {
 	// Lowest level of operator messages.
 	Level string `toml:"level" enum:"debug,info,warn,error" default:"info"`
 	// Operator log: "stderr", "stdout" or a file.
-	Output string `toml:"output" default:"stderr"`
+	Output string `toml:"output" default:"stderr" path:"stderr,stdout"`
 	// Access log, one JSON object a line: "stdout", "stderr", a file, or "off".
-	Access string `toml:"access" default:"stdout"`
+	Access string `toml:"access" default:"stdout" path:"stdout,stderr,off"`
 }
 
 // Drain is the orderly stop.
@@ -129,9 +130,9 @@ type Drain struct {
 // Plugin is one WebAssembly module.
 type Plugin struct {
 	// The module's file.
-	Module string `toml:"module" required:"true" file:"true"`
+	Module string `toml:"module" required:"true" file:"true" example:"greeter.wasm" aka:"file,path,wasm,url"`
 	// SHA-256 of the file in hex; a file that differs is refused.
-	SHA256 string `toml:"sha256" pattern:"[0-9a-fA-F]{64}"`
+	SHA256 string `toml:"sha256" pattern:"[0-9a-fA-F]{64}" want:"64 hexadecimal digits" aka:"digest,sha"`
 	// How the gateway talks to it. "auto" looks at the module's exports:
 	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
 	// input and answers on standard output.
@@ -145,26 +146,26 @@ type Plugin struct {
 	// Time a request waits for an instance before it gets 503.
 	Wait Duration `toml:"wait" default:"1s" min:"0s" max:"1m"`
 	// Environment variables of an event plugin.
-	Env map[string]string `toml:"env"`
+	Env map[string]string `toml:"env" name:"[A-Za-z_][A-Za-z0-9_]*" want:"letters, digits and \"_\"" secret:"true" aka:"environment"`
 	// Configuration that a native plugin reads as JSON.
-	Config map[string]any `toml:"config"`
+	Config map[string]any `toml:"config" secret:"true"`
 }
 
 // Authorizer decides who may call.
 type Authorizer struct {
 	// What decides.
-	Type string `toml:"type" enum:"wasm" required:"true"`
+	Type string `toml:"type" enum:"wasm" required:"true" example:"wasm"`
 	// The plugin that decides.
-	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin"`
+	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin" example:"greeter"`
 	// What must be there and not blank before the authorizer is asked, or the
 	// caller gets 401: method.request.header.NAME, method.request.querystring.NAME.
-	IdentitySource []string `toml:"identity_source"`
+	IdentitySource []string `toml:"identity_source" pattern:"method\\.request\\.(header|querystring)\\.[!-~]+" want:"method.request.header.NAME or method.request.querystring.NAME" example:"[\"method.request.header.Authorization\"]" aka:"identity,identitySource"`
 }
 
 // Backend says how to reach a group of servers.
 type Backend struct {
 	// Addresses "host:port", taken in turn. Absent: the URL's own host.
-	Targets []string `toml:"targets"`
+	Targets []string `toml:"targets" example:"[\"10.0.0.1:8080\", \"10.0.0.2:8080\"]" aka:"addresses,servers"`
 	// TLS towards the targets, for https URLs.
 	TLS BackendTLS `toml:"tls"`
 	// Time to connect, TLS included.
@@ -194,18 +195,18 @@ type BackendTLS struct {
 // API is one API.
 type API struct {
 	// Its model: "rest" has resources, methods and the four phases.
-	Type string `toml:"type" enum:"rest" required:"true"`
+	Type string `toml:"type" enum:"rest" required:"true" example:"rest" aka:"protocol"`
 	// $context.apiId. Default: the API's name.
-	ID string `toml:"id" pattern:"[a-z0-9]{1,64}"`
+	ID string `toml:"id" pattern:"[a-z0-9]{1,64}" want:"1 to 64 lower-case letters and digits"`
 	// What it is for.
 	Description string `toml:"description"`
 	// Methods by route key: a verb or ANY, a space, a path. "GET /pets/{id}",
 	// "ANY /files/{path+}".
-	Route map[string]Route `toml:"route"`
+	Route map[string]Route `toml:"route" required:"true" example:"GET /" aka:"method,resource,path,endpoint"`
 	// Stages by name. At least one.
-	Stage map[string]Stage `toml:"stage" name:"[A-Za-z0-9_-]{1,128}"`
+	Stage map[string]Stage `toml:"stage" required:"true" example:"prod" name:"[A-Za-z0-9_-]{1,128}" want:"1 to 128 letters, digits, \"_\" and \"-\"" aka:"environment"`
 	// Authorizers of this API only.
-	Authorizer map[string]Authorizer `toml:"authorizer"`
+	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
 }
@@ -213,30 +214,30 @@ type API struct {
 // Route is one method of one resource.
 type Route struct {
 	// Where the request goes.
-	Integration Integration `toml:"integration" required:"true"`
+	Integration Integration `toml:"integration" required:"true" example:"{ type = \"mock\" }" aka:"backend,upstream,target"`
 	// Who must agree first, by name; "none" for nobody.
 	Authorizer string `toml:"authorizer" ref:"authorizer"`
 	// Answers by name: "default", and others that a status pattern chooses.
 	// For the types mock and http.
-	Response map[string]Response `toml:"response"`
+	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 }
 
 // Integration is what answers a method.
 type Integration struct {
 	// "http_proxy" passes request and answer through, "http" sends and returns
 	// what is mapped, "mock" answers by itself, "wasm" runs a plugin.
-	Type string `toml:"type" enum:"http_proxy,http,mock,wasm" required:"true"`
+	Type string `toml:"type" enum:"http_proxy,http,mock,wasm" required:"true" example:"http_proxy"`
 	// The backend's URL, with {param} for path parameters and
 	// ${stageVariables.name} for stage variables.
-	URL string `toml:"url" for:"http_proxy,http" required:"true"`
+	URL string `toml:"url" for:"http_proxy,http" required:"true" example:"http://127.0.0.1:9000/{proxy}" aka:"uri,endpoint"`
 	// The backend's verb. Default: the client's.
-	Method string `toml:"method" for:"http_proxy,http" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS,ANY"`
+	Method string `toml:"method" aka:"httpMethod,http_method,verb" for:"http_proxy,http" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS,ANY"`
 	// The [backend.x] that carries the request; the URL then gives Host and path.
 	Backend string `toml:"backend" for:"http_proxy,http" ref:"backend"`
 	// The plugin to run.
-	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin"`
+	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin" example:"greeter" aka:"module,function"`
 	// Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s.
-	Timeout Duration `toml:"timeout" for:"http_proxy,http,wasm" default:"29s" min:"50ms" max:"15m"`
+	Timeout Duration `toml:"timeout" aka:"timeoutInMillis,timeout_ms" for:"http_proxy,http,wasm" default:"29s" min:"50ms" max:"15m"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
@@ -249,14 +250,14 @@ type Integration struct {
 type Response struct {
 	// Regular expression for the backend's whole status code, as "4\\d\\d".
 	// Absent: this answer is the default.
-	Pattern string `toml:"pattern"`
+	Pattern string `toml:"pattern" regexp:"true" example:"5\\d\\d" aka:"selectionPattern,selection_pattern"`
 	// Status for the client. Default: 200.
-	Status int `toml:"status" default:"200" min:"200" max:"599"`
+	Status int `toml:"status" aka:"statusCode,status_code,code" default:"200" min:"200" max:"599"`
 	// Header fields for the client, as they stand.
-	Headers map[string]string `toml:"headers"`
+	Headers map[string]string `toml:"headers" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+" pattern:"[\\t\\x20-\\x7e]*" want:"printable ASCII, names without space and separators" aka:"header"`
 	// Bodies by media type, as they stand; a mapping template with references
 	// ($…, #…) isn't supported yet and is refused.
-	Template map[string]string `toml:"template"`
+	Template map[string]string `toml:"template" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" want:"media types, such as \"application/json\"" aka:"templates,body"`
 }
 
 // Stage is a named publication of an API.
@@ -264,11 +265,11 @@ type Stage struct {
 	// What it is for.
 	Description string `toml:"description"`
 	// Stage variables: names of letters, digits and _, at most 64; values of AWS's characters, at most 512.
-	Variables map[string]string `toml:"variables"`
+	Variables map[string]string `toml:"variables" aka:"stageVariables,stage_variables,vars"`
 }
 
 // Domain is a custom domain name.
 type Domain struct {
 	// Base paths to "api:stage". "/" takes what no longer base path takes.
-	Map map[string]string `toml:"map" required:"true"`
+	Map map[string]string `toml:"map" required:"true" aka:"mapping,base_path"`
 }
