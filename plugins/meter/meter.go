@@ -1,0 +1,203 @@
+// Package meter rewrites WebAssembly modules so that they can be stopped: it is
+// what keeps a plugin's endless loop, recursion or growth from being anybody
+// else's problem.
+//
+// A rewritten module counts the instructions it runs in a global of its own, at
+// the head of each loop and of each function that calls or loops, and calls the
+// host when its fuel is used up. That call is where the host checks a deadline,
+// and where Go's scheduler gets its turn. The module also counts how deeply its
+// calls nest, and its memory and tables have maxima.
+//
+// The package is pure. It expects a module that was validated; whatever else it
+// is given, it returns an error and doesn't panic.
+package meter
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Version changes whenever equal input gives different output.
+const Version = 1
+
+// The function that a rewritten module imports: tick(reason i32) -> i32. The
+// result is the fuel for the next slice, in instructions, above zero. To end the
+// guest's call, the host panics in it.
+const (
+	Module = "postern_meter"
+	Tick   = "tick"
+)
+
+// Reasons for which tick is called.
+const (
+	OutOfFuel = 0
+	TooDeep   = 1 // the result is ignored, and the host is expected to panic
+)
+
+// Limits are what a rewritten module is held to.
+type Limits struct {
+	MemoryPages   uint32 // maximum of its memory, in pages of 64 KiB; at most 65536
+	TableElements uint32 // maximum of each table
+	Depth         uint32 // how deeply calls nest; a function with many locals counts for several
+}
+
+// LimitError is a module that starts with more than a limit allows.
+type LimitError struct {
+	What string // "memory" (pages), "table" (elements), "tables" or "functions" (how many)
+	Need uint64
+	Have uint64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s: the module needs %d, at most %d are allowed", e.What, e.Need, e.Have)
+}
+
+const (
+	maxFunctions = 100_000
+	maxTables    = 16
+)
+
+// Sections of a module.
+const (
+	sectionCustom    = 0
+	sectionType      = 1
+	sectionImport    = 2
+	sectionFunction  = 3
+	sectionTable     = 4
+	sectionMemory    = 5
+	sectionGlobal    = 6
+	sectionExport    = 7
+	sectionStart     = 8
+	sectionElement   = 9
+	sectionCode      = 10
+	sectionDatum     = 11
+	sectionDatumSize = 12
+
+	sectionCount = 13
+)
+
+// rewriter is one module on its way.
+type rewriter struct {
+	limits   Limits
+	sections [sectionCount][]byte
+	present  [sectionCount]bool
+	names    []byte // content of the name section
+	customs  [][]byte
+
+	types     []funcType
+	functions []uint32 // type of each function, imported ones first
+	imported  uint32   // functions
+	globals   uint32
+	tables    int
+
+	results map[string]uint32 // block types without parameters, by their results
+	added   []byte            // encoded types beyond the module's own
+	tick    uint32            // type of tick
+	fuel    uint32            // global
+	depth   uint32            // global
+}
+
+// funcType is a function's signature, as encoded value types.
+type funcType struct{ params, results []byte }
+
+// Rewrite returns the module with its meters. Its behaviour is that of the
+// original, but for the limits. The result has one more imported function,
+// behind the module's own; custom sections other than the function names and
+// those that begin with "postern." are dropped.
+func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
+	w := &rewriter{limits: limits, results: map[string]uint32{}}
+	if err := w.split(wasm); err != nil {
+		return nil, err
+	}
+	steps := []struct {
+		name string
+		run  func() error
+	}{
+		{"type", w.readTypes}, {"import", w.readImports}, {"function", w.readFunctions},
+		{"table", w.rewriteTables}, {"memory", w.rewriteMemories}, {"global", w.rewriteGlobals},
+		{"export", w.rewriteExports}, {"start", w.rewriteStart}, {"element", w.rewriteElements},
+		{"code", w.rewriteCode},
+	}
+	for _, s := range steps {
+		if err := s.run(); err != nil {
+			return nil, fmt.Errorf("%s section: %w", s.name, err)
+		}
+	}
+	w.writeTypes()
+	w.writeImports()
+	return w.join(len(wasm)), nil
+}
+
+// split takes the module apart into sections.
+func (w *rewriter) split(wasm []byte) error {
+	const header = "\x00asm\x01\x00\x00\x00"
+	if len(wasm) < len(header) || string(wasm[:len(header)]) != header {
+		return errors.New("not a WebAssembly module of version 1")
+	}
+	r := reader{b: wasm, pos: len(header)}
+	for !r.done() {
+		id := r.byte()
+		content := r.take(uint64(r.u32()))
+		switch {
+		case r.err != nil:
+			return r.err
+		case id == sectionCustom:
+			w.custom(content)
+		case id >= sectionCount:
+			return fmt.Errorf("section %d isn't supported", id)
+		case w.present[id]:
+			return fmt.Errorf("section %d comes twice", id)
+		default:
+			w.sections[id], w.present[id] = content, true
+		}
+	}
+	return r.err
+}
+
+// custom keeps the custom sections that stay true after rewriting.
+func (w *rewriter) custom(content []byte) {
+	r := reader{b: content}
+	name := string(r.take(uint64(r.u32())))
+	switch {
+	case r.err != nil:
+	case name == "name":
+		w.names = content[r.pos:]
+	case len(name) > 8 && name[:8] == "postern.":
+		w.customs = append(w.customs, content)
+	}
+}
+
+// join writes the module.
+func (w *rewriter) join(size int) []byte {
+	order := [...]int{
+		sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionGlobal, sectionExport,
+		sectionStart, sectionElement, sectionDatumSize, sectionCode, sectionDatum,
+	}
+	out := append(make([]byte, 0, size+size/4), "\x00asm\x01\x00\x00\x00"...)
+	for _, id := range order {
+		if w.present[id] {
+			out = appendSection(out, byte(id), w.sections[id])
+		}
+	}
+	if names := w.rewriteNames(); names != nil {
+		out = appendSection(out, sectionCustom, names)
+	}
+	for _, content := range w.customs {
+		out = appendSection(out, sectionCustom, content)
+	}
+	return out
+}
+
+func appendSection(out []byte, id byte, content []byte) []byte {
+	out = append(out, id)
+	out = appendU32(out, uint32(len(content)))
+	return append(out, content...)
+}
+
+// shift returns a function's index in the rewritten module.
+func (w *rewriter) shift(function uint32) uint32 {
+	if function < w.imported {
+		return function
+	}
+	return function + 1
+}
