@@ -1,0 +1,71 @@
+package main
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy/config"
+)
+
+// announce says, in a line for each listener, where every API answers.
+func (g *gateway) announce(cfg *config.Config) {
+	addrs := g.server.Addrs()
+	for _, name := range sortedKeys(addrs) {
+		g.journal.Info("listening", zap.String("listener", name), zap.Stringer("address", addrs[name]),
+			zap.Strings("urls", urls(cfg, cfg.Listen[name], addrs[name])))
+	}
+	if address := g.admin.Address(); g.admin.Addr() != nil {
+		g.journal.Info("admin", zap.String("address", address))
+	}
+}
+
+// urls returns the URL of every stage on its API's default host.
+func urls(cfg *config.Config, l config.Listen, addr net.Addr) []string {
+	scheme, standard := "http", "80"
+	if l.TLS != nil {
+		scheme, standard = "https", "443"
+	}
+	port := ""
+	if _, p, err := net.SplitHostPort(addr.String()); err == nil && p != standard {
+		port = ":" + p
+	}
+	var all []string
+	for _, api := range sortedKeys(cfg.API) {
+		for _, stage := range sortedKeys(cfg.API[api].Stage) {
+			all = append(all, scheme+"://"+api+"."+cfg.Gateway.Suffix+port+"/"+stage+"/")
+		}
+	}
+	return all
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	all := make([]string, 0, len(m))
+	for name := range m {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// union returns what is in a or in b, sorted.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// reasonsOf returns what is wrong, a line for each finding.
+func reasonsOf(err error) []string {
+	bad, ok := err.(*invalid)
+	if !ok {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, f := range bad.findings {
+		all = append(all, strings.TrimRight(config.Findings{f}.Text(), "\n"))
+	}
+	return all
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/control"
+	"github.com/postern-gateway/postern/proxy/observe"
+	"github.com/postern-gateway/postern/proxy/server"
+)
+
+// gateway is everything that runs. What it owns outlives configurations; only
+// snapshots come and go.
+type gateway struct {
+	// Set at construction.
+	file     string
+	journal  *journal
+	status   *control.Status
+	observer *observe.Observer
+	parts    *parts
+	server   *server.Server
+	admin    *control.Server
+
+	serving atomic.Pointer[config.Config] // changed under mu
+
+	mu      sync.Mutex // one change at a time; guards what follows
+	tried   string     // digest of the newest attempt, good or bad
+	files   []string   // sources of the newest attempt
+	stopped bool
+}
+
+// ErrStopping is what a change fails with once the gateway is on its way out.
+var ErrStopping = errors.New("the gateway is stopping")
+
+// invalid is a configuration that can't serve.
+type invalid struct{ findings config.Findings }
+
+func (e *invalid) Error() string { return e.findings.Text() }
+
+// newGateway makes a gateway that serves nothing yet. cfg says where its logs
+// and its state are.
+func newGateway(file string, cfg *config.Config, s *streams) (g *gateway, err error) {
+	g = &gateway{file: file, status: control.NewStatus(nil)}
+	defer func() {
+		if err != nil {
+			g.close()
+			g = nil
+		}
+	}()
+	if g.journal, err = newJournal(cfg, s); err != nil {
+		return g, err
+	}
+	registry := prometheus.NewRegistry()
+	err = registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "postern_operator_log_dropped_lines_total",
+		Help: "Lines of the operator log that were lost because its destination is full, broken or too slow.",
+	}, func() float64 { return float64(g.journal.sink.Dropped()) }))
+	if err != nil {
+		return g, err
+	}
+	if g.observer, err = observe.New(observe.Options{
+		Log: cfg.Log, Logger: g.journal.Named("observe"), Registry: registry, Stdout: s.out, Stderr: s.err,
+	}); err != nil {
+		return g, err
+	}
+	if g.parts, err = newParts(cfg, g.journal.Logger); err != nil {
+		return g, err
+	}
+	g.server = server.New(server.Options{Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched()})
+	g.admin, err = control.New(control.Options{
+		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
+		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures,
+	})
+	return g, err
+}
+
+// apply makes cfg the configuration that serves. On an error nothing changed;
+// it is an *invalid when the configuration is to blame.
+func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
+	next, findings := g.parts.build(ctx, cfg, g.observer.Stage)
+	if next == nil {
+		return &invalid{findings}
+	}
+	if err := g.adopt(cfg, next); err != nil {
+		next.discard()
+		return err
+	}
+	next.commit()
+	g.serving.Store(cfg)
+	for _, f := range findings { // warnings
+		g.journal.Warn("configuration", zap.String("finding", config.Findings{f}.Text()))
+	}
+	return nil
+}
+
+// adopt brings logs, the admin listener and the public listeners to cfg, those
+// that can fail without a trace first.
+func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
+	admin, err := adminAddress(cfg)
+	if err != nil {
+		return err
+	}
+	before := g.admin.Address()
+	if err := g.admin.Listen(admin); err != nil {
+		return err
+	}
+	if err := g.server.Apply(cfg, next.snapshot); err != nil {
+		return errors.Join(err, g.admin.Listen(before))
+	}
+	if err := g.observer.Configure(cfg.Log); err != nil {
+		g.journal.Error("the access log stays where it is", zap.Error(err))
+	}
+	if err := g.journal.configure(cfg); err != nil {
+		g.journal.Error("the operator log stays where it is", zap.Error(err))
+	}
+	return nil
+}
+
+// start serves cfg for the first time.
+func (g *gateway) start(ctx context.Context, cfg *config.Config) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	began := time.Now()
+	g.files = sources(g.file, cfg)
+	g.tried = digest(g.files)
+	if err := g.apply(ctx, cfg); err != nil {
+		return err
+	}
+	g.status.Loaded(g.file, g.tried)
+	g.announce(cfg)
+	g.journal.Info("serving", zap.String("config", g.file), zap.Duration("start", time.Since(began)))
+	return nil
+}
+
+// reload reads the file again and serves it if it is good; else the last good
+// one serves on, and log, readiness and metrics say why. With onlyChanged it does
+// nothing when the content is that of the newest attempt.
+func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopped {
+		return ErrStopping
+	}
+	if onlyChanged && digest(g.files) == g.tried {
+		return nil
+	}
+	began := time.Now()
+	cfg, findings := config.Load(g.file)
+	g.files = sources(g.file, cfg)
+	if cfg == nil || findings.Failed() {
+		g.files = union(g.files, sources(g.file, g.serving.Load()))
+	}
+	g.tried = digest(g.files)
+	err := error(nil)
+	if cfg == nil || findings.Failed() {
+		err = &invalid{findings}
+	} else {
+		err = g.apply(ctx, cfg)
+	}
+	g.observer.Keep(g.serving.Load()) // a refused one may have brought new stages
+	if err != nil {
+		reasons := reasonsOf(err)
+		g.status.ReloadFailed(reasons)
+		g.journal.Error("reload refused, the configuration before it serves on", zap.String("config", g.file),
+			zap.String("cause", cause), zap.Strings("findings", reasons))
+		return err
+	}
+	g.status.Loaded(g.file, g.tried)
+	g.journal.Info("configuration reloaded", zap.String("config", g.file), zap.String("cause", cause),
+		zap.Duration("took", time.Since(began)))
+	return nil
+}
+
+// watched returns the files whose change is a reason to reload.
+func (g *gateway) watched() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.files
+}
+
+// reopen opens the log files anew, as after a rotation.
+func (g *gateway) reopen() {
+	if err := errors.Join(g.observer.Reopen(), g.journal.sink.Switch(g.journal.sink.Target())); err != nil {
+		g.journal.Error("log files can't be opened anew", zap.Error(err))
+		return
+	}
+	g.journal.Info("log files opened anew")
+}
+
+// drain stops in order: readiness fails, listeners close, requests in flight
+// end. The end of ctx cuts the rest off. It returns an error when requests were
+// cut.
+func (g *gateway) drain(ctx context.Context) error {
+	g.status.Draining()
+	g.mu.Lock() // waits for a reload under way
+	g.stopped = true
+	limits := g.serving.Load().Drain
+	g.mu.Unlock()
+	g.journal.Info("stopping", zap.Duration("delay", time.Duration(limits.Delay)),
+		zap.Duration("timeout", time.Duration(limits.Timeout)), zap.Int64("in_flight", g.server.Stats().InFlight))
+	if delay := time.Duration(limits.Delay); delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Timeout))
+	defer cancel()
+	if err := g.server.Drain(ctx); err != nil {
+		left := g.server.Stats().InFlight
+		return fmt.Errorf("stopped with %d requests in flight: %w", left, err)
+	}
+	return nil
+}
+
+// closePatience is how long requests that were cut off may take to notice it.
+const closePatience = 5 * time.Second
+
+// close ends everything that newGateway and start began. What doesn't end in
+// time is left to the end of the process.
+func (g *gateway) close() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		g.closeAll()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closePatience):
+	}
+}
+
+func (g *gateway) closeAll() {
+	if g.server != nil {
+		if err := g.server.Close(); err != nil {
+			g.journal.Warn("the server didn't end well", zap.Error(err))
+		}
+	}
+	if g.parts != nil {
+		g.parts.close()
+	}
+	if g.admin != nil {
+		g.admin.Close()
+	}
+	if g.observer != nil {
+		if err := g.observer.Close(); err != nil {
+			g.journal.Warn("the access log didn't end well", zap.Error(err))
+		}
+	}
+	if g.journal != nil {
+		_ = g.journal.sink.Close() // it is where the error would go
+	}
+}
+
+func (g *gateway) masked() ([]byte, error) {
+	cfg := g.serving.Load()
+	if cfg == nil {
+		return nil, errors.New("no configuration is loaded yet")
+	}
+	return cfg.Masked()
+}
+
+func (g *gateway) connections() control.Connections {
+	stats := g.server.Stats()
+	return control.Connections{Open: stats.Connections, InFlight: stats.InFlight}
+}
+
+func (g *gateway) pluginFigures() []control.Plugin {
+	stats := g.parts.plugins.Stats()
+	all := make([]control.Plugin, len(stats))
+	for i, s := range stats {
+		all[i] = control.Plugin{
+			Name: s.Name, Calls: s.Calls, Traps: s.Traps, Deadlines: s.Deadlines, Instances: s.Instances, Memory: s.Memory,
+		}
+	}
+	return all
+}
+
+// adminAddress returns where the operator's listener is.
+func adminAddress(cfg *config.Config) (string, error) {
+	if address := cfg.Admin.Address; address != "" {
+		return address, nil
+	}
+	dir, err := dataDir(cfg)
+	if err != nil {
+		return "", fmt.Errorf("admin socket: %w, or admin.address", err)
+	}
+	return "unix:" + filepath.Join(dir, "admin.sock"), nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/builtins"
+	"github.com/postern-gateway/postern/plugins"
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/snapshot"
+	"github.com/postern-gateway/postern/proxy/upstream"
+)
+
+// parts are what snapshots are built from, and what outlives them.
+type parts struct {
+	logger   *zap.Logger
+	plugins  *plugins.Host
+	backends *upstream.Set
+}
+
+// newParts starts the Wasm host and the set of backends. Without a folder to
+// keep compiled plugins in, they are compiled at each start.
+func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
+	cache := ""
+	dir, err := dataDir(cfg)
+	if err == nil {
+		cache = filepath.Join(dir, "plugins")
+	}
+	host, err := plugins.NewHost(plugins.Options{Logger: logger.Named("plugin"), CacheDir: cache})
+	if err != nil && cache != "" {
+		logger.Warn("compiled plugins can't be kept, every start compiles them anew", zap.Error(err))
+		host, err = plugins.NewHost(plugins.Options{Logger: logger.Named("plugin")})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &parts{
+		logger: logger, plugins: host,
+		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
+	}, nil
+}
+
+// close ends both; no snapshot may be in use any more.
+func (p *parts) close() {
+	if err := p.plugins.Close(); err != nil {
+		p.logger.Warn("the plugins' runtime didn't end well", zap.Error(err))
+	}
+	p.backends.Close()
+}
+
+// candidate is a snapshot that may come to serve, with the generations of
+// plugins and backends that it uses.
+type candidate struct {
+	snapshot *snapshot.Snapshot
+	plugins  *plugins.Generation
+	backends *upstream.Generation
+}
+
+// build makes everything of cfg that needs no listener. The candidate is nil
+// when the findings have an error.
+func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api, stage string) proxy.Recorder) (*candidate, config.Findings) {
+	findings := checkCertificates(cfg)
+	modules, more := p.plugins.Begin(ctx, cfg)
+	findings = append(findings, more...)
+	if modules == nil {
+		return nil, findings
+	}
+	c := &candidate{plugins: modules, backends: p.backends.Begin()}
+	c.snapshot, more = snapshot.Compile(cfg, snapshot.Options{
+		Kinds:    append(builtins.Kinds(), modules.Kinds()...),
+		Logger:   p.logger,
+		Backend:  c.backends.Backend,
+		Recorder: recorder,
+	})
+	findings = append(findings, more...)
+	if findings.Failed() {
+		c.discard()
+		return nil, findings
+	}
+	return c, findings
+}
+
+// commit lets go of what only the configuration before used.
+func (c *candidate) commit() {
+	c.plugins.Commit()
+	c.backends.Commit()
+}
+
+// discard gives everything up.
+func (c *candidate) discard() {
+	if c.snapshot != nil {
+		c.snapshot.Close()
+	}
+	c.backends.Discard()
+	c.plugins.Discard()
+}
+
+// checkCertificates reads the listeners' certificates as the server does when
+// the listeners are opened, for findings with a place.
+func checkCertificates(cfg *config.Config) config.Findings {
+	var findings config.Findings
+	for _, name := range sortedKeys(cfg.Listen) {
+		l := cfg.Listen[name]
+		if l.TLS == nil {
+			continue
+		}
+		for i, pair := range l.TLS.Certificates {
+			if _, err := tls.LoadX509KeyPair(pair.Cert, pair.Key); err != nil {
+				at := []string{"listen", name, "tls", "certificates", strconv.Itoa(i)}
+				findings = append(findings, cfg.Finding(at, err.Error(), ""))
+			}
+		}
+	}
+	return findings
+}
+
+// dataDir returns the folder for what the gateway keeps between runs.
+func dataDir(cfg *config.Config) (string, error) {
+	if cfg.DataDir != "" {
+		return cfg.DataDir, nil
+	}
+	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" { // systemd
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "postern"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", errors.New("there is no folder to keep state in: set data_dir")
+	}
+	return filepath.Join(home, ".local", "state", "postern"), nil
+}
