@@ -65,6 +65,9 @@ func (c *conn) hurry(grace time.Duration) {
 	}
 }
 
+// of implements closer.
+func (c *conn) of() *listener { return c.listener }
+
 // kill implements closer.
 func (c *conn) kill() {
 	c.cancel()
@@ -96,10 +99,7 @@ func (c *conn) serve() {
 			c.refuse(start, err)
 			return
 		}
-		c.server.inFlight.Add(1)
-		goOn := c.answer(start)
-		c.server.inFlight.Add(-1)
-		if !goOn {
+		if !c.answer(start) {
 			return
 		}
 	}
@@ -169,47 +169,43 @@ func (c *conn) readHead(start time.Time) error {
 
 // answer takes one request through the pipeline and sends the reply. It
 // reports whether the connection can take another request.
-func (c *conn) answer(start time.Time) bool {
+func (c *conn) answer(start time.Time) (goOn bool) {
 	ex := &c.ex
 	c.served++
+	c.server.inFlight.Add(1)
+	snap := c.server.snapshot()
+	defer func() {
+		if snap != nil {
+			snap.Release()
+		}
+		c.server.inFlight.Add(-1)
+		if r := recover(); r != nil { // a mistake outside of the pipeline's own boundary
+			c.server.panicked(r)
+			ex.End()
+			goOn = false
+		}
+	}()
 	ex.Begin(start, c)
 	c.identify()
 	refused, ok := c.fill()
 	c.closing = !ok || !c.request.KeepAlive || c.served >= c.settings.Requests || c.ending()
-	recorder := c.server.recorder
-	snap := c.server.snapshot()
-	if snap != nil {
-		defer func() {
-			if snap != nil {
-				snap.Release()
-			}
-		}()
+	if ok {
+		refused, ok = route(snap, ex)
 	}
-	switch {
-	case !ok:
+	if ok {
+		c.run()
+	} else {
 		ex.Refuse(refused)
-	case snap == nil:
-		ex.Refuse(proxy.Fault{Kind: proxy.Overloaded, Cause: errors.New("no configuration is loaded")})
-	default:
-		if f, ok := snap.Match(ex); !ok {
-			ex.Refuse(f)
-		} else {
-			c.run()
-			recorder = ex.Route.Stage.Recorder
-		}
-		if ex.Route != nil {
-			recorder = ex.Route.Stage.Recorder
-		}
 	}
 	if ex.Reply.Tunnel != nil {
 		// The steps are done; a tunnel that stays open keeps no configuration alive.
 		snap.Release()
 		snap = nil
 	}
-	goOn := c.send()
+	goOn = c.send()
 	ex.Notes.BytesIn = c.body.received.Load()
 	ex.Times.Total = time.Since(start)
-	recorder.Record(ex)
+	c.server.recorderOf(ex).Record(ex)
 	ex.End()
 	c.wire.Unpin()
 	return goOn
@@ -290,7 +286,7 @@ func (c *conn) refuse(start time.Time, err error) {
 		c.linger()
 	}
 	ex.Times.Total = time.Since(start)
-	c.server.recorder.Record(ex)
+	c.server.recorderOf(ex).Record(ex)
 	ex.End()
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -68,6 +67,9 @@ func (c *h2Conn) hurry(time.Duration) {
 	go func() { _ = c.h2.base.Shutdown(context.Background()) }() // it has no listeners to fail on
 }
 
+// of implements closer.
+func (c *h2Conn) of() *listener { return c.listener }
+
 // kill implements closer.
 func (c *h2Conn) kill() { _ = c.session.NetConn().Close() }
 
@@ -118,9 +120,7 @@ func (c *h2Conn) serve(w http.ResponseWriter, r *http.Request) {
 		s = new(stream)
 	}
 	s.conn, s.writer, s.request = c, w, r
-	c.listener.server.inFlight.Add(1)
 	complete := s.answer()
-	c.listener.server.inFlight.Add(-1)
 	s.conn, s.writer, s.request = nil, nil, nil
 	s.body.source, s.body.control = nil, nil
 	c.h2.pool.Put(s)
@@ -131,36 +131,37 @@ func (c *h2Conn) serve(w http.ResponseWriter, r *http.Request) {
 
 // answer takes the request through the pipeline and reports whether the reply
 // went out whole.
-func (s *stream) answer() bool {
+func (s *stream) answer() (complete bool) {
 	ex, server := &s.ex, s.conn.listener.server
+	server.inFlight.Add(1)
+	snap := server.snapshot()
+	defer func() {
+		if snap != nil {
+			snap.Release()
+		}
+		server.inFlight.Add(-1)
+		if r := recover(); r != nil { // a mistake outside of the pipeline's own boundary
+			server.panicked(r)
+			ex.End()
+			complete = false
+		}
+	}()
 	start := time.Now()
 	ex.Begin(start, s)
 	identify(server, ex)
 	refused, ok := s.fill()
-	recorder := server.recorder
-	snap := server.snapshot()
-	if snap != nil {
-		defer snap.Release()
+	if ok {
+		refused, ok = route(snap, ex)
 	}
-	switch {
-	case !ok:
+	if ok {
+		s.run()
+	} else {
 		ex.Refuse(refused)
-	case snap == nil:
-		ex.Refuse(proxy.Fault{Kind: proxy.Overloaded, Cause: errors.New("no configuration is loaded")})
-	default:
-		if f, ok := snap.Match(ex); !ok {
-			ex.Refuse(f)
-		} else {
-			s.run()
-		}
-		if ex.Route != nil {
-			recorder = ex.Route.Stage.Recorder
-		}
 	}
-	complete := s.write()
+	complete = s.write()
 	ex.Notes.BytesIn = s.body.received.Load()
 	ex.Times.Total = time.Since(start)
-	recorder.Record(ex)
+	server.recorderOf(ex).Record(ex)
 	ex.End()
 	return complete
 }

@@ -3,10 +3,14 @@ package server
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/snapshot"
 )
 
 // identify gives the exchange its two ids.
@@ -68,6 +72,27 @@ func fillTarget(in *proxy.Request, rawTarget, rawHost string) (refused proxy.Fau
 		}
 	}
 	return proxy.Fault{}, true
+}
+
+// route finds the exchange's route in snap, which may be nil.
+func route(snap *snapshot.Snapshot, ex *proxy.Exchange) (refused proxy.Fault, ok bool) {
+	if snap == nil {
+		return proxy.Fault{Kind: proxy.Overloaded, Cause: errors.New("no configuration is loaded")}, false
+	}
+	return snap.Match(ex)
+}
+
+// recorderOf returns who is told of ex: its stage's recorder, if it has a stage.
+func (s *Server) recorderOf(ex *proxy.Exchange) proxy.Recorder {
+	if ex.Route != nil {
+		return ex.Route.Stage.Recorder
+	}
+	return s.recorder
+}
+
+// panicked logs a panic that reached the connection.
+func (s *Server) panicked(r any) {
+	s.logger.Error("panic while a request was answered", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
 }
 
 // takeClientID uses the request id that the client chose, if it is a UUID.

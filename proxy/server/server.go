@@ -28,6 +28,9 @@ type Options struct {
 	// Entropy returns random bits for request ids. Default: math/rand/v2, which
 	// is a ChaCha8 stream that the operating system seeded.
 	Entropy func() uint64
+	// Poison overwrites memory that is given back, so that a test finds who keeps
+	// strings of an exchange for too long.
+	Poison bool
 }
 
 // Server answers clients. It outlives configurations: listeners that the next
@@ -58,12 +61,15 @@ type closer interface {
 	hurry(grace time.Duration)
 	// kill closes the connection now.
 	kill()
+	// of returns the listener that it came in by.
+	of() *listener
 }
 
 // New returns a server without listeners. Close ends it.
 func New(o Options) *Server {
 	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy,
 		listeners: make(map[string]*listener), conns: make(map[closer]struct{})}
+	s.buffers.Poison = o.Poison
 	if s.logger == nil {
 		s.logger = zap.NewNop()
 	}
@@ -105,6 +111,7 @@ func (s *Server) Apply(cfg *config.Config, snap *snapshot.Snapshot) error {
 	for name, l := range s.listeners {
 		if next[name].listener != l {
 			l.stop()
+			s.hurry(l)
 		}
 	}
 	s.listeners = make(map[string]*listener, len(next))
@@ -190,9 +197,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	for _, l := range s.listeners {
 		l.stop()
 	}
-	for c := range s.conns {
-		c.hurry(idleGrace)
-	}
+	s.hurry(nil)
 	s.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
@@ -204,6 +209,15 @@ func (s *Server) Drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%d connections still open: %w", s.open.Load(), ctx.Err())
+	}
+}
+
+// hurry asks the connections of l, or all if l is nil, to end soon. s.mu is held.
+func (s *Server) hurry(l *listener) {
+	for c := range s.conns {
+		if l == nil || c.of() == l {
+			c.hurry(idleGrace)
+		}
 	}
 }
 

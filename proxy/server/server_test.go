@@ -196,7 +196,7 @@ response.default.status = 200
 func start(t testing.TB, limits string) *gateway {
 	t.Helper()
 	g := &gateway{t: t, gate: make(chan struct{}), records: new(records)}
-	g.Server = New(Options{Recorder: g.records})
+	g.Server = New(Options{Recorder: g.records, Poison: true})
 	g.apply(fmt.Sprintf(plain, limits))
 	t.Cleanup(func() {
 		g.release()
@@ -287,7 +287,6 @@ func TestExchange(t *testing.T) {
 	id := "0f8fad5b-d9cb-469f-a165-70867728950e"
 	f(get("/echo", "x-amzn-RequestId: "+id+"\r\n"), "x-amzn-RequestId: "+id)
 }
-
 
 // What isn't HTTP as we read it gets its status, and the connection ends.
 func TestRefused(t *testing.T) {
@@ -565,7 +564,7 @@ func certificate(t *testing.T) (cert, key string) {
 
 // One request through the whole server, without a backend.
 func BenchmarkExchange(b *testing.B) {
-	g := start(b, "")
+	g := start(b, "[listen.public.limits]\nrequests = 1000000000")
 	c := g.dial()
 	c.SetDeadline(time.Time{})
 	request := []byte("GET /nothing HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n")

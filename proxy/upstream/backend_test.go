@@ -126,7 +126,7 @@ func (gone) Gone() bool                     { return true }
 
 func open(t *testing.T, url string, o *config.Backend) (proxy.Backend, *Set) {
 	t.Helper()
-	set := NewSet(Options{})
+	set := NewSet(Options{Poison: true})
 	t.Cleanup(set.Close)
 	g := set.Begin()
 	b, err := g.Backend(url, o)
@@ -506,7 +506,7 @@ func TestGenerations(t *testing.T) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		return true
 	})
-	set := NewSet(Options{})
+	set := NewSet(Options{Poison: true})
 	defer set.Close()
 	for range 3 {
 		g := set.Begin()
@@ -554,7 +554,7 @@ func BenchmarkSend(b *testing.B) {
 			}
 		}
 	}()
-	set := NewSet(Options{})
+	set := NewSet(Options{Poison: true})
 	defer set.Close()
 	g := set.Begin()
 	backend, err := g.Backend("http://"+l.Addr().String(), nil)

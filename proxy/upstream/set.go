@@ -24,6 +24,8 @@ type Options struct {
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Dial connects to an address. Default: a TCP connection.
 	Dial func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
+	// Poison overwrites memory that is given back; see wire.Buffers.
+	Poison bool
 }
 
 // Set owns the backends of a gateway over all its configurations: a backend
@@ -58,6 +60,7 @@ func NewSet(o Options) *Set {
 		}
 	}
 	s := &Set{options: o, stop: make(chan struct{}), backends: make(map[string]*backend)}
+	s.buffers.Poison = o.Poison
 	s.swept.Add(1)
 	go s.sweepLoop()
 	return s

@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +41,12 @@ func startUpload(c *conn, head []byte, body proxy.Body, length int64) *upload {
 
 func (u *upload) run() {
 	defer close(u.ended)
+	defer func() {
+		if r := recover(); r != nil { // costs this exchange only
+			u.fault = proxy.Fault{Kind: proxy.Internal, Cause: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+			u.abort()
+		}
+	}()
 	buf := u.conn.target.buffers.Take(wire.Large)
 	defer u.conn.target.buffers.Give(buf)
 	if err := u.write(u.head); err != nil {

@@ -14,6 +14,10 @@ const (
 // Buffers lends byte slices, so that a connection that waits holds none. The
 // zero value is ready to use. Safe for concurrent use.
 type Buffers struct {
+	// Poison overwrites what is given back. It is set before the first use, by
+	// tests that look for strings that are used for too long.
+	Poison bool
+
 	small, medium, large sync.Pool
 }
 
@@ -42,6 +46,12 @@ func (b *Buffers) Take(size int) []byte {
 
 // Give returns a slice that Take lent. The caller doesn't use it afterwards.
 func (b *Buffers) Give(buf []byte) {
+	if b.Poison {
+		buf = buf[:cap(buf)]
+		for i := range buf {
+			buf[i] = 0xDB
+		}
+	}
 	switch cap(buf) {
 	case Small:
 		b.small.Put((*[Small]byte)(buf[:Small]))
