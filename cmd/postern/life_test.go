@@ -405,6 +405,7 @@ func TestAccessLogBlocked(t *testing.T) {
 			if n := strings.Count(r.stderr.String(), "log lines are lost"); n != 1 {
 				t.Errorf("%d warnings, want 1", n)
 			}
+			conn.Close() // an idle connection would get its time to end
 			if err := r.child.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
