@@ -76,3 +76,16 @@ func BenchmarkKnownName(b *testing.B) {
 		i++
 	}
 }
+
+func BenchmarkSameName(b *testing.B) {
+	for name, f := range map[string]func(string, string) bool{"words": sameName, "plain": equalFold} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !f("x-forwarded-proto", "X-Forwarded-Proto") {
+					b.Fatal("differ")
+				}
+			}
+		})
+	}
+}

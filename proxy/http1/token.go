@@ -13,26 +13,27 @@ const (
 	hostByte               // what names in the DNS are made of
 )
 
+// The usual combinations.
 const (
-	t   = targetByte
-	tt  = targetByte | tokenByte
-	all = targetByte | tokenByte | hostByte
+	inTarget = targetByte
+	inToken  = targetByte | tokenByte
+	inHost   = targetByte | tokenByte | hostByte
 )
 
 // classOf has the classes of every byte; it is only read.
 var classOf = [256]uint8{
-	'!': tt, '"': t, '#': tokenByte, '$': tt, '%': tt, '&': tt, '\'': tt, '(': t, ')': t,
-	'*': tt, '+': tt, ',': t, '-': all, '.': all, '/': t,
-	'0': all, '1': all, '2': all, '3': all, '4': all, '5': all, '6': all, '7': all, '8': all, '9': all,
-	':': t, ';': t, '<': t, '=': t, '>': t, '?': t, '@': t,
-	'A': all, 'B': all, 'C': all, 'D': all, 'E': all, 'F': all, 'G': all, 'H': all, 'I': all,
-	'J': all, 'K': all, 'L': all, 'M': all, 'N': all, 'O': all, 'P': all, 'Q': all, 'R': all,
-	'S': all, 'T': all, 'U': all, 'V': all, 'W': all, 'X': all, 'Y': all, 'Z': all,
-	'[': t, '\\': t, ']': t, '^': tt, '_': all, '`': tt,
-	'a': all, 'b': all, 'c': all, 'd': all, 'e': all, 'f': all, 'g': all, 'h': all, 'i': all,
-	'j': all, 'k': all, 'l': all, 'm': all, 'n': all, 'o': all, 'p': all, 'q': all, 'r': all,
-	's': all, 't': all, 'u': all, 'v': all, 'w': all, 'x': all, 'y': all, 'z': all,
-	'{': t, '|': tt, '}': t, '~': tt,
+	'!': inToken, '"': inTarget, '#': tokenByte, '$': inToken, '%': inToken, '&': inToken, '\'': inToken, '(': inTarget, ')': inTarget,
+	'*': inToken, '+': inToken, ',': inTarget, '-': inHost, '.': inHost, '/': inTarget,
+	'0': inHost, '1': inHost, '2': inHost, '3': inHost, '4': inHost, '5': inHost, '6': inHost, '7': inHost, '8': inHost, '9': inHost,
+	':': inTarget, ';': inTarget, '<': inTarget, '=': inTarget, '>': inTarget, '?': inTarget, '@': inTarget,
+	'A': inHost, 'B': inHost, 'C': inHost, 'D': inHost, 'E': inHost, 'F': inHost, 'G': inHost, 'H': inHost, 'I': inHost,
+	'J': inHost, 'K': inHost, 'L': inHost, 'M': inHost, 'N': inHost, 'O': inHost, 'P': inHost, 'Q': inHost, 'R': inHost,
+	'S': inHost, 'T': inHost, 'U': inHost, 'V': inHost, 'W': inHost, 'X': inHost, 'Y': inHost, 'Z': inHost,
+	'[': inTarget, '\\': inTarget, ']': inTarget, '^': inToken, '_': inHost, '`': inToken,
+	'a': inHost, 'b': inHost, 'c': inHost, 'd': inHost, 'e': inHost, 'f': inHost, 'g': inHost, 'h': inHost, 'i': inHost,
+	'j': inHost, 'k': inHost, 'l': inHost, 'm': inHost, 'n': inHost, 'o': inHost, 'p': inHost, 'q': inHost, 'r': inHost,
+	's': inHost, 't': inHost, 'u': inHost, 'v': inHost, 'w': inHost, 'x': inHost, 'y': inHost, 'z': inHost,
+	'{': inTarget, '|': inToken, '}': inTarget, '~': inToken,
 }
 
 // view returns b as a string without copying it. It is the one place where the
