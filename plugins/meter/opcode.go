@@ -60,7 +60,8 @@ type instruction struct {
 // next decodes the next instruction: all of Core 2.0, and tail calls. Source:
 // WebAssembly Core 2.0, "Binary Format", "Instructions".
 func (r *reader) next() instruction {
-	in := instruction{start: r.pos, op: r.byte()}
+	in := instruction{start: r.pos}
+	in.op = r.byte()
 	switch op := in.op; {
 	case op == opBlock || op == opLoop || op == opIf:
 		r.skipLEB(5)

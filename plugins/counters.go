@@ -1,0 +1,23 @@
+package plugins
+
+import "sync/atomic"
+
+// counters are a plugin's figures, shared by all its versions.
+type counters struct {
+	calls     atomic.Uint64
+	traps     atomic.Uint64
+	deadlines atomic.Uint64
+	busy      atomic.Uint64
+	started   atomic.Uint64
+	logsLost  atomic.Uint64
+	instances atomic.Int64
+	memory    atomic.Int64
+}
+
+func (c *counters) read(name string) Stats {
+	return Stats{
+		Name: name, Calls: c.calls.Load(), Traps: c.traps.Load(), Deadlines: c.deadlines.Load(),
+		Busy: c.busy.Load(), Started: c.started.Load(), LogsLost: c.logsLost.Load(),
+		Instances: c.instances.Load(), Memory: c.memory.Load(),
+	}
+}

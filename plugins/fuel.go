@@ -1,0 +1,43 @@
+package plugins
+
+import (
+	"runtime"
+
+	"github.com/postern-gateway/postern/plugins/meter"
+)
+
+const (
+	// sliceTime is how long one slice of fuel should last, in nanoseconds: how
+	// long a guest may hold up the collector, and by how much it may miss its
+	// deadline.
+	sliceTime = 250_000
+	minSlice  = 10_000
+	maxSlice  = 4_000_000
+)
+
+// refuel checks the deadline and returns the fuel for the next slice, which
+// follows the speed of the guest's code: an instruction may be an addition or a
+// cache miss, and the meter counts a loop's whole body for each turn.
+func (in *instance) refuel(reason int32) int32 {
+	if reason == meter.TooDeep {
+		panic(errDepth)
+	}
+	now := in.plugin.host.now()
+	if now >= in.deadline {
+		in.missed = true
+		panic(errDeadline)
+	}
+	if in.lastTick != 0 {
+		switch spent := now - in.lastTick; {
+		case spent < sliceTime/2:
+			in.slice = min(in.slice*2, maxSlice)
+		case spent > sliceTime*2:
+			in.slice = max(in.slice/2, minSlice)
+		}
+		// Others wait: a guest that computes must not make a queue.
+		runtime.Gosched()
+		now = in.plugin.host.now()
+	}
+	in.lastTick = now
+	return in.slice
+}

@@ -1,0 +1,298 @@
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+// Generation is the plugins of one configuration. What two configurations have
+// alike, they share: the compiled module and the pool of instances.
+type Generation struct {
+	host    *Host
+	plugins map[string]*plugin // by configured name
+	failed  map[string]bool    // there is a finding already
+}
+
+// Begin loads, checks and compiles every plugin of cfg, and starts an instance
+// of each that is new. Plugins whose file and options didn't change are the
+// running ones.
+//
+// The generation is never nil: with findings it serves to look for further ones
+// and is then given up with Discard; without, Commit makes it the running one.
+func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, config.Findings) {
+	h.loading.Lock()
+	defer h.loading.Unlock()
+	g := &Generation{host: h, plugins: map[string]*plugin{}, failed: map[string]bool{}}
+	var findings config.Findings
+	for _, name := range slices.Sorted(maps.Keys(cfg.Plugin)) {
+		p, key, err := h.load(ctx, name, cfg.Plugin[name])
+		if err != nil {
+			g.failed[name] = true
+			findings = append(findings, describe(cfg, []string{"plugin", name, key}, err))
+			continue
+		}
+		g.plugins[name] = p
+	}
+	return g, findings
+}
+
+// Commit makes g the running generation and gives up the one before.
+func (g *Generation) Commit() {
+	h := g.host
+	h.mu.Lock()
+	before := h.current
+	h.current = g
+	h.mu.Unlock()
+	if before != nil {
+		before.release()
+	}
+}
+
+// Discard gives up a generation that wasn't committed.
+func (g *Generation) Discard() { g.release() }
+
+func (g *Generation) release() {
+	for _, p := range g.plugins {
+		g.host.release(p)
+	}
+	clear(g.plugins)
+}
+
+// load returns the plugin that name and o describe, referred to once more. With
+// an error it returns the option that is to blame.
+func (h *Host) load(ctx context.Context, name string, o config.Plugin) (p *plugin, key string, err error) {
+	wasm, digest, err := readModule(o.Module, o.SHA256)
+	if err != nil {
+		return nil, "module", err
+	}
+	settings, option, err := settingsOf(o)
+	if err != nil {
+		return nil, option, err
+	}
+	moduleKey := moduleKey{digest, uint32(o.Memory / pageSize)}
+	identity := fmt.Sprintf("%s %x %d %s", name, digest, moduleKey.pages, settings.identity)
+	if p := h.running(identity); p != nil {
+		return p, "", nil
+	}
+	m, err := h.module(ctx, moduleKey, wasm, o.ABI)
+	if err != nil {
+		return nil, "module", err
+	}
+	if key, err := checkOptions(m, o); err != nil {
+		h.releaseModule(m)
+		return nil, key, err
+	}
+	p = h.newPlugin(name, identity, m, o, settings)
+	if err := p.warm(); err != nil {
+		p.close()
+		h.releaseModule(m)
+		return nil, "module", err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.plugins[identity] = p
+	return p, "", nil
+}
+
+// settings are a plugin's options in the form in which it uses them.
+type settings struct {
+	identity string // tells options apart
+	config   string
+	environ  []string
+}
+
+func settingsOf(o config.Plugin) (s settings, option string, err error) {
+	s.config = "{}"
+	if o.Config != nil {
+		text, err := json.Marshal(o.Config)
+		if err != nil {
+			return s, "config", fmt.Errorf("it can't be written as JSON: %w", err)
+		}
+		s.config = string(text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
+		if name == "" || bytes.ContainsAny([]byte(name), "=\x00") || bytes.ContainsRune([]byte(o.Env[name]), 0) {
+			return s, "env", refuse("", "environment variable %q: a name has neither \"=\" nor a zero byte, a value no zero byte", name)
+		}
+		s.environ = append(s.environ, name+"="+o.Env[name])
+	}
+	s.identity = fmt.Sprintf("%s %d %d %d %q %s", o.ABI, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.config)
+	return s, "", nil
+}
+
+// checkOptions refuses options that the module's ABI has no use for.
+func checkOptions(m *module, o config.Plugin) (option string, err error) {
+	switch {
+	case m.abi == nativeABI && len(o.Env) > 0:
+		return "env", refuse("use config", "a native plugin has no environment variables")
+	case m.abi == eventABI && len(o.Config) > 0:
+		return "config", refuse("use env", "an event plugin can't read a configuration")
+	}
+	return "", nil
+}
+
+// running returns the live plugin with this identity, referred to once more.
+func (h *Host) running(identity string) *plugin {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.plugins[identity]
+	if p != nil {
+		p.refs++
+	}
+	return p
+}
+
+// module returns the compiled module for key, referred to once more. An ABI
+// that was asked for is checked even when the module is there already.
+func (h *Host) module(ctx context.Context, key moduleKey, wasm []byte, want string) (*module, error) {
+	h.mu.Lock()
+	m := h.modules[key]
+	if m != nil {
+		m.refs++
+	}
+	h.mu.Unlock()
+	if m != nil {
+		if want != "auto" && want != "" && want != string(m.abi) {
+			h.releaseModule(m)
+			return nil, refuse("", "the module speaks the ABI %q, also in another plugin", m.abi)
+		}
+		return m, nil
+	}
+	m, err := h.compile(ctx, key, wasm, want)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m.refs = 1
+	h.modules[key] = m
+	return m, nil
+}
+
+func (h *Host) releaseModule(m *module) {
+	h.mu.Lock()
+	m.refs--
+	last := m.refs == 0
+	if last {
+		delete(h.modules, m.key)
+	}
+	h.mu.Unlock()
+	if last {
+		_ = m.compiled.Close(context.Background()) // forgets it; there is nothing that could fail
+	}
+}
+
+// acquire refers to p once more.
+func (h *Host) acquire(p *plugin) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.refs++
+}
+
+// release gives a reference up. The last one closes the plugin.
+func (h *Host) release(p *plugin) {
+	h.mu.Lock()
+	p.refs--
+	last := p.refs == 0
+	if last {
+		delete(h.plugins, p.identity)
+	}
+	h.mu.Unlock()
+	if last {
+		p.close()
+		h.releaseModule(p.module)
+	}
+}
+
+func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s settings) *plugin {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.counters[name]
+	if c == nil {
+		c = &counters{}
+		h.counters[name] = c
+	}
+	limit := uint64(o.Memory)
+	return &plugin{
+		host: h, name: name, identity: identity, module: m, counters: c, refs: 1,
+		logger: h.logger.With(zap.String("plugin", name)), config: s.config, environ: s.environ,
+		timeout: time.Duration(o.Timeout), wait: time.Duration(o.Wait),
+		// Most of the way from what it starts with to what it may have.
+		memoryMark: m.minimum + (limit-min(limit, m.minimum))*3/4,
+		slots:      make(chan struct{}, max(1, o.MaxInstances)),
+		busy:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBusy)},
+	}
+}
+
+// warm starts the first instance, which also tells whether a native plugin fits
+// this host and which roles it has.
+func (p *plugin) warm() error {
+	if p.module.abi == eventABI {
+		p.roles = abi.RoleIntegrate
+		return nil
+	}
+	p.slots <- struct{}{}
+	in, err := newInstance(p)
+	if err != nil {
+		<-p.slots
+		return refuse("", "the plugin doesn't start: %v", err)
+	}
+	if err = p.greet(in); err != nil {
+		in.close()
+		<-p.slots
+		return err
+	}
+	p.mu.Lock()
+	p.idle = append(p.idle, in)
+	p.mu.Unlock()
+	<-p.slots
+	return nil
+}
+
+// greet asks a native plugin for its version and its roles.
+func (p *plugin) greet(in *instance) error {
+	ask := func(export string) (uint32, error) {
+		in.begin(abi.Start, nil, nil, startTimeout)
+		if err := in.run(in.module.ExportedFunction(export)); err != nil {
+			return 0, refuse("", "%s: %v", export, err)
+		}
+		return uint32(in.stack[0]), nil
+	}
+	version, err := ask(abi.ExportVersion)
+	if err != nil {
+		return err
+	}
+	if version>>16 != abi.Major || version&0xffff > abi.Minor {
+		return refuse("build it with the SDK of this release",
+			"the plugin needs ABI version %d.%d; this host has %d.%d", version>>16, version&0xffff, abi.Major, abi.Minor)
+	}
+	if p.module.exports[abi.ExportAuthorize] != nil {
+		p.roles |= abi.RoleAuthorize
+	}
+	if p.module.exports[abi.ExportIntegrate] != nil {
+		p.roles |= abi.RoleIntegrate
+	}
+	if p.module.exports[abi.ExportRoles] == nil {
+		return nil
+	}
+	meant, err := ask(abi.ExportRoles)
+	if err != nil {
+		return err
+	}
+	if p.roles &= meant; p.roles == 0 {
+		return errors.New("the plugin registers no role: neither an authorizer nor an integration")
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+	"unsafe"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+// instance is one running copy of a module with the state of the call that it
+// serves. It is its own context.Context, so that a call allocates none and a
+// host function finds its instance by one type assertion.
+type instance struct {
+	// Set at construction.
+	plugin    *plugin
+	module    api.Module
+	memory    api.Memory
+	authorize api.Function
+	integrate api.Function
+
+	// The call's, set by begin.
+	phase     abi.Phase
+	ex        *proxy.Exchange // nil in phase Start
+	passing   proxy.Passing   // which of ex's headers the guest sees
+	variables []proxy.Param   // stage variables, by name
+	deadline  int64           // in the host's monotonic time
+
+	// The meter's.
+	slice    int32 // fuel of one slice
+	lastTick int64 // 0 before the first of a call
+	missed   bool  // the deadline
+
+	// What the guest has said in this call.
+	principal   string
+	context     []proxy.Param
+	contextSize int
+	result      []byte
+	answered    bool
+	event       []byte // the event JSON once it was asked for
+	rendered    bool
+	failure     string // of fail
+	failed      bool
+	exited      bool
+	exitCode    uint32
+	logLines    int
+	line        []byte // begun line of standard output or error
+
+	// A command's standard input and output.
+	stdin    []byte
+	stdinPos int
+
+	stack   [4]uint64
+	scratch []byte
+	calls   int
+	spent   bool // a command that ran
+}
+
+// The reasons for which a host function ends a guest's call.
+var (
+	errDeadline = errors.New("deadline exceeded")
+	errDepth    = errors.New("calls are nested too deeply")
+	errPointer  = errors.New("address range outside of the guest's memory")
+	errExit     = errors.New("the guest exited")
+
+	errAnswerSize = fmt.Errorf("the answer has more than %d bytes", abi.MaxResult)
+)
+
+// failure is a call that ended without a usable result. what goes into the
+// access record.
+type failure struct {
+	what string // "trap", "deadline", "exit", "fail", "answer", "start"
+	err  error
+}
+
+func (f *failure) Error() string { return f.what + ": " + f.err.Error() }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// instanceKey is what an instance answers to as a context.
+type instanceKey struct{}
+
+// Deadline is context.Context's; the meter keeps the real one.
+func (in *instance) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done is context.Context's.
+func (in *instance) Done() <-chan struct{} { return nil }
+
+// Err is context.Context's.
+func (in *instance) Err() error { return nil }
+
+// Value is context.Context's. wazero asks it at every call.
+func (in *instance) Value(key any) any {
+	if _, own := key.(instanceKey); own {
+		return in
+	}
+	return nil
+}
+
+// instanceOf finds the instance behind a host function's context. Only during
+// instantiation is that wrapped.
+func instanceOf(ctx context.Context) *instance {
+	if in, ok := ctx.(*instance); ok {
+		return in
+	}
+	return ctx.Value(instanceKey{}).(*instance)
+}
+
+// newInstance makes an instance of p and, for the native ABI, starts it: its
+// _initialize and its postern_configure. Both have startTimeout.
+func newInstance(p *plugin) (in *instance, err error) {
+	in = &instance{plugin: p, slice: firstSlice}
+	in.begin(abi.Start, nil, nil, startTimeout)
+	ctx := experimental.WithMemoryAllocator(in, memories{p.counters})
+	// Anonymous: many instances of one module. No start function runs by itself.
+	mc := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	in.module, err = instantiate(ctx, p.host.runtime, p.module.compiled, mc)
+	if err != nil {
+		return nil, in.judge(err)
+	}
+	p.counters.instances.Add(1)
+	p.counters.started.Add(1)
+	in.memory = in.module.Memory()
+	if p.module.abi == eventABI {
+		return in, nil
+	}
+	if err := in.configure(); err != nil {
+		in.close()
+		return nil, err
+	}
+	in.authorize = in.module.ExportedFunction(abi.ExportAuthorize)
+	in.integrate = in.module.ExportedFunction(abi.ExportIntegrate)
+	in.end()
+	return in, nil
+}
+
+// instantiate is InstantiateModule with a boundary: a module that wazero
+// stumbles over costs this instance, not the process.
+func instantiate(ctx context.Context, r wazero.Runtime, m wazero.CompiledModule, mc wazero.ModuleConfig) (module api.Module, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return r.InstantiateModule(ctx, m, mc)
+}
+
+// configure runs what a native instance does before its first request.
+func (in *instance) configure() error {
+	if f := in.module.ExportedFunction(abi.ExportInitialize); f != nil {
+		if err := in.run(f); err != nil {
+			return err
+		}
+	}
+	f := in.module.ExportedFunction(abi.ExportConfigure)
+	if f == nil {
+		return nil
+	}
+	if err := in.run(f); err != nil {
+		return err
+	}
+	if in.failed {
+		return &failure{"fail", errors.New(in.failure)}
+	}
+	if code := int32(in.stack[0]); code != 0 {
+		return &failure{"fail", fmt.Errorf("%s returned %d", abi.ExportConfigure, code)}
+	}
+	return nil
+}
+
+// begin makes in ready for one call, which may take limit.
+func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy.Param, limit time.Duration) {
+	in.phase, in.ex, in.variables = phase, ex, variables
+	if ex != nil {
+		in.passing = proxy.PassingOf(ex.In.Fields)
+	}
+	in.deadline = in.plugin.host.now() + int64(limit)
+	in.lastTick, in.missed = 0, false
+	in.principal, in.context, in.contextSize = "", in.context[:0], 0
+	in.result, in.answered, in.rendered = nil, false, false
+	in.failure, in.failed, in.exited = "", false, false
+	in.logLines, in.line = 0, in.line[:0]
+	in.stdin, in.stdinPos = nil, 0
+}
+
+// end forgets the exchange, and the memory of an unusually large call.
+func (in *instance) end() {
+	in.flushLine()
+	clear(in.context)
+	in.passing = proxy.Passing{}
+	in.ex, in.variables, in.principal, in.stdin, in.result = nil, nil, "", nil, nil
+	if cap(in.event) > keepBuffer {
+		in.event = nil
+	}
+	if cap(in.scratch) > keepBuffer {
+		in.scratch = nil
+	}
+}
+
+// run calls f, which has no parameters and at most one result; the result is
+// then in stack[0]. The error is a *failure.
+func (in *instance) run(f api.Function) error {
+	in.calls++
+	in.stack[0] = 0
+	err := f.CallWithStack(in, in.stack[:])
+	if err == nil {
+		return nil
+	}
+	return in.judge(err)
+}
+
+// judge says what kind of end err is.
+func (in *instance) judge(err error) error {
+	switch {
+	case in.missed:
+		return &failure{"deadline", errDeadline}
+	case in.exited:
+		return &failure{"exit", fmt.Errorf("exit status %d", in.exitCode)}
+	}
+	return &failure{"trap", err}
+}
+
+// left is the time until the deadline; it may be negative.
+func (in *instance) left() time.Duration {
+	return time.Duration(in.deadline - in.plugin.host.now())
+}
+
+// close ends the instance and gives its memory back.
+func (in *instance) close() {
+	in.end()
+	_ = in.module.Close(context.Background()) // closes no file and runs no guest code
+	in.plugin.counters.instances.Add(-1)
+}
+
+// worn reports whether the instance should make room for a fresh one: guests
+// leak, and their memory never shrinks.
+func (in *instance) worn() bool {
+	return in.spent || in.calls >= recycleCalls || uint64(in.memory.Size()) > in.plugin.memoryMark
+}
+
+// view returns n bytes of the guest's memory at address at, for as long as no
+// guest code runs. A range that isn't all in the memory ends the call.
+func (in *instance) view(at, n uint64) []byte {
+	if at|n <= math.MaxUint32 {
+		if b, ok := in.memory.Read(uint32(at), uint32(n)); ok {
+			return b
+		}
+	}
+	panic(errPointer)
+}
+
+// text is view as a string, under the same rule.
+func (in *instance) text(at, n uint64) string {
+	b := in.view(at, n)
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// put writes s into the guest's buffer of size bytes at address at, or nothing
+// when it doesn't fit, and returns the length of s.
+func (in *instance) put(at, size uint64, s string) int32 {
+	b := in.view(at, size)
+	if len(s) <= len(b) {
+		copy(b, s)
+	}
+	return int32(len(s))
+}
+
+const (
+	// firstSlice is an instance's first slice of fuel, in instructions.
+	firstSlice = 100_000
+	// startTimeout bounds an instance's start. Go's runtime takes about 5 ms.
+	startTimeout = 10 * time.Second
+	// recycleCalls is how many calls one instance serves.
+	recycleCalls = 1_000_000
+	// keepBuffer is how much memory an idle instance keeps in each buffer, bytes.
+	keepBuffer = 256 << 10
+)

@@ -1,0 +1,161 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/event"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+// integration is the step that has a plugin answer: AWS's Lambda proxy
+// integration, with the plugin as the function.
+type integration struct {
+	plugin    *plugin
+	variables []proxy.Param
+	limit     time.Duration
+}
+
+func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
+	p, err := g.plugin(b, o.Integration.Plugin, abi.RoleIntegrate, "be an integration")
+	if p == nil || err != nil {
+		return proxy.Steps{}, err
+	}
+	limit := p.limit(integrateTimeout)
+	if o.Integration.Timeout > 0 {
+		limit = min(limit, time.Duration(o.Integration.Timeout))
+	}
+	var steps proxy.Steps
+	steps[proxy.Integration] = &integration{plugin: p, variables: variablesOf(b.Route), limit: limit}
+	steps[proxy.IntegrationResponse] = reply{}
+	return steps, nil
+}
+
+// NeedsWholeBody makes the pipeline read the content first: the event has it.
+func (*integration) NeedsWholeBody() {}
+
+// Run calls the plugin and fills Back.
+func (i *integration) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
+	p := i.plugin
+	ex.Notes.Plugin = p.name
+	in, err := p.take(ctx)
+	if err != nil {
+		return proxy.Continue, i.failed(ex, err)
+	}
+	in.begin(abi.Integrate, ex, i.variables, i.limit)
+	var answer []byte
+	if p.module.abi == eventABI {
+		answer, err = in.command()
+	} else {
+		answer, err = in.function()
+	}
+	p.give(in, err)
+	if err == nil {
+		err = readAnswer(answer, &ex.Back)
+	}
+	if err != nil {
+		return proxy.Continue, i.failed(ex, err)
+	}
+	ex.Notes.BackendStatus = ex.Back.Status
+	return proxy.Continue, nil
+}
+
+func (i *integration) failed(ex *proxy.Exchange, err error) error {
+	return i.plugin.fault(ex, err, func(what string) proxy.FaultKind {
+		if what == "deadline" {
+			return proxy.IntegrationTimeout
+		}
+		return proxy.BadIntegration
+	})
+}
+
+// function calls a native plugin as an integration.
+func (in *instance) function() ([]byte, error) {
+	if err := in.run(in.integrate); err != nil {
+		return nil, err
+	}
+	if in.failed {
+		return nil, &failure{"fail", errors.New(in.failure)}
+	}
+	if code := int32(in.stack[0]); code != 0 {
+		return nil, &failure{"answer", fmt.Errorf("%s returned %d", abi.ExportIntegrate, code)}
+	}
+	if !in.answered {
+		return nil, &failure{"answer", errors.New("the plugin wrote no answer")}
+	}
+	return in.result, nil
+}
+
+// command runs an event plugin from its start to its end.
+func (in *instance) command() ([]byte, error) {
+	in.event = event.AppendRequest(in.event[:0], in.ex)
+	in.stdin = in.event
+	in.spent = true
+	err := in.run(in.module.ExportedFunction(abi.ExportStart))
+	if in.exited && in.exitCode == 0 {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return in.result, nil
+}
+
+// readAnswer fills to from a plugin's answer. AWS: chapter I2's recorded rules.
+func readAnswer(answer []byte, to *proxy.Response) error {
+	if err := event.ReadAnswer(answer, to); err != nil {
+		return &failure{"answer", err}
+	}
+	if to.Status < 200 || to.Status > 599 {
+		return &failure{"answer", fmt.Errorf("status %d", to.Status)}
+	}
+	for i := range to.Fields {
+		// No plugin may end a header line early and write one of its own making.
+		if f := &to.Fields[i]; !http1.ValidFieldName(f.Name) || !http1.ValidFieldValue(f.Value) {
+			return &failure{"answer", fmt.Errorf("header %.64q has a name or a value that can't be sent", f.Name)}
+		}
+	}
+	return nil
+}
+
+// fault says for the client what err, from take or from a call, is, and notes
+// it for the access record.
+func (p *plugin) fault(ex *proxy.Exchange, err error, kind func(what string) proxy.FaultKind) error {
+	var f *failure
+	if !errors.As(err, &f) {
+		ex.Notes.PluginFailure = "busy"
+		if errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
+			ex.Notes.PluginFailure = ""
+		}
+		return err
+	}
+	ex.Notes.PluginFailure = f.what
+	return proxy.Fault{Kind: kind(f.what), Cause: fmt.Errorf("plugin %q: %w", p.name, err)}
+}
+
+// reply makes the client's answer from the plugin's.
+type reply struct{}
+
+// Run fills Reply from Back. AWS: chapter A4, "Header handling", AWS_PROXY.
+func (reply) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
+	fields := ex.Reply.Fields[:0]
+	for _, f := range ex.Back.Fields {
+		switch f.Known() {
+		case http1.TransferEncoding, http1.KeepAlive, http1.ProxyConnection, http1.TE, http1.Trailer,
+			http1.Upgrade, http1.HTTP2Settings: // RFC 9110, 7.6.1: not the plugin's to say
+		case http1.Connection, http1.ContentLength, http1.Date, http1.Server:
+			fields = append(fields, http1.NewField(ex.Text.Concat("x-amzn-Remapped-", f.Name), f.Value))
+		default:
+			fields = append(fields, f)
+		}
+	}
+	if !fields.HasKnown(http1.XAmznTraceID) {
+		fields = append(fields, http1.NewField("X-Amzn-Trace-Id", ex.TraceID()))
+	}
+	ex.Reply = proxy.Response{Status: ex.Back.Status, Fields: fields, Content: ex.Back.Content}
+	return proxy.Continue, nil
+}

@@ -1,0 +1,21 @@
+package plugins
+
+import "syscall"
+
+// reserve returns n bytes of address space that can't be touched yet.
+func reserve(n uint64) ([]byte, bool) {
+	if n == 0 || n > 1<<32 {
+		return nil, false
+	}
+	region, err := syscall.Mmap(-1, 0, int(n), syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_NORESERVE)
+	return region, err == nil
+}
+
+// commit makes part, which begins and ends at a page, readable and writable.
+func commit(part []byte) bool {
+	return syscall.Mprotect(part, syscall.PROT_READ|syscall.PROT_WRITE) == nil
+}
+
+func unreserve(region []byte) {
+	_ = syscall.Munmap(region) // fails only for a range that isn't ours
+}

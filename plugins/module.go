@@ -1,0 +1,314 @@
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/plugins/meter"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+const (
+	// maxModule is the largest module file, in bytes.
+	maxModule = 16 << 20
+	// maxTable is the most elements a guest's table may have.
+	maxTable = 100_000
+	// maxDepth is how deeply a guest's calls may nest.
+	maxDepth = 10_000
+
+	pageSize = 64 << 10
+)
+
+// guestABI is how a module wants to be talked to.
+type guestABI string
+
+const (
+	nativeABI guestABI = "native"
+	eventABI  guestABI = "event"
+)
+
+// moduleKey identifies a compiled module: its file's content and the memory
+// that the meter wrote into it.
+type moduleKey struct {
+	digest [sha256.Size]byte
+	pages  uint32
+}
+
+func (k moduleKey) file() string {
+	return fmt.Sprintf("%s-%d-%d-%d-%d.wasm", hex.EncodeToString(k.digest[:]), meter.Version, k.pages, maxTable, maxDepth)
+}
+
+// module is a compiled module. The host shares it among plugins and closes it
+// with the last of them.
+type module struct {
+	key      moduleKey
+	abi      guestABI
+	compiled wazero.CompiledModule
+	exports  map[string]api.FunctionDefinition
+	minimum  uint64 // bytes of linear memory that it starts with
+
+	refs int // guarded by host.mu
+}
+
+// loadError is what is wrong with a module and what to do about it.
+type loadError struct{ text, hint string }
+
+func (e *loadError) Error() string { return e.text }
+
+func refuse(hint, format string, args ...any) error {
+	return &loadError{fmt.Sprintf(format, args...), hint}
+}
+
+// readModule reads a module's file and checks what can be seen without
+// understanding the code.
+func readModule(path, wantDigest string) ([]byte, [sha256.Size]byte, error) {
+	var digest [sha256.Size]byte
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, digest, refuse("", "can't read the module: %v", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, digest, refuse("", "can't read the module: %v", err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, digest, refuse("", "%s isn't a file", path)
+	}
+	if st.Size() > maxModule {
+		return nil, digest, tooBig(path, st.Size())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxModule+1))
+	if err != nil {
+		return nil, digest, refuse("", "can't read the module: %v", err)
+	}
+	if len(b) > maxModule { // it grew meanwhile
+		return nil, digest, tooBig(path, int64(len(b)))
+	}
+	digest = sha256.Sum256(b)
+	if wantDigest != "" && !strings.EqualFold(wantDigest, hex.EncodeToString(digest[:])) {
+		return nil, digest, refuse("the file isn't the one that was meant; if it is, set sha256 = \""+hex.EncodeToString(digest[:])+`"`,
+			"%s has the SHA-256 %s, but sha256 says %s", path, hex.EncodeToString(digest[:]), strings.ToLower(wantDigest))
+	}
+	return b, digest, checkHeader(path, b)
+}
+
+func tooBig(path string, size int64) error {
+	return refuse("strip debug sections, or build with optimisation for size",
+		"%s has %d bytes; at most %d are allowed", path, size, maxModule)
+}
+
+// checkHeader tells a module from what people take for one.
+func checkHeader(path string, b []byte) error {
+	magic := []byte("\x00asm")
+	switch {
+	case len(b) == 0:
+		return refuse("", "%s is empty", path)
+	case !bytes.HasPrefix(b, magic):
+		hint := "compile the plugin to WebAssembly first"
+		if bytes.HasPrefix(bytes.TrimSpace(b), []byte("(")) {
+			hint = "this looks like WebAssembly text; translate it with wat2wasm"
+		}
+		return refuse(hint, `%s isn't a WebAssembly module: it doesn't begin with "\0asm"`, path)
+	case len(b) < 8:
+		return refuse("the file is cut off", "%s ends within its header", path)
+	case bytes.Equal(b[4:8], []byte{0x0d, 0, 1, 0}):
+		return refuse("build a core module: target wasm32-wasip1 instead of wasip2, or unwrap it with `wasm-tools component unbundle`",
+			"%s is a component; only core modules can run", path)
+	case !bytes.Equal(b[4:8], []byte{1, 0, 0, 0}):
+		return refuse("", "%s has the unknown WebAssembly version %#x", path, b[4:8])
+	}
+	return nil
+}
+
+// compile makes a module from the bytes of a file.
+func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want string) (*module, error) {
+	metered := h.store.load(key.file())
+	if metered == nil {
+		if err := h.validate(ctx, wasm, want); err != nil {
+			return nil, err
+		}
+		var err error
+		metered, err = meter.Rewrite(wasm, meter.Limits{MemoryPages: key.pages, TableElements: maxTable, Depth: maxDepth})
+		if err != nil {
+			return nil, refuseLimits(err, key.pages)
+		}
+		if err := h.store.save(key.file(), metered); err != nil {
+			h.logger.Warn("the cache of compiled plugins can't be written", zap.Error(err))
+		}
+	}
+	compiled, err := h.runtime.CompileModule(ctx, metered)
+	if err != nil {
+		return nil, refuse("", "compile the module: %v", err)
+	}
+	m, err := newModule(key, compiled, want)
+	if err != nil {
+		_ = compiled.Close(ctx) // nothing runs of it yet
+		return nil, err
+	}
+	return m, nil
+}
+
+func refuseLimits(err error, pages uint32) error {
+	var limit *meter.LimitError
+	if errors.As(err, &limit) && limit.What == "memory" {
+		return refuse(fmt.Sprintf(`set memory = "%dKiB" or more`, limit.Need*pageSize>>10),
+			"the module starts with %d KiB of memory; memory allows %d KiB", limit.Need*pageSize>>10, uint64(pages)*pageSize>>10)
+	}
+	return refuse("", "prepare the module: %v", err)
+}
+
+// validate checks the module as its author wrote it: the meter must only see
+// valid code. An interpreter does it without generating any.
+func (h *Host) validate(ctx context.Context, wasm []byte, want string) error {
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).WithDebugInfoEnabled(false))
+	defer r.Close(ctx)
+	compiled, err := r.CompileModule(ctx, wasm)
+	if err != nil {
+		return refuse("", "the module isn't valid: %v", err)
+	}
+	_, err = newModule(moduleKey{}, compiled, want)
+	return err
+}
+
+// newModule checks what a module imports and exports. want is "auto" or an ABI.
+func newModule(key moduleKey, compiled wazero.CompiledModule, want string) (*module, error) {
+	m := &module{key: key, compiled: compiled, exports: compiled.ExportedFunctions()}
+	if err := checkImports(compiled); err != nil {
+		return nil, err
+	}
+	memory, ok := compiled.ExportedMemories()[abi.ExportMemory]
+	if !ok {
+		return nil, refuse("", "the module doesn't export its memory as %q", abi.ExportMemory)
+	}
+	m.minimum = uint64(memory.Min()) * pageSize
+	_, native := m.exports[abi.ExportVersion]
+	_, command := m.exports[abi.ExportStart]
+	switch {
+	case want == string(nativeABI) && !native:
+		return nil, refuse("a native plugin is built with an SDK of postern", "the module doesn't export %s, so it isn't a native plugin", abi.ExportVersion)
+	case want == string(eventABI) && !command:
+		return nil, refuse("build a WASI command: in Go without -buildmode=c-shared", "the module doesn't export %s, so it isn't an event plugin", abi.ExportStart)
+	case native && want != string(eventABI):
+		m.abi = nativeABI
+		return m, m.checkNative(command)
+	case command:
+		m.abi = eventABI
+		return m, m.checkSignature(abi.ExportStart, "")
+	}
+	return nil, refuse("a native plugin is built with an SDK of postern; an event plugin is a WASI command",
+		"the module exports neither %s (native plugin) nor %s (event plugin)", abi.ExportVersion, abi.ExportStart)
+}
+
+// checkImports compares the module's imports with what the host provides. The
+// list of imports is what a plugin asks for, so each of them is named.
+func checkImports(compiled wazero.CompiledModule) error {
+	provided := providedFunctions()
+	var unknown, sockets []string
+	for _, f := range compiled.ImportedFunctions() {
+		from, name, _ := f.Import()
+		want, ok := provided[from+"."+name]
+		switch got := letters(f.ParamTypes()) + ":" + letters(f.ResultTypes()); {
+		case from == abi.WASI && strings.HasPrefix(name, "sock_"):
+			sockets = append(sockets, name)
+		case !ok:
+			unknown = append(unknown, from+"."+name)
+		case got != want:
+			return refuse("", "the module imports %s.%s as (%s), but it is (%s)", from, name, got, want)
+		}
+	}
+	for _, m := range compiled.ImportedMemories() {
+		from, name, _ := m.Import()
+		unknown = append(unknown, from+"."+name+" (memory)")
+	}
+	if len(sockets) > 0 {
+		return refuse("a plugin has no network; leave out what opens sockets (in Go: net and net/http)",
+			"the module imports sockets: %s", strings.Join(sockets, ", "))
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return refuse(fmt.Sprintf("provided are %s version %d.%d and %s", abi.Module, abi.Major, abi.Minor, abi.WASI),
+			"the module imports what isn't provided: %s", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+// providedFunctions are the signatures of everything a guest may import, and
+// of the meter's own import.
+func providedFunctions() map[string]string {
+	all := map[string]string{meter.Module + "." + meter.Tick: "i:i"}
+	for _, f := range abi.Functions() {
+		all[abi.Module+"."+f.Name] = f.Params + ":" + f.Results
+	}
+	for _, f := range wasiFunctions() {
+		all[abi.WASI+"."+f.name] = f.params + ":" + f.results
+	}
+	return all
+}
+
+func letters(types []api.ValueType) string {
+	var b strings.Builder
+	for _, t := range types {
+		switch t {
+		case api.ValueTypeI32:
+			b.WriteByte('i')
+		case api.ValueTypeI64:
+			b.WriteByte('I')
+		default:
+			b.WriteString(" " + api.ValueTypeName(t) + " ")
+		}
+	}
+	return b.String()
+}
+
+func (m *module) checkNative(command bool) error {
+	if command {
+		return refuse("build a reactor: in Go with -buildmode=c-shared", "the module exports %s: a native plugin is called more than once", abi.ExportStart)
+	}
+	for _, f := range []struct{ name, results string }{
+		{abi.ExportVersion, "i"}, {abi.ExportRoles, "i"}, {abi.ExportConfigure, "i"},
+		{abi.ExportAuthorize, "i"}, {abi.ExportIntegrate, "i"}, {abi.ExportInitialize, ""},
+	} {
+		if err := m.checkSignature(f.name, f.results); err != nil {
+			return err
+		}
+	}
+	if m.exports[abi.ExportAuthorize] == nil && m.exports[abi.ExportIntegrate] == nil {
+		return refuse("", "the module has no role: it exports neither %s nor %s", abi.ExportAuthorize, abi.ExportIntegrate)
+	}
+	return nil
+}
+
+// checkSignature checks an export without parameters, if it is there.
+func (m *module) checkSignature(name, results string) error {
+	f := m.exports[name]
+	if f == nil {
+		return nil
+	}
+	if len(f.ParamTypes()) > 0 || letters(f.ResultTypes()) != results {
+		return refuse("", "the export %s must have no parameters and %d results", name, len(results))
+	}
+	return nil
+}
+
+// describe makes a finding of err.
+func describe(cfg *config.Config, path []string, err error) config.Finding {
+	var load *loadError
+	if errors.As(err, &load) {
+		return cfg.Finding(path, load.text, load.hint)
+	}
+	return cfg.Finding(path, err.Error(), "")
+}

@@ -1,0 +1,313 @@
+package plugins
+
+import (
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+// field returns a field of the request, and false for a number without one. The
+// string is valid until the next call of a host function.
+func (in *instance) field(n int32) (string, bool) {
+	ex := in.ex
+	switch n {
+	case abi.FieldMethod:
+		return ex.Method, true
+	case abi.FieldPath:
+		return ex.Path, true
+	case abi.FieldFullPath:
+		return ex.FullPath, true
+	case abi.FieldRawQuery:
+		return ex.In.RawQuery, true
+	case abi.FieldRouteKey:
+		return ex.Route.Key, true
+	case abi.FieldResource:
+		return ex.Route.Resource, true
+	case abi.FieldStage:
+		return ex.Route.Stage.Name, true
+	case abi.FieldAPIID:
+		return ex.Route.Stage.API.ID, true
+	case abi.FieldRequestID:
+		return ex.ID, true
+	case abi.FieldSourceIP:
+		in.scratch = in.scratch[:0]
+		if addr := ex.In.Client.Addr(); addr.IsValid() {
+			in.scratch = addr.Unmap().WithZone("").AppendTo(in.scratch)
+		}
+		return in.scratched(), true
+	case abi.FieldProtocol:
+		return ex.In.Proto, true
+	case abi.FieldHost:
+		return ex.In.Host, true
+	case abi.FieldScheme:
+		return ex.In.Scheme, true
+	case abi.FieldPrincipal:
+		return ex.Caller.Principal, true
+	case abi.FieldAccountID:
+		return ex.Route.Stage.API.AccountID, true
+	case abi.FieldRegion:
+		return ex.Route.Stage.API.Region, true
+	case abi.FieldDomainName:
+		return ex.Domain.Name, true
+	case abi.FieldMethodARN:
+		return in.methodARN(), true
+	}
+	return "", false
+}
+
+// methodARN names the called method. AWS: "Amazon Resource Name (ARN) format of
+// permissions for executing API in API Gateway".
+func (in *instance) methodARN() string {
+	stage := in.ex.Route.Stage
+	b := append(in.scratch[:0], "arn:aws:execute-api:"...)
+	for i, part := range [...]string{stage.API.Region, stage.API.AccountID, stage.API.ID} {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = append(b, part...)
+	}
+	for _, part := range [...]string{stage.Name, in.ex.Method, strings.TrimPrefix(in.ex.Path, "/")} {
+		b = append(b, '/')
+		b = append(b, part...)
+	}
+	in.scratch = b
+	return in.scratched()
+}
+
+// scratched is scratch as a string, until scratch is written again.
+func (in *instance) scratched() string {
+	return unsafe.String(unsafe.SliceData(in.scratch), len(in.scratch))
+}
+
+// visible reports whether a request header is there for plugins: what goes on
+// beyond the gateway, and every Authorization. So a plugin can't take what a
+// client says of itself (X-Forwarded-For) for what the gateway knows.
+func visible(p *proxy.Passing, f *http1.Field) bool {
+	return f.Known() == http1.Authorization || !p.FromClient(f)
+}
+
+// header returns the last value of a request header, as AWS's event does.
+func header(p *proxy.Passing, fs http1.Fields, name string) (string, bool) {
+	for i := len(fs) - 1; i >= 0; i-- {
+		if len(fs[i].Name) == len(name) && strings.EqualFold(fs[i].Name, name) && visible(p, &fs[i]) {
+			return fs[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// list returns a map that is a list of names and values, but for query and
+// headers.
+func (in *instance) list(n int32) ([]proxy.Param, bool) {
+	switch n {
+	case abi.MapPathParams:
+		return in.ex.Params, true
+	case abi.MapStageVariables:
+		return in.variables, true
+	case abi.MapContext:
+		return in.ex.Caller.Context, true
+	}
+	return nil, false
+}
+
+func (in *instance) mapCount(n int32) int32 {
+	count := int32(0)
+	switch n {
+	case abi.MapHeaders:
+		fs := in.ex.In.Fields
+		for i := range fs {
+			if visible(&in.passing, &fs[i]) {
+				count++
+			}
+		}
+		return count
+	case abi.MapQuery:
+		for rest := in.ex.In.RawQuery; rest != ""; {
+			var pair string
+			if pair, rest = nextPair(rest); pair != "" {
+				count++
+			}
+		}
+		return count
+	}
+	list, ok := in.list(n)
+	if !ok {
+		return abi.BadArgument
+	}
+	return int32(len(list))
+}
+
+// mapGet returns the value of name, the last one where there are several.
+func (in *instance) mapGet(n int32, name string) (value string, code int32) {
+	switch n {
+	case abi.MapHeaders:
+		value, ok := header(&in.passing, in.ex.In.Fields, name)
+		return value, found(ok)
+	case abi.MapQuery:
+		raw, ok := queryValue(in.ex.In.RawQuery, name)
+		if !ok {
+			return "", abi.NotFound
+		}
+		in.scratch = appendDecoded(in.scratch[:0], raw, plusIsSpace)
+		return in.scratched(), abi.OK
+	}
+	list, ok := in.list(n)
+	if !ok {
+		return "", abi.BadArgument
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Name == name {
+			return in.listed(n, list[i].Value), abi.OK
+		}
+	}
+	return "", abi.NotFound
+}
+
+func found(ok bool) int32 {
+	if ok {
+		return abi.OK
+	}
+	return abi.NotFound
+}
+
+// listed decodes a value of list n where those are kept as sent.
+func (in *instance) listed(n int32, value string) string {
+	if n != abi.MapPathParams || strings.IndexByte(value, '%') < 0 {
+		return value
+	}
+	in.scratch = appendDecoded(in.scratch[:0], value, plusIsPlus)
+	return in.scratched()
+}
+
+// mapEntry returns the entry at index, in the order of arrival.
+func (in *instance) mapEntry(n int32, index uint32) (name, value string, code int32) {
+	switch n {
+	case abi.MapHeaders:
+		fs := in.ex.In.Fields
+		for i := range fs {
+			if !visible(&in.passing, &fs[i]) {
+				continue
+			}
+			if index == 0 {
+				return fs[i].Name, fs[i].Value, abi.OK
+			}
+			index--
+		}
+		return "", "", abi.NotFound
+	case abi.MapQuery:
+		return in.queryEntry(index)
+	}
+	list, ok := in.list(n)
+	if !ok {
+		return "", "", abi.BadArgument
+	}
+	if uint64(index) >= uint64(len(list)) {
+		return "", "", abi.NotFound
+	}
+	return list[index].Name, in.listed(n, list[index].Value), abi.OK
+}
+
+func (in *instance) queryEntry(index uint32) (name, value string, code int32) {
+	for rest := in.ex.In.RawQuery; rest != ""; {
+		var pair string
+		if pair, rest = nextPair(rest); pair == "" {
+			continue
+		}
+		if index > 0 {
+			index--
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		in.scratch = appendDecoded(in.scratch[:0], name, plusIsSpace)
+		split := len(in.scratch)
+		in.scratch = appendDecoded(in.scratch, value, plusIsSpace)
+		both := in.scratched()
+		return both[:split], both[split:], abi.OK
+	}
+	return "", "", abi.NotFound
+}
+
+// nextPair cuts the first parameter off a raw query.
+func nextPair(query string) (pair, rest string) {
+	pair, rest, _ = strings.Cut(query, "&")
+	return pair, rest
+}
+
+// queryValue returns the last raw value of the parameter called name.
+func queryValue(query, name string) (raw string, found bool) {
+	for query != "" {
+		var pair string
+		if pair, query = nextPair(query); pair == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(pair, "=")
+		if decodesTo(key, name) {
+			raw, found = value, true
+		}
+	}
+	return raw, found
+}
+
+// plus says what "+" means.
+type plus bool
+
+const (
+	plusIsSpace plus = true // in a query: the form encoding
+	plusIsPlus  plus = false
+)
+
+// next decodes the first byte of s, which isn't empty, and returns what it
+// took. A "%" without two hex digits stands for itself.
+func (p plus) next(s string) (c byte, n int) {
+	switch {
+	case s[0] == '%' && len(s) > 2 && hexValue(s[1]) < 16 && hexValue(s[2]) < 16:
+		return hexValue(s[1])<<4 | hexValue(s[2]), 3
+	case s[0] == '+' && p == plusIsSpace:
+		return ' ', 1
+	}
+	return s[0], 1
+}
+
+func hexValue(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 16
+}
+
+// appendDecoded appends s, percent-decoded once.
+func appendDecoded(dst []byte, s string, p plus) []byte {
+	for s != "" {
+		c, n := p.next(s)
+		dst, s = append(dst, c), s[n:]
+	}
+	return dst
+}
+
+// decodesTo reports whether the encoded query name raw means name.
+func decodesTo(raw, name string) bool {
+	if raw == name {
+		return strings.IndexByte(raw, '%') < 0 && strings.IndexByte(raw, '+') < 0
+	}
+	for raw != "" {
+		c, n := plusIsSpace.next(raw)
+		if name == "" || name[0] != c {
+			return false
+		}
+		raw, name = raw[n:], name[1:]
+	}
+	return name == ""
+}
+
+func failureText(code int32, text string) string {
+	return "code " + strconv.Itoa(int(code)) + ": " + strings.ToValidUTF8(text, "\uFFFD")
+}
