@@ -1,0 +1,229 @@
+// Package event turns exchanges into the JSON documents that AWS gives a Lambda
+// function, and a function's documents into answers. It is pure: it reads the
+// Exchange and writes bytes.
+package event
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// AppendRequest appends the REST proxy event of ex to dst: version 1.0, the one
+// of AWS_PROXY. The result is always valid JSON; bytes that aren't UTF-8 become
+// U+FFFD, but for the content. It reads what the phases before the integration
+// fill; the content must have been read whole (Exchange.ReadWhole), else the
+// event has none.
+//
+// AWS: "Set up Lambda proxy integrations in API Gateway", "Input format of a
+// Lambda function for proxy integration".
+func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
+	var fewHeaders, fewParams [pairsOnStack]pair
+	headers := appendHeaders(fewHeaders[:0], ex)
+	params := appendQuery(fewParams[:0], ex)
+	link(headers, foldedNames)
+	link(params, exactNames)
+
+	dst = append(dst, `{"resource":`...)
+	dst = appendString(dst, ex.Route.Resource)
+	dst = append(dst, `,"path":`...)
+	dst = appendString(dst, eventPath(ex))
+	dst = append(dst, `,"httpMethod":`...)
+	dst = appendString(dst, ex.Method)
+	dst = append(dst, `,"headers":`...)
+	dst = appendLast(dst, headers)
+	dst = append(dst, `,"multiValueHeaders":`...)
+	dst = appendAll(dst, headers)
+	dst = append(dst, `,"queryStringParameters":`...)
+	dst = appendLast(dst, params)
+	dst = append(dst, `,"multiValueQueryStringParameters":`...)
+	dst = appendAll(dst, params)
+	dst = append(dst, `,"pathParameters":`...)
+	dst = appendPathParameters(dst, ex.Params)
+	dst = append(dst, `,"stageVariables":`...)
+	dst = appendVariables(dst, ex.Route.Stage.Variables)
+	dst = append(dst, `,"requestContext":`...)
+	dst = appendContext(dst, ex)
+	return append(appendBody(dst, ex.In.Content), '}')
+}
+
+// eventPath is the path without the stage, but with the base path of a custom
+// domain. AWS, recorded: of slashes in front, one stays.
+func eventPath(ex *proxy.Exchange) string {
+	path := ex.FullPath
+	if ex.Domain.Default || path == "" {
+		path = ex.Path
+	}
+	for len(path) > 1 && path[0] == '/' && path[1] == '/' {
+		path = path[1:]
+	}
+	return path
+}
+
+// appendHeaders appends the client's fields as the event has them, and what the
+// gateway says of the client. AWS, recorded: chapter "Header handling", column
+// AWS_PROXY; header names as they came.
+func appendHeaders(all []pair, ex *proxy.Exchange) []pair {
+	in := &ex.In
+	passing := proxy.PassingOf(in.Fields)
+	named := false
+	for i := range in.Fields {
+		f := &in.Fields[i]
+		if passing.FromClient(f) {
+			continue
+		}
+		name := f.Name
+		switch f.Known() {
+		case http1.Host:
+			named = true
+		case http1.Authorization, http1.UserAgent: // AWS spells these two itself
+			name = f.Known().String()
+		}
+		all = append(all, pair{name: name, value: f.Value})
+	}
+	if !named && in.Host != "" { // HTTP/2 has it in :authority
+		all = append(all, pair{name: "Host", value: authority(ex)})
+	}
+	all = append(all, pair{name: "X-Amzn-Trace-Id", value: ex.TraceID()})
+	if client := in.Client.Addr().Unmap(); client.IsValid() {
+		all = append(all, pair{name: "X-Forwarded-For", value: sourceIP(ex)})
+	}
+	if port := in.Local.Port(); port != 0 {
+		all = append(all, pair{name: "X-Forwarded-Port", value: ex.Text.Finish(strconv.AppendUint(ex.Text.Begin(), uint64(port), 10))})
+	}
+	return append(all, pair{name: "X-Forwarded-Proto", value: in.Scheme})
+}
+
+func authority(ex *proxy.Exchange) string {
+	host := ex.In.Host
+	if strings.IndexByte(host, ':') >= 0 {
+		host = ex.Text.Concat("[", host, "]")
+	}
+	if ex.In.Port == "" {
+		return host
+	}
+	return ex.Text.Concat(host, ":", ex.In.Port)
+}
+
+func sourceIP(ex *proxy.Exchange) string {
+	client := ex.In.Client.Addr().Unmap().WithZone("")
+	if !client.IsValid() {
+		return ""
+	}
+	return ex.Text.Finish(client.AppendTo(ex.Text.Begin()))
+}
+
+// appendPathParameters appends the raw values. AWS, recorded: they aren't decoded.
+func appendPathParameters(dst []byte, params []proxy.Param) []byte {
+	if len(params) == 0 {
+		return append(dst, "null"...)
+	}
+	for i := range params {
+		dst = appendMember(dst, i == 0, params[i].Name)
+		dst = appendString(dst, params[i].Value)
+	}
+	return append(dst, '}')
+}
+
+// appendVariables appends the stage variables in the order of their names.
+func appendVariables(dst []byte, variables map[string]string) []byte {
+	if len(variables) == 0 {
+		return append(dst, "null"...)
+	}
+	var few [32]string
+	names := few[:0]
+	for name := range variables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		dst = appendMember(dst, i == 0, name)
+		dst = appendString(dst, variables[name])
+	}
+	return append(dst, '}')
+}
+
+// appendContext appends requestContext. AWS: members that aren't set are null.
+func appendContext(dst []byte, ex *proxy.Exchange) []byte {
+	stage := ex.Route.Stage
+	dst = append(dst, `{"accountId":`...)
+	dst = appendString(dst, stage.API.AccountID)
+	dst = append(dst, `,"apiId":`...)
+	dst = appendString(dst, stage.API.ID)
+	dst = append(dst, `,"deploymentId":null,"domainName":`...)
+	dst = appendOrNull(dst, ex.Domain.Name)
+	dst = append(dst, `,"domainPrefix":`...)
+	dst = appendOrNull(dst, ex.Domain.Prefix)
+	dst = append(dst, `,"extendedRequestId":`...)
+	dst = appendString(dst, ex.ExtendedID)
+	dst = append(dst, `,"httpMethod":`...)
+	dst = appendString(dst, ex.Method)
+	dst = append(dst, `,"identity":{"accessKey":null,"accountId":null,"apiKey":null,"apiKeyId":null,"caller":null,`+
+		`"cognitoAuthenticationProvider":null,"cognitoAuthenticationType":null,"cognitoIdentityId":null,"cognitoIdentityPoolId":null,`+
+		`"principalOrgId":null,"sourceIp":`...)
+	dst = appendOrNull(dst, sourceIP(ex))
+	dst = append(dst, `,"user":null,"userAgent":`...)
+	dst = appendOrNull(dst, ex.In.Fields.GetKnown(http1.UserAgent))
+	dst = append(dst, `,"userArn":null},"path":`...)
+	dst = appendString(dst, ex.FullPath)
+	// AWS says HTTP/1.1 whatever the client speaks.
+	dst = append(dst, `,"protocol":"HTTP/1.1","requestId":`...)
+	dst = appendString(dst, ex.ID)
+	dst = append(dst, `,"requestTime":"`...)
+	dst = ex.Start.UTC().AppendFormat(dst, "02/Jan/2006:15:04:05 -0700")
+	dst = append(dst, `","requestTimeEpoch":`...)
+	dst = strconv.AppendInt(dst, ex.Start.UnixMilli(), 10)
+	dst = append(dst, `,"resourceId":`...)
+	dst = appendString(dst, ex.Route.ResourceID)
+	dst = append(dst, `,"resourcePath":`...)
+	dst = appendString(dst, ex.Route.Resource)
+	dst = append(dst, `,"stage":`...)
+	dst = appendString(dst, stage.Name)
+	return append(appendAuthorizer(dst, ex), '}')
+}
+
+// appendAuthorizer appends the member authorizer if one was asked. AWS: the
+// values of its context are strings here, whatever they were.
+func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
+	caller := &ex.Caller
+	if caller.Principal == "" && len(caller.Context) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"authorizer":`...)
+	dst = appendMember(dst, true, "principalId")
+	dst = appendString(dst, caller.Principal)
+	for i := range caller.Context {
+		// The gateway's own members can't be claimed by an authorizer's context.
+		if name := caller.Context[i].Name; name != "principalId" && name != "integrationLatency" {
+			dst = appendMember(dst, false, name)
+			dst = appendString(dst, caller.Context[i].Value)
+		}
+	}
+	dst = appendMember(dst, false, "integrationLatency")
+	return append(strconv.AppendInt(dst, int64(ex.Times.Authorizer/time.Millisecond), 10), '}')
+}
+
+// appendBody appends the last two members.
+//
+// Differs from AWS, which looks at the Content-Type and the API's binary media
+// types, and else replaces what isn't UTF-8: content that isn't UTF-8 goes as
+// base64, so that none is ever damaged.
+func appendBody(dst, content []byte) []byte {
+	dst = append(dst, `,"body":`...)
+	switch {
+	case len(content) == 0:
+		return append(dst, `null,"isBase64Encoded":false`...)
+	case !utf8.Valid(content):
+		dst = append(dst, '"')
+		dst = base64.StdEncoding.AppendEncode(dst, content)
+		return append(dst, `","isBase64Encoded":true`...)
+	}
+	dst = appendString(dst, view(content))
+	return append(dst, `,"isBase64Encoded":false`...)
+}
