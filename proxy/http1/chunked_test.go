@@ -113,6 +113,7 @@ func TestChunked(t *testing.T) {
 	f("0\r\nA: b\r\n c\r\n\r\n", "", "", "white space at the start of a field line")
 	f("0\r\nA: b\nC: d\r\n\r\n", "", "", reasonBareLF)
 	f("0\r\n\n", "", "", reasonBareLF)
+	f("0\r\nA: b\n", "", "", reasonBareLF) // at once
 	f("0\r\nx\n", "", "", reasonBareLF)
 	f("0\r\nA: b\rC: d\r\n\r\n", "", "", reasonBareCR)
 	f("0\r\nA: \x00\r\n\r\n", "", "", "control character in a field value")

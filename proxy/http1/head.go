@@ -8,7 +8,7 @@ const earlyBytes = 40
 // what was looked at, and says when parsing once more can tell anything new.
 // What is accepted never depends on it, as every parse starts at the first byte.
 type progress struct {
-	seen  int // bytes known to hold neither the end of the head nor an error
+	seen  int // bytes that need not be looked at again
 	lines int // ends of lines among them
 	bound int // length at which a limit is reached; 0 before the first attempt
 }
@@ -47,9 +47,6 @@ func (p *progress) due(b []byte) bool {
 // the limit of the part being read is reached.
 func (p *progress) wait(b []byte, bound int) {
 	p.seen = len(b)
-	if len(b) > 0 && b[len(b)-1] == '\r' {
-		p.seen--
-	}
 	p.bound = bound
 }
 

@@ -360,6 +360,8 @@ func TestRequestInPieces(t *testing.T) {
 	early("GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("A: b\r\n", 20)+"B\n", "400 LF without CR")
 	early("GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("A: b\r\n", 20)+"B: \rc", "400 CR without LF")
 	early("GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("A: b\r\n", 20)+"B: \x00", "400 control character in a field value")
+	early("GET /"+strings.Repeat("a", 100)+" HTTP/1.1\r\nHost: a\r\n@: b\r\n", "incomplete head") // only at its end
+	early("GET /"+strings.Repeat("a", 100)+" HTTP/2.0\r\n", "505 unsupported HTTP version")
 	early(strings.Repeat("A", 33), "501 method too long")
 	early("GET /"+strings.Repeat("a", DefaultLine+2-5), "414 request line exceeds the limit")
 	early("GET / HTTP/1.1\r\nA: "+strings.Repeat("a", DefaultHead+2-3), "431 field lines exceed the limit")
@@ -375,6 +377,13 @@ func TestRequestReset(t *testing.T) {
 	whole := "GET / HTTP/1.1\r\nHost: b\r\n\r\n" + strings.Repeat("x", 600)
 	if n, err := r.Parse([]byte(whole), nil); n != 27 || err != nil || r.Host != "b" {
 		t.Errorf("after Reset: %d, %v, host %q", n, err, r.Host)
+	}
+	// A shorter head can't be the same one.
+	if _, err := r.Parse([]byte(partial), nil); err != ErrIncomplete {
+		t.Fatal(err)
+	}
+	if n, err := r.Parse([]byte(whole)[:27], nil); n != 27 || err != nil {
+		t.Errorf("a shorter head: %d, %v", n, err)
 	}
 	// After an error, method and target are there for the log, and nothing else is.
 	_, err := r.Parse([]byte("PUT /x HTTP/1.1\r\nHost: c\r\nA B: c\r\n\r\n"), nil)
