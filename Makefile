@@ -4,7 +4,8 @@ GO       ?= go
 FUZZTIME ?= 20s
 TIMEOUT  ?= 8m
 
-# A guest is a folder whose main.go is built for wasip1 only; FOLDER becomes FOLDER.wasm.
+# A guest is a folder whose main.go is built for wasip1 only; FOLDER becomes
+# FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
 .PHONY: run build examples test race check fuzz bench clean
@@ -24,7 +25,8 @@ examples: $(GUESTS)
 # Go's build cache knows better than make whether a guest is up to date.
 .PHONY: $(GUESTS)
 $(GUESTS): %.wasm:
-	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -o $@ ./$*
+	@mode=exe; if grep -qx 'func main() {}' $*/main.go; then mode=c-shared; fi; \
+		echo "guest $@"; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=$$mode -o $@ ./$*
 
 test: examples
 	$(GO) test -timeout $(TIMEOUT) ./...

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/builtins"
+	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/server"
@@ -20,18 +21,26 @@ import (
 type assembly struct {
 	t        *testing.T
 	logger   *zap.Logger
+	plugins  *plugins.Host
 	backends *upstream.Set
 	server   *server.Server
 }
 
-// Start returns a gateway that serves nothing yet.
-func Start(t *testing.T) Gateway {
-	t.Helper()
-	logger := zap.NewNop()
-	return &assembly{
-		t: t, logger: logger,
-		backends: upstream.NewSet(upstream.Options{Logger: logger}),
-		server:   server.New(server.Options{Logger: logger}),
+// Starter returns a function that makes gateways which serve nothing yet. They
+// share compiled plugins in the folder cache.
+func Starter(cache string) func(t *testing.T) Gateway {
+	return func(t *testing.T) Gateway {
+		t.Helper()
+		logger := zap.NewNop()
+		host, err := plugins.NewHost(plugins.Options{Logger: logger, CacheDir: cache})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &assembly{
+			t: t, logger: logger, plugins: host,
+			backends: upstream.NewSet(upstream.Options{Logger: logger}),
+			server:   server.New(server.Options{Logger: logger}),
+		}
 	}
 }
 
@@ -42,24 +51,35 @@ func (w *assembly) Apply(file string) string {
 	if findings.Failed() {
 		return findings.Text()
 	}
+	modules, findings := w.plugins.Begin(w.t.Context(), cfg)
+	if modules == nil {
+		return findings.Text()
+	}
 	backends := w.backends.Begin()
-	snap, findings := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   builtins.Kinds(),
+	snap, more := snapshot.Compile(cfg, snapshot.Options{
+		Kinds:   append(builtins.Kinds(), modules.Kinds()...),
 		Logger:  w.logger,
 		Backend: backends.Backend,
 		Recorder: func(string, string) proxy.Recorder {
 			return nobody{}
 		},
 	})
+	findings = append(findings, more...)
 	if findings.Failed() {
+		if snap != nil {
+			snap.Close()
+		}
 		backends.Discard()
+		modules.Discard()
 		return findings.Text()
 	}
 	if err := w.server.Apply(cfg, snap); err != nil {
-		backends.Discard()
 		snap.Close()
+		backends.Discard()
+		modules.Discard()
 		return err.Error()
 	}
+	modules.Commit()
 	backends.Commit()
 	return ""
 }
@@ -86,6 +106,9 @@ func (w *assembly) Close() {
 	_ = w.server.Drain(ctx) // a scenario may leave a request hanging
 	if err := w.server.Close(); err != nil {
 		w.t.Errorf("close the server: %v", err)
+	}
+	if err := w.plugins.Close(); err != nil {
+		w.t.Errorf("close the plugins: %v", err)
 	}
 	w.backends.Close()
 }
