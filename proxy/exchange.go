@@ -27,7 +27,8 @@ type Exchange struct {
 	In         Request
 
 	// Filled by the matcher.
-	Route    *Route // nil until one matched
+	Stage    *Stage // nil until host and path led to one
+	Route    *Route // nil until one matched; then Stage is its stage
 	Domain   Domain
 	Path     string  // path after stage or base path, starts with "/", raw
 	FullPath string  // path with stage or base path: $context.path

@@ -84,8 +84,8 @@ func route(snap *snapshot.Snapshot, ex *proxy.Exchange) (refused proxy.Fault, ok
 
 // recorderOf returns who is told of ex: its stage's recorder, if it has a stage.
 func (s *Server) recorderOf(ex *proxy.Exchange) proxy.Recorder {
-	if ex.Route != nil {
-		return ex.Route.Stage.Recorder
+	if ex.Stage != nil {
+		return ex.Stage.Recorder
 	}
 	return s.recorder
 }

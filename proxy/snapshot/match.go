@@ -12,7 +12,8 @@ import (
 // returns false and why: BadRequest for a request that is refused before
 // routing (see checkPath), UnknownAPI for a host that nothing answers to,
 // Forbidden for an unknown stage or base path, MissingAuthenticationToken when
-// no resource has the path and the verb. ex.Route is nil then.
+// no resource has the path and the verb. ex.Route is nil then, and ex.Stage is
+// set if host and path led to one.
 //
 // The resource is the most specific one that has the verb: {param} needs one
 // segment that isn't empty, {param+} at least one; an explicit verb beats ANY
@@ -25,7 +26,7 @@ import (
 // Match does not allocate once ex.Params has grown. Safe for concurrent use.
 func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	in := &ex.In
-	ex.Route, ex.Params = nil, ex.Params[:0]
+	ex.Stage, ex.Route, ex.Params = nil, nil, ex.Params[:0]
 	ex.Path, ex.FullPath, ex.Method = in.Path, in.Path, in.Method
 	ex.Domain = proxy.Domain{Name: strings.TrimSuffix(in.Host, ".")} // RFC 3986, 3.2.2: the root's dot
 
@@ -56,6 +57,7 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	if st == nil {
 		return proxy.Fault{Kind: proxy.Forbidden}, false
 	}
+	ex.Stage = st.stage
 	ex.Domain.BasePath = basePath
 	ex.Path = oneLeadingSlash(rest)
 	if view.separators && !st.allowEncodedSlash {
