@@ -40,6 +40,11 @@ func (l *Limits) orDefault() Limits {
 	return out
 }
 
+// HeadFrame is how many bytes a head has besides its lines at most: the line
+// ends that Limits don't count. A buffer for Line+Head+HeadFrame bytes holds
+// every head that the limits allow.
+const HeadFrame = 6
+
 // Framing says how a message's content is delimited. RFC 9112, 6.3.
 type Framing struct {
 	// Length is the number of content bytes; Unknown when it is Chunked or

@@ -161,7 +161,7 @@ func (c *conn) readHead(start time.Time) error {
 				return err
 			}
 		}
-		if err := c.wire.Fill(c.settings.head.Line + c.settings.head.Head); err != nil {
+		if err := c.wire.Fill(c.settings.head.Line + c.settings.head.Head + http1.HeadFrame); err != nil {
 			return err
 		}
 	}

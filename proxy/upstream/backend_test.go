@@ -177,6 +177,9 @@ func TestFraming(t *testing.T) {
 			if ex.Back.Status != wantStatus {
 				t.Errorf("%q: got status %d, want %d", answer, ex.Back.Status, wantStatus)
 			}
+			if method == "HEAD" && ex.Back.Length != 5 {
+				t.Errorf("%q: got length %d, want 5", answer, ex.Back.Length)
+			}
 			if got := body(t, ex); got != want {
 				t.Errorf("%q: got body %q, want %q", answer, got, want)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy"
@@ -224,7 +225,7 @@ func (c *conn) frame(back *proxy.Response) error {
 	switch {
 	case c.ex.Out.Method == "HEAD" || c.head.Status == 204 || c.head.Status == 304:
 		c.ended = true
-		back.Length = c.head.Length
+		back.Length = declared(c.head.Fields)
 	case c.head.Chunked:
 		c.kind = byChunks
 		c.chunked.Reset(&c.backend.limits)
@@ -239,6 +240,16 @@ func (c *conn) frame(back *proxy.Response) error {
 		back.Body, back.Length = c, c.head.Length
 	}
 	return nil
+}
+
+// declared returns the content length that an answer without content tells, or 0.
+// The codec has checked the field.
+func declared(fields http1.Fields) int64 {
+	n, err := strconv.ParseInt(fields.GetKnown(http1.ContentLength), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // parseHead reads one head, informational or final.
@@ -281,7 +292,7 @@ func (c *conn) fill() error {
 		if err := c.arm(now); err != nil {
 			return err
 		}
-		err := c.wire.Fill(c.backend.limits.Head + c.backend.limits.Line)
+		err := c.wire.Fill(c.backend.limits.Head + c.backend.limits.Line + http1.HeadFrame)
 		if err == nil {
 			return nil
 		}
