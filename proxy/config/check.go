@@ -61,6 +61,9 @@ func (c *checker) table(n *node, tree map[string]any, at *place, into reflect.Va
 	typ := n.typeOf(tree)
 	var guessed []string // required keys that a misspelt one stands for
 	for _, key := range keysOf(tree, at) {
+		if key == includeKey && len(c.path) == 0 {
+			continue // the loader has checked it, file by file
+		}
 		f := n.field(key)
 		k := at.kid(key)
 		if f == nil {
@@ -122,22 +125,21 @@ func (c *checker) unknown(n *node, typ, key string, at *place, tree map[string]a
 			meant = f.key
 		}
 	}
-	switch inner, found := n.elsewhere(key); {
+	if _, there := tree[meant]; there && !strings.EqualFold(meant, key) {
+		meant = ""
+	}
+	switch table, inner := n.elsewhere(key); {
 	case meant != "" && strings.EqualFold(meant, key):
 		hint = fmt.Sprintf("keys are case-sensitive: write %q", meant)
-	case meant != "" && (!found || meant != key):
+	case meant != "":
 		hint = fmt.Sprintf("did you mean %q?", meant)
-	case found:
-		hint = fmt.Sprintf("%q belongs into %q", key, inner)
-	case len(keys) > 0:
+	case table != "":
+		hint = fmt.Sprintf("write %q in the table %q", inner, table)
+	default:
 		hint = "keys here: " + listed(keys, 14)
 	}
 	if meant != "" {
-		if _, there := tree[meant]; there {
-			meant = ""
-		} else {
-			c.spoiled[joined(append(slices.Clone(c.path), meant))] = true
-		}
+		c.spoiled[joined(append(slices.Clone(c.path), meant))] = true
 	}
 	c.report(at, at.keySpan(), fmt.Sprintf("unknown key %q", key), hint)
 	return meant
@@ -151,21 +153,29 @@ func (p *place) keySpan() span {
 	return p.key
 }
 
-// elsewhere returns the table below n that has the key.
-func (n *node) elsewhere(key string) (string, bool) {
+// elsewhere returns the table below n that has the key, and the key there:
+// "log" and "level" for "level", "log_level" and "log-level".
+func (n *node) elsewhere(key string) (table, inner string) {
 	for _, f := range n.fields {
-		if f.kind == tableKind && f.node.field(key) != nil {
-			return f.key, true
+		if f.kind != tableKind {
+			continue
+		}
+		inner = key
+		if rest, cut := strings.CutPrefix(key, f.key); cut && rest != "" {
+			inner = strings.TrimLeft(rest, "_-.")
+		}
+		if f.node.field(inner) != nil {
+			return f.key, inner
 		}
 	}
-	return "", false
+	return "", ""
 }
 
 // joined makes one string of a path.
 func joined(path []string) string { return strings.Join(path, "\x00") }
 
 func (c *checker) unused(n *node, f *field, typ string, at *place) {
-	hint := fmt.Sprintf("%q is for type %s", f.key, quotedWords(f.only))
+	hint := fmt.Sprintf("%q is for %s", f.key, quotedWords(f.only))
 	if keys := slices.DeleteFunc(n.keys(typ), func(k string) bool { return k == typeKey }); len(keys) > 0 {
 		hint += fmt.Sprintf("; type %q has: %s", typ, strings.Join(keys, ", "))
 	}
@@ -184,18 +194,21 @@ func quotedWords(words []string) string {
 }
 
 func (c *checker) missing(f *field, at *place) {
+	if c.incomplete && len(c.path) == 0 {
+		return
+	}
 	text, hint := fmt.Sprintf("missing key %q", f.key), ""
 	if f.kind == namesKind {
-		text = fmt.Sprintf("needs at least one %q", f.key)
+		text = fmt.Sprintf("needs a table %q with at least one entry", f.key)
 	}
 	if f.example != "" {
-		hint = c.addition(f, at)
+		hint = c.addition(f)
 	}
 	c.report(at, at.whole(), text, hint)
 }
 
 // addition says how to add the key.
-func (c *checker) addition(f *field, at *place) string {
+func (c *checker) addition(f *field) string {
 	switch {
 	case f.kind == namesKind && f.elem.kind == tableKind:
 		return "add a table [" + keyPath(append(slices.Clone(c.path), f.key, f.example), nil) + "]"
@@ -260,7 +273,7 @@ func (c *checker) value(f *field, n *node, v any, at *place, into reflect.Value)
 			return
 		}
 	}
-	c.mismatch(n, v, at)
+	c.mismatch(f, n, v, at)
 }
 
 func asList(v any) ([]any, bool) {
@@ -278,7 +291,7 @@ func asList(v any) ([]any, bool) {
 }
 
 // mismatch reports a value of the wrong type.
-func (c *checker) mismatch(n *node, v any, at *place) {
+func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 	c.spoiled[joined(c.path)] = true
 	hint := ""
 	switch v := v.(type) {
@@ -303,7 +316,7 @@ func (c *checker) mismatch(n *node, v any, at *place) {
 			hint = fmt.Sprintf("write [%s]", c.shown(v, at))
 		}
 	case bool:
-		if n.kind == stringKind {
+		if n.kind == stringKind && f.enum == nil {
 			hint = fmt.Sprintf(`write "%t"`, v)
 		}
 	case []map[string]any:
@@ -315,7 +328,11 @@ func (c *checker) mismatch(n *node, v any, at *place) {
 	if at != nil && (at.form == header || at.form == headers || at.form == implied) {
 		sp = at.key
 	}
-	c.report(at, sp, "want "+n.describe()+", got "+c.gotten(v, at), hint)
+	want := n.describe()
+	if f.enum != nil && n.kind == stringKind {
+		want = oneOf(f.enum)
+	}
+	c.report(at, sp, "want "+want+", got "+c.gotten(v, at), hint)
 }
 
 // gotten describes a value that was found.
@@ -356,27 +373,19 @@ func (c *checker) names(f *field, n *node, tree map[string]any, at *place, into 
 	m := reflect.MakeMapWithSize(n.typ, len(tree))
 	into.Set(m)
 	if len(tree) == 0 && f.required {
-		c.wrong(at, fmt.Sprintf("needs at least one %s", f.key), "")
+		c.wrong(at, "needs at least one entry", c.addition(f))
 	}
 	for _, name := range keysOf(tree, at) {
 		k := at.kid(name)
 		c.within(name, func() {
 			if f.name != nil && !f.name.MatchString(name) {
-				c.report(k, k.keySpan(), "the name doesn't fit", "names here are "+f.wanted(f.name))
+				c.report(k, k.keySpan(), "the name doesn't fit", "names here are made of "+f.names)
 			}
 			elem := reflect.New(n.elem.typ).Elem()
 			c.value(f, n.elem, tree[name], k, elem)
 			m.SetMapIndex(reflect.ValueOf(name), elem)
 		})
 	}
-}
-
-// wanted says what pattern, or the name pattern, asks for.
-func (f *field) wanted(pattern *regexp.Regexp) string {
-	if f.want != "" {
-		return f.want
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(pattern.String(), "^(?:"), ")$")
 }
 
 func (c *checker) list(f *field, n *node, list []any, at *place, into reflect.Value) {
@@ -418,7 +427,7 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 	case durationKind:
 		d, hint, ok := parseDuration(s)
 		if !ok {
-			c.wrong(at, "want "+n.describe()+", got "+c.shown(s, at), hint)
+			c.unreadable(n, s, at, hint)
 			return
 		}
 		c.number(f, n, int64(d), at, into)
@@ -426,7 +435,7 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 	case sizeKind:
 		size, hint, ok := parseSize(s)
 		if !ok {
-			c.wrong(at, "want "+n.describe()+", got "+c.shown(s, at), hint)
+			c.unreadable(n, s, at, hint)
 			return
 		}
 		c.number(f, n, int64(size), at, into)
@@ -437,12 +446,16 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 	case f.enum != nil && !slices.Contains(f.enum, s):
 		c.notListed(f, s, at)
 	case f.pattern != nil && !f.pattern.MatchString(s):
-		c.wrong(at, c.shown(s, at)+" doesn't fit: want "+f.wanted(f.pattern), "")
+		c.wrong(at, c.shown(s, at)+" doesn't fit: want "+f.want, "")
 	case f.required && s == "":
 		c.wrong(at, "must not be empty", "")
 	case f.regexp:
 		if _, err := regexp.Compile(s); err != nil {
-			c.wrong(at, "not a regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
+			hint := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+			if _, was := c.expanded[joined(c.path)]; was {
+				hint = ""
+			}
+			c.wrong(at, c.shown(s, at)+" isn't a regular expression", hint)
 		}
 	case f.ref != "":
 		c.refs = append(c.refs, reference{f.ref, s, slices.Clone(c.path), at})
@@ -455,6 +468,14 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 	}
 }
 
+// unreadable reports a string that is no n; hint must go if it tells a secret.
+func (c *checker) unreadable(n *node, s string, at *place, hint string) {
+	if _, was := c.expanded[joined(c.path)]; was {
+		hint = ""
+	}
+	c.wrong(at, "want "+n.describe()+", got "+c.shown(s, at), hint)
+}
+
 func (c *checker) notListed(f *field, s string, at *place) {
 	hint := ""
 	if meant := closest(s, f.enum); meant != "" {
@@ -462,7 +483,12 @@ func (c *checker) notListed(f *field, s string, at *place) {
 	} else if f.def != "" && f.kind != listKind {
 		hint = fmt.Sprintf("the default is %q", f.def)
 	}
-	c.wrong(at, c.shown(s, at)+" isn't one of "+strings.Join(f.enum, ", "), hint)
+	c.wrong(at, c.shown(s, at)+" isn't "+oneOf(f.enum), hint)
+}
+
+// oneOf lists what is allowed: `"a", "b" or "c"`.
+func oneOf(words []string) string {
+	return strings.Replace(quotedWords(words), " and ", " or ", 1)
 }
 
 // resolve makes a path relative to the file that holds it usable.

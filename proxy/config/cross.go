@@ -52,9 +52,13 @@ func (x *crosser) value(path []string, part, text, hint string) {
 	x.add(SeverityError, at, sp, path, text, hint)
 }
 
-// lost reports whether path, or a table on the way to it, was misspelt or has
-// the wrong type, so that errors about what is missing in it say nothing new.
+// lost reports whether path, or a table on the way to it, was misspelt, has the
+// wrong type or may stand in a file that couldn't be read, so that errors about
+// what is missing in it say nothing new.
 func (x *crosser) lost(path ...string) bool {
+	if x.incomplete {
+		return true
+	}
 	for i := range path {
 		if x.spoiled[joined(path[:i+1])] {
 			return true
@@ -138,6 +142,9 @@ func (x *crosser) dangling(r reference, tables [][]string) {
 	if len(names) > 0 {
 		hint = r.table + "s: " + listed(places, 8)
 	}
+	if r.name == "" && r.table == "authorizer" {
+		hint = `for nobody write "none"; ` + hint
+	}
 	if meant := closest(r.name, names); meant != "" {
 		hint = fmt.Sprintf("did you mean %q? ", meant) + hint
 	}
@@ -190,7 +197,7 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 		x.clash(key, path, paths)
 	}
 	typ := route.Integration.Type
-	if route.Response != nil && typ != "mock" && typ != "http" && typ != "" {
+	if route.Response != nil && (typ == "http_proxy" || typ == "wasm") {
 		x.key(append(slices.Clone(path), "response"), fmt.Sprintf("not used by type %q", typ), `answers are made here for the types "mock" and "http"; others pass the integration's on`)
 	}
 	if route.Integration.URL != "" {

@@ -61,15 +61,22 @@ func (fs Findings) Error() string {
 	return "no errors"
 }
 
+// findingsShown is how many findings Text shows.
+const findingsShown = 100
+
 // Text returns the findings for people: each with its source line and a mark
-// under the place, then the count. It is "" without findings.
+// under the place, at most 100 of them, then the count. It is "" without
+// findings.
 func (fs Findings) Text() string {
 	if len(fs) == 0 {
 		return ""
 	}
 	var b strings.Builder
-	for i := range fs {
+	for i := range fs[:min(len(fs), findingsShown)] {
 		fs[i].write(&b)
+	}
+	if more := len(fs) - findingsShown; more > 0 {
+		fmt.Fprintf(&b, "… and %d more\n", more)
 	}
 	errors, warnings := fs.count(SeverityError), fs.count(SeverityWarning)
 	var parts []string

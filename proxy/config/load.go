@@ -28,6 +28,9 @@ type loader struct {
 	findings Findings
 	env      func(string) (string, bool)
 	opened   []opened
+
+	// A file is missing or broken: what isn't there may stand in it.
+	incomplete bool
 }
 
 // opened is a file that was read, to know it again.
@@ -223,6 +226,7 @@ func (l *loader) include(tree map[string]any, root *place) []string {
 	l.findings = append(l.findings, c.findings...)
 	l.files = append(l.files, c.files...)
 	if c.findings.Failed() {
+		l.incomplete = true
 		return patterns
 	}
 	at := root.kid(includeKey)
@@ -230,6 +234,7 @@ func (l *loader) include(tree map[string]any, root *place) []string {
 		path := []string{includeKey, fmt.Sprint(i)}
 		element := at.kid(path[1])
 		report := func(text, hint string) {
+			l.incomplete = true
 			key := origin{root: root, first: root.src}
 			l.findings = append(l.findings, key.finding(SeverityError, element, element.whole(), path, text, hint))
 		}
@@ -261,7 +266,8 @@ func (l *loader) matches(holder, pattern string, report func(text, hint string))
 	}
 	hidden := strings.HasPrefix(filepath.Base(pattern), ".")
 	found = slices.DeleteFunc(found, func(name string) bool {
-		return !hidden && strings.HasPrefix(filepath.Base(name), ".") || l.same(name, holder)
+		st, err := os.Stat(name)
+		return !hidden && strings.HasPrefix(filepath.Base(name), ".") || err == nil && st.IsDir() || l.same(name, holder)
 	})
 	if len(found) == 0 {
 		report("no file matches", lookedAt(full))

@@ -43,7 +43,7 @@ func parseRouteKey(key string) (routeKey, *mistake) {
 	case !found || path == "":
 		return routeKey{}, &mistake{"", "the path is missing", fmt.Sprintf("write %q", verb+" /")}
 	case strings.ContainsAny(path, " \t"):
-		return routeKey{}, &mistake{path, "a space in the path", "one space parts verb and path; write other spaces as callers send them: they can't be in a resource"}
+		return routeKey{}, &mistake{path, "a space in the path", `verb and path are parted by one space, and there are no others: "GET /pets/{id}"`}
 	case path[0] != '/':
 		return routeKey{}, &mistake{path, `the path must begin with "/"`, fmt.Sprintf("write %q", verb+" /"+path)}
 	}

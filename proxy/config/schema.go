@@ -36,7 +36,8 @@ const (
 //	min, max  the range of a number, size or duration
 //	pattern   regular expression for the whole string
 //	name      regular expression for the names in a map
-//	want      what the pattern or the name asks for, in words
+//	want      what the pattern asks for, in words
+//	names     what names are made of, in words
 //	example   what to write, for hints and editors
 //	aka       names of the key elsewhere, for hints
 //	ref       table in which the string must name an entry
@@ -70,6 +71,7 @@ type field struct {
 	pattern  *regexp.Regexp
 	name     *regexp.Regexp
 	want     string
+	names    string
 	example  string
 	aka      []string
 	ref      string
@@ -138,7 +140,7 @@ func fieldOf(sf reflect.StructField, at int) *field {
 		node: schemaOf(sf.Type), key: tag.Get("toml"), goName: sf.Name, at: at,
 		def: tag.Get("default"), required: tag.Get("required") == "true",
 		only: words(tag, "for"), enum: words(tag, "enum"), aka: words(tag, "aka"), path: words(tag, "path"),
-		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), example: tag.Get("example"),
+		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), names: tag.Get("names"), example: tag.Get("example"),
 		ref: tag.Get("ref"), file: tag.Get("file") == "true", regexp: tag.Get("regexp") == "true",
 		secret:  tag.Get("secret") == "true",
 		pattern: whole(tag.Get("pattern")), name: whole(tag.Get("name")),

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -30,6 +31,7 @@ func (l *loader) parse(src *source) (map[string]any, *place) {
 }
 
 func (l *loader) syntax(src *source, at span, text, hint string) {
+	l.incomplete = true
 	f := Finding{Severity: SeverityError, File: src.name, order: src.order, Text: printable(text), Hint: printable(hint)}
 	f.Line, f.Column, f.Width, f.Source = src.locate(at)
 	l.findings = append(l.findings, f)
@@ -77,18 +79,16 @@ func explain(src *source, pe toml.ParseError) (at span, text, hint string) {
 	got := src.text[at.start:at.end]
 	switch {
 	case strings.Contains(text, "already been defined") || strings.Contains(text, "already created"):
-		text = "defined twice"
-		if path := pe.LastKey; path != "" {
-			text = path + " is defined twice"
-		}
+		text = pe.LastKey + " is defined twice"
 		if s.again != nil {
 			at, hint = s.twice, "first defined at "+s.again.String()
+			text = strconv.Quote(s.again.name) + " is defined twice"
 		}
 	case strings.Contains(text, "strings cannot contain newlines"):
 		text, hint = "the string has no end on its line", `close it with its quote, or use """ for several lines`
 	case strings.HasPrefix(text, "invalid escape"):
 		hint = `write \\ for a backslash, or put the string in single quotes`
-	case strings.HasPrefix(text, "unexpected EOF") || strings.HasSuffix(text, "end of file"):
+	case strings.HasPrefix(text, "unexpected EOF") || strings.Contains(text, "end of file"):
 		if n := len(s.open); n > 0 {
 			open := s.open[n-1]
 			text, at = fmt.Sprintf("the %s is never closed", opener(src.text[open])), span{open, open + 1}
@@ -102,11 +102,19 @@ func explain(src *source, pe toml.ParseError) (at span, text, hint string) {
 		} else {
 			text, hint = "expected a value", "a key and its value stand on one line"
 		}
+	case strings.Contains(text, "terminator") && len(s.open) > 0:
+		hint = fmt.Sprintf("the %s began at line %d", opener(src.text[s.open[len(s.open)-1]]), src.line(s.open[len(s.open)-1]))
+	case strings.HasPrefix(text, "expected '.' or '='") && got == "\n":
+		text, hint = `expected "=" and a value`, "headers of tables stand in brackets: [listen.public]"
+	case strings.HasPrefix(text, "expected '.' or ']'") && strings.Trim(got, "\r\n") == "":
+		text, hint = "the header isn't closed", `end it with "]"`
 	case strings.HasPrefix(text, "expected '.' or '='"):
 		hint = `after a key comes "="; keys with other characters than letters, digits, "_" and "-" need quotes: "GET /pets"`
 	case strings.HasPrefix(text, "expected '.' or ']' to end table name"):
 		hint = `names with other characters than letters, digits, "_" and "-" need quotes: [api.pets.route."GET /pets"]`
 	case strings.HasPrefix(text, "expected a top-level item to end"):
+		at.start += len(got) - len(strings.TrimLeft(got, " \t"))
+		at.end = at.start + max(1, len(bareWord(src.text, at.start)))
 		text = "expected the end of the line"
 		hint = "one key or table a line"
 	}

@@ -15,7 +15,7 @@ type Config struct {
 	// What the gateway says of itself to backends and plugins.
 	Gateway Gateway `toml:"gateway"`
 	// Public listeners by name. At least one.
-	Listen map[string]Listen `toml:"listen" required:"true" example:"public" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Listen map[string]Listen `toml:"listen" required:"true" example:"public" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// The operator's listener: health, metrics, profiles, configuration.
 	Admin Admin `toml:"admin"`
 	// Operator log and access log.
@@ -23,13 +23,13 @@ type Config struct {
 	// What happens between the signal to stop and the end.
 	Drain Drain `toml:"drain"`
 	// WebAssembly modules by name.
-	Plugin map[string]Plugin `toml:"plugin" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Plugin map[string]Plugin `toml:"plugin" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Authorizers by name, for the routes of every API.
-	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Backends by name: what AWS calls a VPC link.
-	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// APIs by name. The name is also the API's id and its default host's first label.
-	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" want:"1 to 63 lower-case letters, digits and \"-\", not at the ends"`
+	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" names:"1 to 63 lower-case letters, digits and \"-\", not at the ends"`
 	// Custom domain names: an exact host, or "*.example.com".
 	Domain map[string]Domain `toml:"domain"`
 
@@ -146,7 +146,7 @@ type Plugin struct {
 	// Time a request waits for an instance before it gets 503.
 	Wait Duration `toml:"wait" default:"1s" min:"0s" max:"1m"`
 	// Environment variables of an event plugin.
-	Env map[string]string `toml:"env" name:"[A-Za-z_][A-Za-z0-9_]*" want:"letters, digits and \"_\"" secret:"true" aka:"environment"`
+	Env map[string]string `toml:"env" name:"[A-Za-z_][A-Za-z0-9_]*" names:"letters, digits and \"_\"" secret:"true" aka:"environment"`
 	// Configuration that a native plugin reads as JSON.
 	Config map[string]any `toml:"config" secret:"true"`
 }
@@ -204,9 +204,9 @@ type API struct {
 	// "ANY /files/{path+}".
 	Route map[string]Route `toml:"route" required:"true" example:"GET /" aka:"method,resource,path,endpoint"`
 	// Stages by name. At least one.
-	Stage map[string]Stage `toml:"stage" required:"true" example:"prod" name:"[A-Za-z0-9_-]{1,128}" want:"1 to 128 letters, digits, \"_\" and \"-\"" aka:"environment"`
+	Stage map[string]Stage `toml:"stage" required:"true" example:"prod" name:"[A-Za-z0-9_-]{1,128}" names:"1 to 128 letters, digits, \"_\" and \"-\"" aka:"environment"`
 	// Authorizers of this API only.
-	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
 }
@@ -219,7 +219,7 @@ type Route struct {
 	Authorizer string `toml:"authorizer" ref:"authorizer"`
 	// Answers by name: "default", and others that a status pattern chooses.
 	// For the types mock and http.
-	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 }
 
 // Integration is what answers a method.
@@ -254,10 +254,10 @@ type Response struct {
 	// Status for the client. Default: 200.
 	Status int `toml:"status" aka:"statusCode,status_code,code" default:"200" min:"200" max:"599"`
 	// Header fields for the client, as they stand.
-	Headers map[string]string `toml:"headers" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+" pattern:"[\\t\\x20-\\x7e]*" want:"printable ASCII, names without space and separators" aka:"header"`
+	Headers map[string]string `toml:"headers" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+" pattern:"[\\t\\x20-\\x7e]*" names:"letters, digits and !#$%&'*+.^_|~-" want:"printable ASCII" aka:"header"`
 	// Bodies by media type, as they stand; a mapping template with references
 	// ($…, #…) isn't supported yet and is refused.
-	Template map[string]string `toml:"template" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" want:"media types, such as \"application/json\"" aka:"templates,body"`
+	Template map[string]string `toml:"template" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" names:"type and subtype, such as \"application/json\"" aka:"templates,body"`
 }
 
 // Stage is a named publication of an API.
@@ -271,5 +271,5 @@ type Stage struct {
 // Domain is a custom domain name.
 type Domain struct {
 	// Base paths to "api:stage". "/" takes what no longer base path takes.
-	Map map[string]string `toml:"map" required:"true" aka:"mapping,base_path"`
+	Map map[string]string `toml:"map" required:"true" example:"{ \"/\" = \"hello:prod\" }" aka:"mapping,base_path"`
 }

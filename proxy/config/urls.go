@@ -181,10 +181,10 @@ func badURL(s, in string) *mistake {
 	switch {
 	case strings.ContainsAny(s, " \t\r\n"):
 		return &mistake{" ", "a space in the URL" + in, "write %20"}
-	case err != nil:
-		return &mistake{"", "not a URL" + in, ""}
 	case !strings.Contains(s, "://"):
-		return &mistake{"", "the URL has no scheme" + in, fmt.Sprintf("write %q", "http://"+strings.TrimLeft(s, "/"))}
+		return &mistake{"", "the URL has no scheme" + in, `begin it with "http://" or "https://"`}
+	case err != nil:
+		return &mistake{"", "not a URL" + in, "it has the form http://host:port/path?query"}
 	case u.Scheme != "http" && u.Scheme != "https":
 		return &mistake{u.Scheme, fmt.Sprintf("the scheme %q isn't http or https", u.Scheme) + in, ""}
 	case u.Hostname() == "":
