@@ -313,7 +313,7 @@ func TestHTTPProxyOptionErrors(t *testing.T) {
 	f(config.Integration{URL: "http://h/", Forwarded: "on"}, nil, `forwarded: "on" is neither`)
 	// All of them at once.
 	f(config.Integration{URL: "h", Forwarded: "on"}, map[string]config.Response{"default": {}},
-		`forwarded: "on"`, "url: isn't an absolute", `response: passes the backend's answer | type = "http"`)
+		`forwarded: "on"`, "url: isn't absolute", `response: passes the backend's answer | type = "http"`)
 	s := newSetup(t, HTTPProxy(), "/", config.Integration{URL: "http://h/", Backend: "group"}, nil).compile()
 	if s.backend.options == nil || s.backend.options.MaxIdle != 7 {
 		t.Errorf("backend options %+v", s.backend.options)

@@ -120,12 +120,13 @@ func expand(text string, stage *proxy.Stage) (string, *config.KeyError) {
 	}
 }
 
-// splitOrigin cuts scheme and authority off text and checks them.
+// splitOrigin cuts scheme and authority off text and checks them. What is wrong
+// isn't quoted, because variables may come from where secrets are.
 func splitOrigin(text string) (origin, host, rest string, err *config.KeyError) {
 	scheme, after, found := strings.Cut(text, "://")
 	scheme = strings.ToLower(scheme)
 	if !found || strings.ContainsAny(scheme, "/?{") {
-		return "", "", "", urlError(fmt.Sprintf("%q isn't an absolute URL", text), fmt.Sprintf("write %q", "http://"+strings.TrimLeft(text, "/")))
+		return "", "", "", urlError("the url isn't absolute", `begin it with "http://" or "https://"`)
 	}
 	if scheme != "http" && scheme != "https" {
 		hint := "http or https"
@@ -149,7 +150,7 @@ func splitOrigin(text string) (origin, host, rest string, err *config.KeyError) 
 	}
 	parsed, parseErr := url.Parse(scheme + "://" + host)
 	if parseErr != nil || parsed.Hostname() == "" || foreign(strings.Trim(parsed.Hostname(), "[]"), "-._:") >= 0 {
-		return "", "", "", urlError(fmt.Sprintf("%q isn't a host", host), `a host is a name or an address and perhaps ":port": "backend.internal:8080", "[::1]:9000"`)
+		return "", "", "", urlError("the url has no host, or none that can be one", `a host is a name or an address and perhaps ":port": "backend.internal:8080", "[::1]:9000"`)
 	}
 	if port := parsed.Port(); port != "" {
 		if n, numErr := strconv.Atoi(port); numErr != nil || n < 1 || n > 65535 {
