@@ -16,6 +16,7 @@ proxy/http1           :
 proxy/config          : toml
 proxy/wire            : x/sys
 sdk/abi               :
+sdk/go                : sdk/abi
 plugins/meter         :
 proxy                 : proxy/http1 proxy/config zap
 proxy/event           : proxy proxy/http1
@@ -29,7 +30,7 @@ builtins              : proxy builtins/integration
 plugins               : proxy proxy/http1 proxy/config proxy/event sdk/abi plugins/meter wazero zap
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
 cmd/postern           : proxy proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus
-examples/...          : net/http
+examples/...          : sdk/go net/http
 `
 
 // modules are the import paths behind the short names in layers. net/http is

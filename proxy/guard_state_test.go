@@ -10,7 +10,7 @@ import (
 // Package variables are constants that Go can't write as constants: errors,
 // embedded files, assertions, and tables that nothing changes.
 func TestGuardNoPackageState(t *testing.T) {
-	dirs, groups := byDir(product(t))
+	dirs, groups := byDir(hosted(t))
 	for _, dir := range dirs {
 		vars := packageVars(t, groups[dir])
 		for _, f := range groups[dir] {

@@ -26,11 +26,12 @@ const module = "github.com/postern-gateway/postern/"
 
 // goFile is one parsed Go file of the project.
 type goFile struct {
-	path string // relative to root, with slashes
-	dir  string
-	test bool
-	set  *token.FileSet
-	ast  *ast.File
+	path  string // relative to root, with slashes
+	dir   string
+	test  bool
+	guest bool // of a WebAssembly guest
+	set   *token.FileSet
+	ast   *ast.File
 }
 
 // place returns path:line of pos.
@@ -91,8 +92,10 @@ func parseAll(t *testing.T) []*goFile {
 			return
 		}
 		files = append(files, &goFile{
-			path: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"),
-			set: set, ast: tree,
+			path: name, dir: path.Dir(name),
+			test:  strings.HasSuffix(name, "_test.go"),
+			guest: strings.HasPrefix(string(text), "//go:build wasip1\n"),
+			set:   set, ast: tree,
 		})
 	})
 	if len(files) < 10 {
@@ -108,6 +111,20 @@ func product(t *testing.T) []*goFile {
 	var files []*goFile
 	for _, f := range parseAll(t) {
 		if !f.test && !strings.HasPrefix(f.path, "testdata/") && !strings.Contains(f.path, "/testdata/") {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// hosted returns the files of product that run in the gateway's process. A guest
+// is entered through exports without arguments, one request at a time, so it
+// has nothing but package variables and init to begin with.
+func hosted(t *testing.T) []*goFile {
+	t.Helper()
+	var files []*goFile
+	for _, f := range product(t) {
+		if !f.guest {
 			files = append(files, f)
 		}
 	}

@@ -26,6 +26,12 @@ type assembly struct {
 	server   *server.Server
 }
 
+// Start returns a gateway that serves nothing yet and keeps no compiled plugins.
+func Start(t *testing.T) Gateway {
+	t.Helper()
+	return Starter("")(t)
+}
+
 // Starter returns a function that makes gateways which serve nothing yet. They
 // share compiled plugins in the folder cache.
 func Starter(cache string) func(t *testing.T) Gateway {
