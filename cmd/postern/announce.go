@@ -22,7 +22,8 @@ func (g *gateway) announce(cfg *config.Config) {
 	}
 }
 
-// urls returns the URL of every stage on its API's default host.
+// urls returns the URL of every stage on its API's default host, and those of the
+// domains.
 func urls(cfg *config.Config, l config.Listen, addr net.Addr) []string {
 	scheme, standard := "http", "80"
 	if l.TLS != nil {
@@ -36,6 +37,11 @@ func urls(cfg *config.Config, l config.Listen, addr net.Addr) []string {
 	for _, api := range sortedKeys(cfg.API) {
 		for _, stage := range sortedKeys(cfg.API[api].Stage) {
 			all = append(all, scheme+"://"+api+"."+cfg.Gateway.Suffix+port+"/"+stage+"/")
+		}
+	}
+	for _, domain := range sortedKeys(cfg.Domain) {
+		for _, path := range sortedKeys(cfg.Domain[domain].Map) {
+			all = append(all, scheme+"://"+domain+port+path)
 		}
 	}
 	return all

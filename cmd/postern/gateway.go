@@ -164,7 +164,11 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 	if cfg == nil || findings.Failed() {
 		err = &invalid{findings}
 	} else {
+		before := fmt.Sprint(g.server.Addrs(), g.admin.Address())
 		err = g.apply(ctx, cfg)
+		if err == nil && fmt.Sprint(g.server.Addrs(), g.admin.Address()) != before {
+			g.announce(cfg)
+		}
 	}
 	g.observer.Keep(g.serving.Load()) // a refused one may have brought new stages
 	if err != nil {

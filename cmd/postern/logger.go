@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -55,7 +56,7 @@ func level(cfg *config.Config) zapcore.Level {
 func logEncoder(terminal bool) zapcore.Encoder {
 	c := zapcore.EncoderConfig{
 		TimeKey: "time", LevelKey: "level", NameKey: "from", MessageKey: "message", StacktraceKey: "stack",
-		EncodeTime: zapcore.RFC3339TimeEncoder, EncodeLevel: zapcore.LowercaseLevelEncoder,
+		EncodeTime: utcTime, EncodeLevel: zapcore.LowercaseLevelEncoder,
 		EncodeDuration: zapcore.StringDurationEncoder,
 	}
 	if !terminal {
@@ -65,6 +66,11 @@ func logEncoder(terminal bool) zapcore.Encoder {
 	c.EncodeLevel = zapcore.CapitalColorLevelEncoder
 	c.ConsoleSeparator = " "
 	return zapcore.NewConsoleEncoder(c)
+}
+
+// utcTime writes times as the access log does.
+func utcTime(t time.Time, line zapcore.PrimitiveArrayEncoder) {
+	line.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
 // isTerminal reports whether w shows its lines to somebody.

@@ -28,7 +28,7 @@ func main() {
 // ctx stops a running gateway as SIGTERM does.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(&streams{stdout, stderr})
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for the process's own
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

@@ -22,9 +22,6 @@ import (
 )
 
 const (
-	backendAddress = "127.0.0.1:9080" // as the stages of postern.toml say
-	gatewayURL     = "http://localhost:8080"
-
 	// startLimit is how long the gateway may take to answer. The first start
 	// compiles the plugins; later ones find them in the cache.
 	startLimit = time.Minute
@@ -33,25 +30,36 @@ const (
 )
 
 func main() {
-	gateway := flag.String("gateway", "bin/postern", "the gateway's `program`")
-	folder := flag.String("folder", "examples/quickstart", "`folder` with postern.toml and the plugins")
+	// As postern.toml says.
+	q := quickstart{backend: "127.0.0.1:9080", port: "8080", stdout: os.Stdout, stderr: os.Stderr}
+	flag.StringVar(&q.gateway, "gateway", "bin/postern", "the gateway's `program`")
+	flag.StringVar(&q.folder, "folder", "examples/quickstart", "`folder` with postern.toml and the plugins")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *gateway, *folder, os.Stdout, os.Stderr); err != nil {
+	if err := q.run(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "quickstart: %v\n", err)
 		os.Exit(1)
 	}
 }
 
+// quickstart is what runs: a gateway and the backend behind it.
+type quickstart struct {
+	gateway        string // program
+	folder         string // with postern.toml and the plugins
+	backend        string // address that the stages name
+	port           string // of the public listener
+	stdout, stderr io.Writer
+}
+
 // run runs backend and gateway until ctx ends or one of them does.
-func run(ctx context.Context, gateway, folder string, stdout, stderr io.Writer) error {
-	if err := built(gateway, folder); err != nil {
+func (q *quickstart) run(ctx context.Context) error {
+	if err := q.built(); err != nil {
 		return err
 	}
-	socket, err := net.Listen("tcp", backendAddress)
+	socket, err := net.Listen("tcp", q.backend)
 	if err != nil {
-		return fmt.Errorf("the demo backend needs %s: %w", backendAddress, err)
+		return fmt.Errorf("the demo backend needs %s: %w", q.backend, err)
 	}
 	server := &http.Server{Handler: backend.New(), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
@@ -61,8 +69,8 @@ func run(ctx context.Context, gateway, folder string, stdout, stderr io.Writer) 
 		<-served
 	}()
 
-	child := exec.Command(gateway, "run", "-c", filepath.Join(folder, "postern.toml"))
-	child.Stdout, child.Stderr = stdout, stderr
+	child := exec.Command(q.gateway, "run", "-c", filepath.Join(q.folder, "postern.toml"))
+	child.Stdout, child.Stderr = q.stdout, q.stderr
 	// A group of its own: Ctrl-C at the terminal comes to this program alone,
 	// which then stops the gateway in order.
 	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -72,13 +80,12 @@ func run(ctx context.Context, gateway, folder string, stdout, stderr io.Writer) 
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 
-	if err := ready(ctx, ended); err != nil {
+	if err := q.ready(ctx, ended); err != nil {
 		return errors.Join(err, end(child, ended))
 	}
-	fmt.Fprint(stdout, guide())
+	fmt.Fprint(q.stdout, guide(q.port))
 	select {
 	case err := <-ended:
-		ended <- err
 		return errors.Join(errors.New("the gateway ended"), err)
 	case <-ctx.Done():
 		return end(child, ended)
@@ -86,10 +93,10 @@ func run(ctx context.Context, gateway, folder string, stdout, stderr io.Writer) 
 }
 
 // built says what is missing before anything is started.
-func built(gateway, folder string) error {
-	needed := []string{gateway}
+func (q *quickstart) built() error {
+	needed := []string{q.gateway}
 	for _, name := range []string{"postern.toml", "greeter.wasm", "guard.wasm"} {
-		needed = append(needed, filepath.Join(folder, name))
+		needed = append(needed, filepath.Join(q.folder, name))
 	}
 	for _, name := range needed {
 		if _, err := os.Stat(name); err != nil {
@@ -100,14 +107,15 @@ func built(gateway, folder string) error {
 }
 
 // ready waits until the gateway answers.
-func ready(ctx context.Context, ended chan error) error {
+func (q *quickstart) ready(ctx context.Context, ended chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
+	url := "http://localhost:" + q.port
 	for {
-		if resp, err := client.Get(gatewayURL + "/version"); err == nil {
+		if resp, err := client.Get(url + "/version"); err == nil {
 			_ = resp.Body.Close() // only the status counts
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -119,7 +127,7 @@ func ready(ctx context.Context, ended chan error) error {
 			ended <- err
 			return errors.New("the gateway didn't start")
 		case <-ctx.Done():
-			return fmt.Errorf("the gateway doesn't answer at %s: %w", gatewayURL, ctx.Err())
+			return fmt.Errorf("the gateway doesn't answer at %s: %w", url, ctx.Err())
 		}
 	}
 }
