@@ -11,7 +11,7 @@ GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:
 .PHONY: run build examples test race check fuzz bench clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
-run: build examples
+run: build $(filter examples/quickstart/%,$(GUESTS))
 	@$(GO) run ./examples/quickstart
 
 # cmd/postern/default.pgo is used when it is there (go's own rule).
@@ -25,7 +25,7 @@ examples: $(GUESTS)
 # Go's build cache knows better than make whether a guest is up to date.
 .PHONY: $(GUESTS)
 $(GUESTS): %.wasm:
-	@mode=exe; if grep -qx 'func main() {}' $*/main.go; then mode=c-shared; fi; \
+	@mode=exe; if grep -q '^func main() {}' $*/main.go; then mode=c-shared; fi; \
 		echo "guest $@"; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=$$mode -o $@ ./$*
 
 test: examples

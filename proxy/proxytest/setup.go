@@ -101,7 +101,7 @@ func (p *player) guest(l line) error {
 		return err
 	}
 	mode := "-buildmode=exe"
-	if strings.Contains(string(text), "\nfunc main() {}\n") {
+	if strings.Contains(string(text), "\nfunc main() {}") {
 		mode = "-buildmode=c-shared" // it lives between calls: a reactor, not a command
 	}
 	cmd := exec.Command("go", "build", "-trimpath", mode, "-o", filepath.Join(p.dir, l.rest+".wasm"), "./"+filepath.ToSlash(source))
