@@ -31,14 +31,19 @@ func newSource(name string, order int, text []byte) *source {
 	}
 }
 
-// withoutMark cuts a byte order mark, the same that the TOML parser skips.
+// withoutMark cuts byte order marks: those that the TOML parser would skip, all
+// of them, so that it has none left to skip and its offsets are ours.
 func withoutMark(text string) string {
-	for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\xef\xbb\xbf"} {
-		if rest, found := strings.CutPrefix(text, mark); found {
-			return rest
+	for {
+		rest := text
+		for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\xef\xbb\xbf"} {
+			rest = strings.TrimPrefix(rest, mark)
 		}
+		if rest == text {
+			return text
+		}
+		text = rest
 	}
-	return text
 }
 
 // line returns the line that holds offset, from 1.
