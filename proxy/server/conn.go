@@ -30,6 +30,7 @@ type conn struct {
 
 	// Owned by the serving goroutine.
 	settings *settings
+	now      time.Time // when the clock was read last
 	request  http1.Request
 	ex       proxy.Exchange
 	body     requestBody
@@ -45,6 +46,7 @@ func newConn(l *listener, socket net.Conn, w *wire.Conn, session *sessionTLS) *c
 	c.client = addrPort(socket.RemoteAddr())
 	c.local = addrPort(socket.LocalAddr())
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.now = time.Now()
 	c.body.conn = c
 	c.reply.conn = c
 	return c
@@ -107,7 +109,7 @@ func (c *conn) serve() {
 
 // await waits for the first byte of the next request and returns its time.
 func (c *conn) await() (time.Time, error) {
-	now := time.Now()
+	now := c.now
 	if len(c.wire.Buffered()) > 0 { // pipelined
 		return now, nil
 	}
@@ -133,7 +135,8 @@ func (c *conn) await() (time.Time, error) {
 	if err := c.wire.Await(); err != nil {
 		return now, err
 	}
-	return time.Now(), nil
+	c.now = time.Now()
+	return c.now, nil
 }
 
 // ending reports whether connections are to end with their current request.
@@ -202,9 +205,11 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 		snap.Release()
 		snap = nil
 	}
+	c.now = time.Now()
 	goOn = c.send()
 	ex.Notes.BytesIn = c.body.received.Load()
-	ex.Times.Total = time.Since(start)
+	c.now = time.Now()
+	ex.Times.Total = c.now.Sub(start)
 	c.server.recorderOf(ex).Record(ex)
 	ex.End()
 	c.wire.Unpin()
@@ -273,6 +278,7 @@ func (c *conn) refuse(start time.Time, err error) {
 	default:
 		f.Kind = proxy.RequestTimeout
 	}
+	c.now = time.Now()
 	ex := &c.ex
 	ex.Begin(start, c)
 	c.identify()

@@ -16,6 +16,8 @@ import (
 type replyWriter struct {
 	conn *conn
 	buf  []byte // lent while a reply is written
+
+	waited bool // time went by since conn.now: read the clock before the next write
 }
 
 // buffered is implemented by bodies that know how much of them is here already.
@@ -29,6 +31,7 @@ func (w *replyWriter) inform(status int, fields http1.Fields) error {
 			b = http1.AppendField(b, f.Name, f.Value)
 		}
 	}
+	w.waited = true // it can be long since the request came
 	return w.flush(append(b, "\r\n"...))
 }
 
@@ -36,6 +39,7 @@ func (w *replyWriter) inform(status int, fields http1.Fields) error {
 func (w *replyWriter) write() error {
 	c := w.conn
 	reply := &c.ex.Reply
+	w.waited = false
 	w.buf = c.server.buffers.Take(w.room(reply))
 	defer func() {
 		c.server.buffers.Give(w.buf)
@@ -96,7 +100,7 @@ func (w *replyWriter) appendHead(b []byte, reply *proxy.Response, chunked bool) 
 	c := w.conn
 	b = http1.AppendStatusLine(b, reply.Status)
 	b = append(b, "Date: "...)
-	b = append(b, c.server.date.at(time.Now())...)
+	b = append(b, c.server.date.at(c.now)...)
 	b = append(b, "\r\n"...)
 	for i := range reply.Fields {
 		if f := &reply.Fields[i]; !framed(f.Known()) {
@@ -166,6 +170,9 @@ func (w *replyWriter) stream(b []byte, body proxy.Body, room int) error {
 				return err
 			}
 			b = w.buf[:0]
+		}
+		if peek == nil || peek.Buffered() == 0 {
+			w.waited = true // the next read may wait
 		}
 		at := len(b) + room
 		n, err := body.Read(b[at : cap(b)-tail])
@@ -237,7 +244,11 @@ func (w *replyWriter) flush(b []byte) error {
 		return nil
 	}
 	c := w.conn
-	if err := c.wire.SetWriteTimeout(time.Now(), time.Duration(c.settings.WriteTimeout)); err != nil {
+	if w.waited {
+		c.now = time.Now()
+	}
+	w.waited = true
+	if err := c.wire.SetWriteTimeout(c.now, time.Duration(c.settings.WriteTimeout)); err != nil {
 		return w.left(err)
 	}
 	if _, err := c.wire.Write(b); err != nil {

@@ -65,9 +65,13 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	turn := int(b.next.Add(1))
 	fresh := false
 	for try := 0; ; try++ {
-		c, err := b.connect(ctx, ex, turn+try, limit, fresh)
+		now := begin
+		if try > 0 {
+			now = time.Now()
+		}
+		c, err := b.connect(ctx, ex, turn+try, now, limit, fresh)
 		if err == nil {
-			err = c.exchange(ex, content, streams, limit, b)
+			err = c.exchange(ex, content, streams, now, limit, b)
 		}
 		if err == nil {
 			ex.Times.Integration = time.Since(begin)
@@ -126,7 +130,7 @@ func readExactly(body proxy.Body, p []byte) error {
 }
 
 // connect returns a kept connection of the turn's target, or a new one.
-func (b *backend) connect(ctx context.Context, ex *proxy.Exchange, turn int, limit time.Time, fresh bool) (*conn, error) {
+func (b *backend) connect(ctx context.Context, ex *proxy.Exchange, turn int, now, limit time.Time, fresh bool) (*conn, error) {
 	if len(b.all) == 0 {
 		return nil, connectError{b.broken}
 	}
@@ -138,13 +142,13 @@ func (b *backend) connect(ctx context.Context, ex *proxy.Exchange, turn int, lim
 		}
 		// A request that can't be sent twice doesn't go to a connection that the
 		// backend has closed meanwhile; asking costs a system call.
-		if repeatable(ex.Out.Method) && time.Since(c.since) < time.Second || !c.wire.Gone() {
+		if repeatable(ex.Out.Method) && now.Sub(c.since) < time.Second || !c.wire.Gone() {
 			c.reused = true
 			return c, nil
 		}
 		c.close()
 	}
-	deadline := time.Now().Add(b.settings.connect)
+	deadline := now.Add(b.settings.connect)
 	if limit.Before(deadline) {
 		deadline = limit
 	}

@@ -16,7 +16,6 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.limit = time.Now().Add(c.backend.idle)
 	n, err := c.readContent(p)
 	if err != nil && err != io.EOF {
 		c.failed = true
@@ -55,9 +54,13 @@ func (c *conn) readContent(p []byte) (int, error) {
 
 // readSome reads what there is, at least a byte.
 func (c *conn) readSome(p []byte) (int, error) {
+	var now time.Time
+	if len(c.wire.Buffered()) == 0 {
+		now = c.startWait()
+	}
 	for {
 		if len(c.wire.Buffered()) == 0 {
-			if err := c.arm(time.Now()); err != nil {
+			if err := c.arm(now); err != nil {
 				return 0, err
 			}
 		}
@@ -71,7 +74,15 @@ func (c *conn) readSome(p []byte) (int, error) {
 		if err = c.waited(err); err != nil {
 			return 0, err
 		}
+		now = time.Now()
 	}
+}
+
+// startWait begins the wait for further content and returns the time.
+func (c *conn) startWait() time.Time {
+	now := time.Now()
+	c.limit = now.Add(c.backend.idle)
+	return now
 }
 
 func (c *conn) readChunks(p []byte) (int, error) {
@@ -89,7 +100,7 @@ func (c *conn) readChunks(p []byte) (int, error) {
 				return nd, nil
 			}
 		}
-		if err := c.fill(); err != nil {
+		if err := c.fill(c.startWait()); err != nil {
 			return 0, endOf(err)
 		}
 	}

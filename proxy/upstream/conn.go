@@ -63,12 +63,12 @@ const maxInformational = 16
 
 // exchange sends ex.Out and reads the head of the answer into ex.Back. On
 // success the connection belongs to ex until ex ends; on failure it is closed.
-func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, limit time.Time, b *backend) error {
+func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, now, limit time.Time, b *backend) error {
 	c.ex, c.backend, c.limit = ex, b, limit
 	c.ended, c.failed, c.upload = false, false, nil
-	err := c.send(content, streams)
+	err := c.send(content, streams, now)
 	if err == nil || c.answerMayWait(err) {
-		if headErr := c.readHead(); headErr != nil || err == nil {
+		if headErr := c.readHead(now); headErr != nil || err == nil {
 			err = headErr
 		} else {
 			err, c.failed = nil, true // it answered early and stopped reading
@@ -103,9 +103,8 @@ func (c *conn) giveUp(err error) error {
 }
 
 // send writes the head and content, or starts to stream it.
-func (c *conn) send(content []byte, streams bool) error {
+func (c *conn) send(content []byte, streams bool, now time.Time) error {
 	out := &c.ex.Out
-	now := time.Now()
 	if err := c.wire.SetWriteTimeout(now, c.backend.idle); err != nil {
 		return c.lost(err)
 	}
@@ -186,11 +185,11 @@ func ours(k http1.Known) bool {
 }
 
 // readHead reads the head of the final answer into ex.Back.
-func (c *conn) readHead() error {
+func (c *conn) readHead(now time.Time) error {
 	back := &c.ex.Back
 	c.head.Fields = back.Fields[:0]
 	for informational := 0; ; informational++ {
-		if err := c.parseHead(); err != nil {
+		if err := c.parseHead(now); err != nil {
 			return err
 		}
 		if c.head.Status >= 200 || c.head.Status == 101 {
@@ -253,7 +252,7 @@ func declared(fields http1.Fields) int64 {
 }
 
 // parseHead reads one head, informational or final.
-func (c *conn) parseHead() error {
+func (c *conn) parseHead(now time.Time) error {
 	begun := false
 	for {
 		if buffered := c.wire.Buffered(); len(buffered) > 0 {
@@ -267,7 +266,7 @@ func (c *conn) parseHead() error {
 				return malformed(err)
 			}
 		}
-		if err := c.fill(); err != nil {
+		if err := c.fill(now); err != nil {
 			switch {
 			case errors.Is(err, wire.ErrFull):
 				return malformed(fmt.Errorf("header longer than %d bytes", c.backend.limits.Head))
@@ -285,10 +284,10 @@ func isLost(err error) bool {
 	return !errors.As(err, &f)
 }
 
-// fill reads more into the buffer, until limit, unless the client leaves.
-func (c *conn) fill() error {
+// fill reads more into the buffer, until limit, unless the client leaves. now
+// may be a little past: reading the clock is saved where it was read just before.
+func (c *conn) fill(now time.Time) error {
 	for {
-		now := time.Now()
 		if err := c.arm(now); err != nil {
 			return err
 		}
@@ -299,6 +298,7 @@ func (c *conn) fill() error {
 		if err = c.waited(err); err != nil {
 			return err
 		}
+		now = time.Now()
 	}
 }
 
