@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -69,9 +70,27 @@ func reasonsOf(err error) []string {
 	if !ok {
 		return []string{err.Error()}
 	}
-	var all []string
-	for _, f := range bad.findings {
-		all = append(all, strings.TrimRight(config.Findings{f}.Text(), "\n"))
+	all := make([]string, len(bad.findings))
+	for i := range bad.findings {
+		all[i] = inLine(&bad.findings[i])
 	}
 	return all
+}
+
+// inLine returns a finding in one line, without the line of the source.
+func inLine(f *config.Finding) string {
+	var b strings.Builder
+	b.WriteString(f.File)
+	if f.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
+	}
+	b.WriteString(": " + f.Severity + ": ")
+	if f.Key != "" {
+		b.WriteString(f.Key + ": ")
+	}
+	b.WriteString(f.Text)
+	if f.Hint != "" {
+		b.WriteString(" (" + f.Hint + ")")
+	}
+	return b.String()
 }

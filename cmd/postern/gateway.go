@@ -96,10 +96,15 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
 	}
 	next.commit()
 	g.serving.Store(cfg)
-	for _, f := range findings { // warnings
-		g.journal.Warn("configuration", zap.String("finding", config.Findings{f}.Text()))
-	}
+	g.warn(findings)
 	return nil
+}
+
+// warn tells what is odd in a configuration that serves.
+func (g *gateway) warn(findings config.Findings) {
+	for _, reason := range reasonsOf(&invalid{findings}) {
+		g.journal.Warn("odd configuration", zap.String("finding", reason))
+	}
 }
 
 // adopt brings logs, the admin listener and the public listeners to cfg, those
@@ -125,8 +130,8 @@ func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
 	return nil
 }
 
-// start serves cfg for the first time.
-func (g *gateway) start(ctx context.Context, cfg *config.Config) error {
+// start serves cfg for the first time; warnings are what loading found odd.
+func (g *gateway) start(ctx context.Context, cfg *config.Config, warnings config.Findings) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	began := time.Now()
@@ -135,6 +140,7 @@ func (g *gateway) start(ctx context.Context, cfg *config.Config) error {
 	if err := g.apply(ctx, cfg); err != nil {
 		return err
 	}
+	g.warn(warnings)
 	g.status.Loaded(g.file, g.tried)
 	g.announce(cfg)
 	g.journal.Info("serving", zap.String("config", g.file), zap.Duration("start", time.Since(began)))
@@ -178,6 +184,7 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 			zap.String("cause", cause), zap.Strings("findings", reasons))
 		return err
 	}
+	g.warn(findings)
 	g.status.Loaded(g.file, g.tried)
 	g.journal.Info("configuration reloaded", zap.String("config", g.file), zap.String("cause", cause),
 		zap.Duration("took", time.Since(began)))
@@ -219,9 +226,9 @@ func (g *gateway) drain(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Timeout))
 	defer cancel()
-	if err := g.server.Drain(ctx); err != nil {
-		left := g.server.Stats().InFlight
-		return fmt.Errorf("stopped with %d requests in flight: %w", left, err)
+	err := g.server.Drain(ctx)
+	if left := g.server.Stats(); err != nil && left.Connections+left.InFlight > 0 {
+		return fmt.Errorf("stopped with %d requests in flight: %w", left.InFlight, err)
 	}
 	return nil
 }

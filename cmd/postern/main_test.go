@@ -330,7 +330,7 @@ tls.certificates = [{ cert = "broken.wasm", key = "broken.wasm" }]
 }
 
 func TestServe(t *testing.T) {
-	r := start(t, write(t, mock("one")), "--no-watch")
+	r := start(t, write(t, mock("one")))
 	if status, text := r.get("/v"); status != 200 || text != "one" {
 		t.Errorf("got %d %q", status, text)
 	}

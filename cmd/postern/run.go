@@ -67,10 +67,10 @@ func serve(ctx context.Context, s *streams, file string, watch bool) error {
 	if limit := debug.SetMemoryLimit(-1); limit < 1<<62 {
 		g.journal.Info("memory limit", zap.Int64("bytes", limit))
 	}
-	if err := g.start(ctx, cfg); err != nil {
+	if err := g.start(ctx, cfg, findings); err != nil {
 		var bad *invalid
 		if errors.As(err, &bad) {
-			return refused(s, bad.findings)
+			return refused(s, append(findings, bad.findings...))
 		}
 		return &failure{exitFailed, err}
 	}

@@ -67,7 +67,7 @@ plugin = "gate"
 
 	replace(t, module, decides(1)[:40])
 	r.await("the failure", func() bool { ok, _ := r.ready(); return !ok })
-	if _, reasons := r.ready(); !strings.Contains(strings.Join(reasons, " "), "gate.wasm") {
+	if _, reasons := r.ready(); !strings.Contains(strings.Join(reasons, " "), "plugin.gate.module") {
 		t.Errorf("reasons: %q", reasons)
 	}
 	if !status(403)() {

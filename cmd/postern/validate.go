@@ -65,7 +65,7 @@ func validate(ctx context.Context, s *streams, file, format string) error {
 	var err error
 	switch {
 	case format == "json":
-		_, err = fmt.Fprintf(s.out, "%s\n", findings.JSON())
+		_, err = s.out.Write(findings.JSON())
 	case findings.Failed():
 		_, err = fmt.Fprint(s.err, findings.Text())
 	default:
