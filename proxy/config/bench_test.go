@@ -51,3 +51,12 @@ func BenchmarkSyntax(b *testing.B) {
 		}
 	}
 }
+
+// A file of the usual size: what a test or a small reload pays.
+func BenchmarkLoadSmall(b *testing.B) {
+	text := []byte("[listen.public]\naddress = \":8080\"\n[api.a]\ntype = \"rest\"\nstage.s = {}\nroute.\"GET /\".integration.type = \"mock\"\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		Parse("postern.toml", text)
+	}
+}

@@ -378,7 +378,7 @@ func (c *checker) names(f *field, n *node, tree map[string]any, at *place, into 
 	for _, name := range keysOf(tree, at) {
 		k := at.kid(name)
 		c.within(name, func() {
-			if f.name != nil && !f.name.MatchString(name) {
+			if f.name != nil && !f.name.fits(name) {
 				c.report(k, k.keySpan(), "the name doesn't fit", "names here are made of "+f.names)
 			}
 			elem := reflect.New(n.elem.typ).Elem()
@@ -445,7 +445,7 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 	switch {
 	case f.enum != nil && !slices.Contains(f.enum, s):
 		c.notListed(f, s, at)
-	case f.pattern != nil && !f.pattern.MatchString(s):
+	case f.pattern != nil && !f.pattern.fits(s):
 		c.wrong(at, c.shown(s, at)+" doesn't fit: want "+f.want, "")
 	case f.required && s == "":
 		c.wrong(at, "must not be empty", "")

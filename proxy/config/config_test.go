@@ -393,13 +393,18 @@ func TestSchemaIsSound(t *testing.T) {
 			if f.name != nil && f.names == "" || f.pattern != nil && f.want == "" {
 				t.Errorf("%s: a pattern without words for it", at)
 			}
+			for _, p := range []*pattern{f.name, f.pattern} {
+				if p != nil && p.fits("\x00") { // compiles it, too
+					t.Errorf("%s: the pattern takes anything", at)
+				}
+			}
 			if f.only != nil && n.field(typeKey) == nil {
 				t.Errorf("%s: depends on a type that isn't there", at)
 			}
 			if f.standard.IsValid() && f.min != "" && (f.standard.Int() < f.low || f.standard.Int() > f.high) {
 				t.Errorf("%s: the default is out of range", at)
 			}
-			if f.pattern != nil && f.kind == stringKind && f.def != "" && !f.pattern.MatchString(f.def) {
+			if f.pattern != nil && f.kind == stringKind && f.def != "" && !f.pattern.fits(f.def) {
 				t.Errorf("%s: the default doesn't fit the pattern", at)
 			}
 			walk(f.node, at)

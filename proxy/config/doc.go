@@ -18,4 +18,5 @@ type KeyError struct {
 	Hint string // what to do, or ""
 }
 
+// Error returns the text alone; the place is the compiler's to add.
 func (e *KeyError) Error() string { return e.Text }

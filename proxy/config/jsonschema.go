@@ -166,7 +166,7 @@ func (m *schemaMaker) value(f *field, n *node) map[string]any {
 		s := map[string]any{"type": "object"}
 		elem := m.value(f, n.elem)
 		if f.name != nil {
-			s["patternProperties"] = map[string]any{f.name.String(): elem}
+			s["patternProperties"] = map[string]any{f.name.text: elem}
 			s["additionalProperties"] = false
 		} else {
 			s["additionalProperties"] = elem
@@ -204,7 +204,7 @@ func (m *schemaMaker) text(f *field) map[string]any {
 	case f.enum != nil:
 		s["anyOf"] = []any{map[string]any{"enum": f.enum}, map[string]any{"pattern": expansion}}
 	case f.pattern != nil:
-		s["pattern"] = f.pattern.String() + "|" + expansion
+		s["pattern"] = f.pattern.text + "|" + expansion
 	case f.required && f.kind == stringKind:
 		s["minLength"] = 1
 	}

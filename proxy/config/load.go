@@ -337,7 +337,11 @@ func (l *loader) cycle(name string) string {
 // mergeTable moves more into tree. Tables with known keys and tables of names
 // are joined; what is in both is a finding.
 func (l *loader) mergeTable(n *node, tree, more map[string]any, root, from *place, path []string) {
-	for _, key := range keysOf(more, without(from, includeKey)) {
+	order := from
+	if len(path) == 0 {
+		order = without(from, includeKey)
+	}
+	for _, key := range keysOf(more, order) {
 		have, twice := tree[key]
 		k := from.kid(key)
 		if !twice {

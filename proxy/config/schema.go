@@ -68,8 +68,8 @@ type field struct {
 	min, max string
 	low      int64
 	high     int64
-	pattern  *regexp.Regexp
-	name     *regexp.Regexp
+	pattern  *pattern
+	name     *pattern
 	want     string
 	names    string
 	example  string
@@ -160,11 +160,26 @@ func words(tag reflect.StructTag, key string) []string {
 	return strings.Split(s, ",")
 }
 
-func whole(pattern string) *regexp.Regexp {
-	if pattern == "" {
+// pattern is a regular expression for a whole string. It is compiled when it is
+// first needed, for most configurations need few of them; so a node is for one
+// goroutine.
+type pattern struct {
+	text string
+	re   *regexp.Regexp
+}
+
+func whole(text string) *pattern {
+	if text == "" {
 		return nil
 	}
-	return regexp.MustCompile(`^(?:` + pattern + `)$`)
+	return &pattern{text: `^(?:` + text + `)$`}
+}
+
+func (p *pattern) fits(s string) bool {
+	if p.re == nil {
+		p.re = regexp.MustCompile(p.text)
+	}
+	return p.re.MatchString(s)
 }
 
 // bound returns what a min or max tag says, as a number.
