@@ -102,6 +102,7 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin) (p *plugi
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	p.refs = 1
 	h.plugins[identity] = p
 	return p, "", nil
 }
@@ -226,7 +227,7 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 	}
 	limit := uint64(o.Memory)
 	return &plugin{
-		host: h, name: name, identity: identity, module: m, counters: c, refs: 1,
+		host: h, name: name, identity: identity, module: m, counters: c,
 		logger: h.logger.With(zap.String("plugin", name)), config: s.config, environ: s.environ,
 		timeout: time.Duration(o.Timeout), wait: time.Duration(o.Wait),
 		// Most of the way from what it starts with to what it may have.
@@ -239,25 +240,21 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 // warm starts the first instance, which also tells whether a native plugin fits
 // this host and which roles it has.
 func (p *plugin) warm() error {
-	if p.module.abi == eventABI {
-		p.roles = abi.RoleIntegrate
-		return nil
-	}
-	p.slots <- struct{}{}
 	in, err := newInstance(p)
 	if err != nil {
-		<-p.slots
 		return refuse("", "the plugin doesn't start: %v", err)
+	}
+	if p.module.abi == eventABI {
+		p.roles = abi.RoleIntegrate
+		in.close() // that it links was all to know
+		return nil
 	}
 	if err = p.greet(in); err != nil {
 		in.close()
-		<-p.slots
 		return err
 	}
-	p.mu.Lock()
-	p.idle = append(p.idle, in)
-	p.mu.Unlock()
-	<-p.slots
+	in.end()
+	p.keep(in)
 	return nil
 }
 

@@ -149,6 +149,12 @@ func TestBadModulesAreFindings(t *testing.T) {
 	f(wasmFile(t, []string{"env.now::i", "postern_v2.x::"}, with(abi.ExportAuthorize, 1)), "module", "what isn't provided: env.now, postern_v2.x")
 	f(wasmFile(t, []string{"wasi_snapshot_preview1.sock_accept:iii:i"}, with(abi.ExportAuthorize, 1)), "module", "imports sockets: sock_accept")
 	f(wasmFile(t, []string{"postern_v1.field_get:ii:i"}, with(abi.ExportAuthorize, 1)), "module", "imports postern_v1.field_get as (ii:i), but it is (iii:i)")
+	// A start section that traps gives its memory back, too.
+	trap := map[string][]byte{abi.ExportVersion: {0x00, 0x0b}, abi.ExportAuthorize: {0x00, 0x0b}}
+	f(handMade(t, nil, trap), "module", "unreachable")
+	if n := stats(t, h).Memory; n != 0 {
+		t.Errorf("%d bytes of memory are left", n)
+	}
 	f(guest(t, "native"), "module", `memory = "`, `memory = "64KiB"`)
 	f(guest(t, "native"), "module", "doesn't start", `config = { keys = "refuse" }`)
 	f(guest(t, "native"), "module", "but sha256 says", `sha256 = "`+strings.Repeat("ab", 32)+`"`)

@@ -119,11 +119,13 @@ func instanceOf(ctx context.Context) *instance {
 func newInstance(p *plugin) (in *instance, err error) {
 	in = &instance{plugin: p, slice: firstSlice}
 	in.begin(abi.Start, nil, nil, startTimeout)
-	ctx := experimental.WithMemoryAllocator(in, memories{p.counters})
+	memory := &memories{counters: p.counters}
+	ctx := experimental.WithMemoryAllocator(in, memory)
 	// Anonymous: many instances of one module. No start function runs by itself.
 	mc := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	in.module, err = instantiate(ctx, p.host.runtime, p.module.compiled, mc)
 	if err != nil {
+		memory.free()
 		return nil, in.judge(err)
 	}
 	p.counters.instances.Add(1)

@@ -4,16 +4,29 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// memories hands out linear memory and counts it.
-type memories struct{ counters *counters }
+// memories hands out an instance's linear memory and counts it.
+type memories struct {
+	counters *counters
+	linear   experimental.LinearMemory
+}
 
 // Allocate reserves address space for limit bytes, of which none is used yet:
 // memory then grows in place, and goes back to the system when it is freed.
-func (m memories) Allocate(_, limit uint64) experimental.LinearMemory {
+func (m *memories) Allocate(_, limit uint64) experimental.LinearMemory {
 	if region, ok := reserve(limit); ok {
-		return &reserved{counters: m.counters, region: region}
+		m.linear = &reserved{counters: m.counters, region: region}
+	} else {
+		m.linear = &heap{counters: m.counters}
 	}
-	return &heap{counters: m.counters}
+	return m.linear
+}
+
+// free gives back the memory of an instance that didn't come to be: wazero
+// frees only that of modules it closes.
+func (m *memories) free() {
+	if m.linear != nil {
+		m.linear.Free()
+	}
 }
 
 // heap is linear memory from Go's heap, for systems where none can be reserved.

@@ -106,9 +106,11 @@ func (p *plugin) keep(in *instance) bool {
 
 func (p *plugin) count(err error) {
 	p.counters.calls.Add(1)
+	if err == nil {
+		return
+	}
 	var f *failure
 	switch {
-	case err == nil:
 	case errors.As(err, &f) && f.what == "deadline":
 		p.counters.deadlines.Add(1)
 	default:

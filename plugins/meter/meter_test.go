@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -283,5 +285,43 @@ func BenchmarkRewrite(b *testing.B) {
 		if _, err := Rewrite(wasm, smallLimits()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Programs of several compilers stay valid.
+func TestRewrittenPrograms(t *testing.T) {
+	root := wazeroDir(t)
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(testFeatures))
+	defer r.Close(ctx)
+	tried := 0
+	for _, pattern := range []string{
+		"examples/*/*/testdata/*.wasm", "examples/*/testdata/*.wasm", "imports/*/testdata/*/*.wasm", "imports/*/*/testdata/*/*.wasm",
+	} {
+		files, _ := filepath.Glob(filepath.Join(root, pattern))
+		for _, file := range files {
+			wasm, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if original, err := r.CompileModule(ctx, wasm); err != nil {
+				continue
+			} else if err := original.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			out, err := Rewrite(wasm, roomy())
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			if _, err := r.CompileModule(ctx, out); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			t.Logf("%s: %d bytes, %.1f %% more", filepath.Base(filepath.Dir(file)), len(wasm), 100*float64(len(out)-len(wasm))/float64(len(wasm)))
+			tried++
+		}
+	}
+	if tried == 0 {
+		t.Skip("wazero came without programs")
 	}
 }
