@@ -37,20 +37,7 @@ func schemaErrors(root, schema map[string]any, v any, path string) []string {
 				fail("not")
 			}
 		case "type":
-			ok := false
-			switch v := v.(type) {
-			case map[string]any:
-				ok = rule == "object"
-			case []any:
-				ok = rule == "array"
-			case string:
-				ok = rule == "string"
-			case bool:
-				ok = rule == "boolean"
-			case float64:
-				ok = rule == "integer" && v == math.Trunc(v)
-			}
-			if !ok {
+			if !isOfType(v, rule) {
 				fail("not %v", rule)
 			}
 		case "enum":
@@ -98,10 +85,31 @@ func schemaErrors(root, schema map[string]any, v any, path string) []string {
 			fail("keyword %q is none of draft 4's that we use", key)
 		}
 	}
-	o, isObject := v.(map[string]any)
-	if !isObject {
-		return errs
+	if o, is := v.(map[string]any); is {
+		errs = append(errs, objectErrors(root, schema, o, path)...)
 	}
+	return errs
+}
+
+func isOfType(v, name any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return name == "object"
+	case []any:
+		return name == "array"
+	case string:
+		return name == "string"
+	case bool:
+		return name == "boolean"
+	case float64:
+		return name == "integer" && v == math.Trunc(v)
+	}
+	return false
+}
+
+// objectErrors checks the keys of an object and their values.
+func objectErrors(root, schema, o map[string]any, path string) []string {
+	var errs []string
 	properties, _ := schema["properties"].(map[string]any)
 	patterns, _ := schema["patternProperties"].(map[string]any)
 	for k, value := range o {
