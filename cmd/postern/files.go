@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/postern-gateway/postern/proxy/config"
 )
@@ -43,6 +44,19 @@ func digest(files []string) string {
 		fmt.Fprintf(sum, "%q %s %x\n", name, state, content.Sum(nil))
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
+}
+
+// tick is how far a file's time may lag behind the clock.
+const tick = 20 * time.Millisecond
+
+// touchedSince reports whether one of files was changed at or after t.
+func touchedSince(files []string, t time.Time) bool {
+	for _, name := range files {
+		if st, err := os.Stat(name); err == nil && st.ModTime().After(t.Add(-tick)) {
+			return true
+		}
+	}
+	return false
 }
 
 // readInto writes what makes up a file or folder into w.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,18 +131,17 @@ func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
 	return nil
 }
 
-// start serves cfg for the first time; warnings are what loading found odd.
-func (g *gateway) start(ctx context.Context, cfg *config.Config, warnings config.Findings) error {
+// start serves cfg for the first time; loading it began at that time and found
+// warnings.
+func (g *gateway) start(ctx context.Context, cfg *config.Config, warnings config.Findings, began time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	began := time.Now()
-	g.files = sources(g.file, cfg)
-	g.tried = digest(g.files)
+	g.remember(sources(g.file, cfg), began)
 	if err := g.apply(ctx, cfg); err != nil {
 		return err
 	}
 	g.warn(warnings)
-	g.status.Loaded(g.file, g.tried)
+	g.status.Loaded(g.file, g.digest)
 	g.announce(cfg)
 	g.journal.Info("serving", zap.String("config", g.file), zap.Duration("start", time.Since(began)))
 	return nil
@@ -160,22 +160,7 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 		return nil
 	}
 	began := time.Now()
-	cfg, findings := config.Load(g.file)
-	g.files = sources(g.file, cfg)
-	if cfg == nil || findings.Failed() {
-		g.files = union(g.files, sources(g.file, g.serving.Load()))
-	}
-	g.tried = digest(g.files)
-	err := error(nil)
-	if cfg == nil || findings.Failed() {
-		err = &invalid{findings}
-	} else {
-		before := fmt.Sprint(g.server.Addrs(), g.admin.Address())
-		err = g.apply(ctx, cfg)
-		if err == nil && fmt.Sprint(g.server.Addrs(), g.admin.Address()) != before {
-			g.announce(cfg)
-		}
-	}
+	warnings, err := g.attempt(ctx)
 	g.observer.Keep(g.serving.Load()) // a refused one may have brought new stages
 	if err != nil {
 		reasons := reasonsOf(err)
@@ -184,11 +169,46 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 			zap.String("cause", cause), zap.Strings("findings", reasons))
 		return err
 	}
-	g.warn(findings)
-	g.status.Loaded(g.file, g.tried)
+	g.warn(warnings)
+	g.status.Loaded(g.file, g.digest)
 	g.journal.Info("configuration reloaded", zap.String("config", g.file), zap.String("cause", cause),
 		zap.Duration("took", time.Since(began)))
 	return nil
+}
+
+// attempt loads the file and serves it if it is good. A panic of ours is one
+// more reason to stay with what serves.
+func (g *gateway) attempt(ctx context.Context) (warnings config.Findings, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	began := time.Now()
+	cfg, findings := config.Load(g.file)
+	files := sources(g.file, cfg)
+	if cfg == nil || findings.Failed() {
+		g.remember(union(files, sources(g.file, g.serving.Load())), began)
+		return nil, &invalid{findings}
+	}
+	g.remember(files, began)
+	before := fmt.Sprint(g.server.Addrs(), g.admin.Address())
+	if err := g.apply(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if fmt.Sprint(g.server.Addrs(), g.admin.Address()) != before {
+		g.announce(cfg)
+	}
+	return findings, nil
+}
+
+// remember notes what the newest attempt, which began at that time, was made from.
+func (g *gateway) remember(files []string, began time.Time) {
+	g.files, g.digest = files, digest(files)
+	g.tried = g.digest
+	if touchedSince(files, began) {
+		g.tried = "" // perhaps after it was read: the next change counts in any case
+	}
 }
 
 // watched returns the files whose change is a reason to reload.

@@ -11,6 +11,7 @@ import (
 	"runtime/pprof"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -55,6 +56,7 @@ func serve(ctx context.Context, s *streams, file string, watch bool) error {
 	if err != nil {
 		return &failure{exitFailed, err}
 	}
+	began := time.Now()
 	cfg, findings := config.Load(file)
 	if cfg == nil || findings.Failed() {
 		return refused(s, findings)
@@ -67,7 +69,7 @@ func serve(ctx context.Context, s *streams, file string, watch bool) error {
 	if limit := debug.SetMemoryLimit(-1); limit < 1<<62 {
 		g.journal.Info("memory limit", zap.Int64("bytes", limit))
 	}
-	if err := g.start(ctx, cfg, findings); err != nil {
+	if err := g.start(ctx, cfg, findings, began); err != nil {
 		var bad *invalid
 		if errors.As(err, &bad) {
 			return refused(s, append(findings, bad.findings...))
