@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
@@ -38,8 +37,8 @@ type Observer struct {
 	// Set at construction.
 	options   Options
 	metrics   *metrics
-	encoder   zapcore.Encoder
-	records   *sync.Pool
+	stamps    stamps
+	lines     sync.Pool // of *[]byte
 	unmatched *unmatched
 
 	access  atomic.Pointer[Sink] // nil when off
@@ -66,11 +65,9 @@ func New(o Options) (*Observer, error) {
 	}
 	ob := &Observer{
 		options: o, metrics: m,
-		encoder: newEncoder(),
-		records: newRecords(),
-		stages:  make(map[stageName]*stage),
+		stages: make(map[stageName]*stage),
 	}
-	ob.unmatched = &unmatched{observer: ob, encoder: ob.encoder, faults: faultCounters{family: m.unmatched}}
+	ob.unmatched = &unmatched{observer: ob, faults: faultCounters{family: m.unmatched}}
 	err = o.Registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "postern_access_log_dropped_lines_total",
 		Help: "Lines of the access log that were lost because its destination is full, broken or too slow.",
@@ -92,10 +89,7 @@ func (o *Observer) Stage(api, name string) proxy.Recorder {
 	key := stageName{api, name}
 	s := o.stages[key]
 	if s == nil {
-		encoder := o.encoder.Clone()
-		encoder.AddString("api", api)
-		encoder.AddString("stage", name)
-		s = &stage{observer: o, encoder: encoder, series: o.metrics.bind(api, name)}
+		s = &stage{observer: o, prefix: stagePrefix(api, name), series: o.metrics.bind(api, name)}
 		o.stages[key] = s
 	}
 	return s
@@ -188,19 +182,17 @@ func (o *Observer) Close() error {
 	return errors.Join(err)
 }
 
-// log writes the access line of ex.
-func (o *Observer) log(encoder zapcore.Encoder, ex *proxy.Exchange) {
+// log writes the access line of ex, which begins with the members in prefix.
+func (o *Observer) log(prefix string, ex *proxy.Exchange) {
 	sink := o.access.Load()
 	if sink == nil {
 		return
 	}
-	r := o.records.Get().(*record)
-	r.ex = ex
-	line, err := encoder.EncodeEntry(zapcore.Entry{Time: ex.Start.UTC()}, r.fields[:])
-	if err == nil {
-		_, _ = sink.Write(line.Bytes()) // it counts what it drops
-		line.Free()
+	line, _ := o.lines.Get().(*[]byte)
+	if line == nil {
+		line = new([]byte)
 	}
-	r.ex = nil
-	o.records.Put(r)
+	*line = appendLine((*line)[:0], prefix, &o.stamps, ex)
+	_, _ = sink.Write(*line) // it counts what it drops
+	o.lines.Put(line)
 }

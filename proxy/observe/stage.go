@@ -1,8 +1,6 @@
 package observe
 
 import (
-	"go.uber.org/zap/zapcore"
-
 	"github.com/postern-gateway/postern/proxy"
 )
 
@@ -10,7 +8,7 @@ import (
 // bound when the stage is first seen.
 type stage struct {
 	observer *Observer
-	encoder  zapcore.Encoder // with api and stage already encoded
+	prefix   string // api and stage, already encoded
 	series   *series
 }
 
@@ -18,13 +16,12 @@ type stage struct {
 // nothing unless the exchange failed.
 func (s *stage) Record(ex *proxy.Exchange) {
 	s.series.record(ex)
-	s.observer.log(s.encoder, ex)
+	s.observer.log(s.prefix, ex)
 }
 
 // unmatched records the exchanges that no stage took.
 type unmatched struct {
 	observer *Observer
-	encoder  zapcore.Encoder
 	faults   faultCounters
 }
 
@@ -35,7 +32,7 @@ func (u *unmatched) Record(ex *proxy.Exchange) {
 		kind = ex.Fault.Kind
 	}
 	u.faults.inc(kind)
-	u.observer.log(u.encoder, ex)
+	u.observer.log("", ex)
 }
 
 var (

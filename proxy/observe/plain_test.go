@@ -1,8 +1,10 @@
 package observe
 
 import (
+	"bytes"
+	"errors"
 	"strings"
-	"sync"
+	"testing"
 	"time"
 	"unicode/utf8"
 
@@ -11,10 +13,6 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
-
-// longest is how many bytes of one value a line holds: a client chooses the
-// length of some of them.
-const longest = 4096
 
 // newEncoder returns the encoder of access lines. Fields that every line of a
 // stage has are added to a clone of it once, at load.
@@ -26,20 +24,22 @@ func newEncoder() zapcore.Encoder {
 	})
 }
 
-// record is one access line in the making. Records are reused: what an Exchange
-// holds is only valid until it ends.
-type record struct {
-	ex      *proxy.Exchange
-	fields  [1]zapcore.Field // the record itself, to be encoded in line
-	address [64]byte
-}
+// record is one access line in the making, the plain way: zap's JSON encoder.
+type record struct{ ex *proxy.Exchange }
 
-func newRecords() *sync.Pool {
-	return &sync.Pool{New: func() any {
-		r := new(record)
-		r.fields[0] = zapcore.Field{Type: zapcore.InlineMarshalerType, Interface: r}
-		return r
-	}}
+// plainLine returns the access line of ex as zap encodes it.
+func plainLine(t testing.TB, api, stage string, ex *proxy.Exchange) []byte {
+	t.Helper()
+	encoder := newEncoder()
+	if api != "" {
+		encoder.AddString("api", api)
+		encoder.AddString("stage", stage)
+	}
+	line, err := encoder.EncodeEntry(zapcore.Entry{Time: ex.Start.UTC()}, []zapcore.Field{{Type: zapcore.InlineMarshalerType, Interface: &record{ex}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line.Bytes()
 }
 
 // MarshalLogObject implements zapcore.ObjectMarshaler. The query isn't logged:
@@ -60,7 +60,7 @@ func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	line.AddInt64("bytes_in", ex.Notes.BytesIn)
 	line.AddInt64("bytes_out", ex.Notes.BytesOut)
 	if client := ex.In.Client; client.IsValid() {
-		line.AddByteString("client_address", client.Addr().Unmap().AppendTo(r.address[:0]))
+		line.AddByteString("client_address", client.Addr().Unmap().AppendTo(nil))
 		line.AddUint16("client_port", client.Port())
 	}
 	if agent := ex.In.Fields.GetKnown(http1.UserAgent); agent != "" {
@@ -111,19 +111,12 @@ func (r *record) addFailure(line zapcore.ObjectEncoder) {
 	}
 }
 
-// milliseconds keeps microseconds: more digits would only be noise.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// clean makes a value safe for a terminal that shows the log. JSON escapes the
-// control characters below U+0020; DEL and U+0080 to U+009F, which some
-// terminals obey too, become U+FFFD here. Long values are cut.
+// clean is what the line's values go through, the plain way.
 func clean(s string) string {
 	if len(s) > longest {
 		s = s[:longest]
-	}
-	// In UTF-8 these start with 0xC2, which a plain value has not.
-	if strings.IndexByte(s, 0x7f) < 0 && strings.IndexByte(s, 0xc2) < 0 {
-		return s
 	}
 	return strings.Map(func(c rune) rune {
 		if c >= 0x7f && c <= 0x9f {
@@ -131,4 +124,59 @@ func clean(s string) string {
 		}
 		return c
 	}, s)
+}
+
+// lineOf returns the access line of ex as it is written.
+func lineOf(api, stage string, ex *proxy.Exchange) []byte {
+	var stamp stamps
+	return appendLine(nil, stagePrefix(api, stage), &stamp, ex)
+}
+
+// The line is the same as zap's to the byte, whatever the values hold.
+func FuzzLine(f *testing.F) {
+	f.Add("GET", "/prod/pets", "curl/8", "bad \"thing\"\n", 200, int64(1234567), int64(0), int64(5))
+	f.Add("PO\x7fST", "/\xff\xc2\x9b\u00e9", "\x1b[31m", "\u2028</script>", 502, int64(0), int64(1), int64(-1))
+	f.Add("", strings.Repeat("\u00e9", 3000), "", "", 0, int64(1e12), int64(999_999), int64(1e15))
+	f.Fuzz(func(t *testing.T, method, path, agent, cause string, status int, total, integration, out int64) {
+		ex := exchange()
+		ex.In.Method, ex.In.Path = method, path
+		ex.In.Fields = ex.In.Fields[:0]
+		ex.In.Fields.Add("User-Agent", agent)
+		ex.Start = ex.Start.Add(time.Duration(total) * 1000)
+		ex.Reply.Status = status
+		ex.Times = proxy.Times{Total: time.Duration(total), Integration: time.Duration(integration), Authorizer: time.Duration(out)}
+		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Plugin: "guard", PluginFailure: cause, Truncated: out%2 == 0, ClientGone: out%5 == 0}
+		if cause != "" {
+			ex.Fault = &proxy.Fault{Kind: proxy.Internal, Message: agent, Cause: errors.New(cause)}
+		}
+		if year := ex.Start.UTC().Year(); year < 1970 || year > 9999 {
+			t.Skip("not a time that a request has")
+		}
+		got, want := lineOf("pets", "prod", ex), plainLine(t, "pets", "prod", ex)
+		if !bytes.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		ex.Route = nil
+		if got, want := lineOf("", "", ex), plainLine(t, "", "", ex); !bytes.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	})
+}
+
+func BenchmarkLine(b *testing.B) {
+	ex := exchange()
+	b.Run("zap", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			plainLine(b, "pets", "prod", ex)
+		}
+	})
+	b.Run("own", func(b *testing.B) {
+		var stamp stamps
+		prefix, buf := stagePrefix("pets", "prod"), make([]byte, 0, 4096)
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = appendLine(buf[:0], prefix, &stamp, ex)
+		}
+	})
 }

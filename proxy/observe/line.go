@@ -1,0 +1,233 @@
+package observe
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// longest is how many bytes of one value a line holds: a client chooses the
+// length of some of them.
+const longest = 4096
+
+// stagePrefix returns the members that every line of a stage has; "" for the
+// exchanges that no stage took.
+func stagePrefix(api, stage string) string {
+	if api == "" {
+		return ""
+	}
+	b := appendString(nil, `,"api":`, api)
+	return string(appendString(b, `,"stage":`, stage))
+}
+
+// appendLine appends the access line of ex: one JSON object and a newline. zap's
+// encoder makes the same line at several times the cost (BenchmarkLine), which was
+// half of what a fixed answer cost; FuzzLine holds the two against each other.
+//
+// The query isn't logged: it often carries tokens. What a member would say with
+// zero or false is left out, but for the figures that every line has.
+func appendLine(b []byte, prefix string, stamp *stamps, ex *proxy.Exchange) []byte {
+	b = append(b, `{"time":"`...)
+	b = stamp.append(b, ex.Start)
+	b = append(b, '"')
+	b = append(b, prefix...)
+	b = appendString(b, `,"request_id":`, ex.ID)
+	if ex.Route != nil {
+		b = appendString(b, `,"route":`, ex.Route.Key)
+	}
+	b = appendClean(b, `,"method":`, ex.In.Method)
+	b = appendClean(b, `,"path":`, ex.In.Path)
+	b = appendString(b, `,"protocol":`, ex.In.Proto)
+	b = appendClean(b, `,"host":`, ex.In.Host)
+	b = appendInt(b, `,"status":`, int64(ex.Reply.Status))
+	b = appendMilliseconds(b, `,"latency_ms":`, ex.Times.Total)
+	b = appendInt(b, `,"bytes_in":`, ex.Notes.BytesIn)
+	b = appendInt(b, `,"bytes_out":`, ex.Notes.BytesOut)
+	if client := ex.In.Client; client.IsValid() {
+		b = append(b, `,"client_address":"`...)
+		b = client.Addr().Unmap().AppendTo(b)
+		b = append(b, '"')
+		b = appendInt(b, `,"client_port":`, int64(client.Port()))
+	}
+	if agent := ex.In.Fields.GetKnown(http1.UserAgent); agent != "" {
+		b = appendClean(b, `,"user_agent":`, agent)
+	}
+	b = appendIntegration(b, ex)
+	b = appendFailure(b, ex)
+	return append(b, '}', '\n')
+}
+
+func appendIntegration(b []byte, ex *proxy.Exchange) []byte {
+	times, notes := &ex.Times, &ex.Notes
+	if times.Authorizer > 0 {
+		b = appendMilliseconds(b, `,"authorizer_latency_ms":`, times.Authorizer)
+	}
+	if times.Integration > 0 {
+		b = appendMilliseconds(b, `,"integration_latency_ms":`, times.Integration)
+	}
+	if notes.BackendStatus != 0 {
+		b = appendInt(b, `,"integration_status":`, int64(notes.BackendStatus))
+	}
+	if notes.Retries != 0 {
+		b = appendInt(b, `,"retries":`, int64(notes.Retries))
+	}
+	if notes.Plugin != "" {
+		b = appendString(b, `,"plugin":`, notes.Plugin)
+	}
+	if notes.PluginFailure != "" {
+		b = appendClean(b, `,"plugin_failure":`, notes.PluginFailure)
+	}
+	return b
+}
+
+func appendFailure(b []byte, ex *proxy.Exchange) []byte {
+	if fault := ex.Fault; fault != nil {
+		b = appendString(b, `,"fault":`, fault.Kind.String())
+		if fault.Message != "" {
+			b = appendClean(b, `,"fault_message":`, fault.Message)
+		}
+		if fault.Cause != nil {
+			b = appendClean(b, `,"error":`, fault.Cause.Error())
+		}
+	}
+	if ex.Notes.Truncated {
+		b = append(b, `,"truncated":true`...)
+	}
+	if ex.Notes.ClientGone {
+		b = append(b, `,"client_gone":true`...)
+	}
+	return b
+}
+
+// appendInt appends a member with a whole number.
+func appendInt(b []byte, key string, n int64) []byte {
+	return strconv.AppendInt(append(b, key...), n, 10)
+}
+
+// appendMilliseconds appends a member with d in milliseconds, to the
+// microsecond: more digits would only be noise.
+func appendMilliseconds(b []byte, key string, d time.Duration) []byte {
+	b = append(b, key...)
+	micros := d.Microseconds()
+	if micros < 0 {
+		b = append(b, '-')
+		micros = -micros
+	}
+	b = strconv.AppendInt(b, micros/1000, 10)
+	rest := micros % 1000
+	if rest == 0 {
+		return b
+	}
+	b = append(b, '.', '0'+byte(rest/100), '0'+byte(rest/10%10), '0'+byte(rest%10))
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// appendClean appends a member with a value that a client, a backend or a plugin
+// chose: cut to a length, and safe for a terminal that shows the log. JSON
+// escapes the control characters below U+0020; DEL and U+0080 to U+009F, which
+// some terminals obey too, become U+FFFD here.
+func appendClean(b []byte, key, s string) []byte {
+	b = append(append(b, key...), '"')
+	if len(s) > longest {
+		s = s[:longest]
+	}
+	return append(appendEscaped(b, s, cleaned), '"')
+}
+
+// appendString appends a member with a value of the gateway's own.
+func appendString(b []byte, key, s string) []byte {
+	b = append(append(b, key...), '"')
+	return append(appendEscaped(b, s, kept), '"')
+}
+
+// control says what becomes of DEL and U+0080 to U+009F.
+type control bool
+
+const (
+	kept    control = false
+	cleaned control = true
+)
+
+// appendEscaped appends s as it stands in a JSON string.
+func appendEscaped(b []byte, s string, c control) []byte {
+	start := 0
+	for i := 0; i < len(s); {
+		ch := s[i]
+		if ch >= ' ' && ch < 0x7f && ch != '"' && ch != '\\' || ch == 0x7f && c == kept {
+			i++
+			continue
+		}
+		b = append(b, s[start:i]...)
+		size := 1
+		if ch < utf8.RuneSelf {
+			b = appendControl(b, ch)
+		} else {
+			var r rune
+			r, size = utf8.DecodeRuneInString(s[i:])
+			b = appendRune(b, r, size, c)
+		}
+		i += size
+		start = i
+	}
+	return append(b, s[start:]...)
+}
+
+// appendControl appends an ASCII character that can't stand for itself.
+func appendControl(b []byte, ch byte) []byte {
+	switch ch {
+	case '"', '\\':
+		return append(b, '\\', ch)
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	case 0x7f:
+		return append(b, string(utf8.RuneError)...)
+	}
+	const digits = "0123456789abcdef"
+	return append(b, '\\', 'u', '0', '0', digits[ch>>4], digits[ch&15])
+}
+
+// appendRune appends a character beyond ASCII, or a byte that is none.
+func appendRune(b []byte, r rune, size int, c control) []byte {
+	switch {
+	case c == cleaned && (r == utf8.RuneError || r >= 0x80 && r <= 0x9f):
+		return append(b, string(utf8.RuneError)...)
+	case r == utf8.RuneError && size == 1:
+		return append(b, `\ufffd`...)
+	}
+	return utf8.AppendRune(b, r)
+}
+
+// stamps appends times, of which all but the milliseconds is made once a
+// second. The zero value is ready to use. Safe for concurrent use.
+type stamps struct {
+	now atomic.Pointer[stampText]
+}
+
+type stampText struct {
+	second int64
+	text   string
+}
+
+// append appends t in UTC, in the form of RFC 3339 with milliseconds.
+func (s *stamps) append(b []byte, t time.Time) []byte {
+	second := t.Unix()
+	now := s.now.Load()
+	if now == nil || now.second != second {
+		now = &stampText{second, t.UTC().Format("2006-01-02T15:04:05.")}
+		s.now.Store(now)
+	}
+	ms := t.Nanosecond() / 1e6
+	b = append(b, now.text...)
+	return append(b, '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10), 'Z')
+}
