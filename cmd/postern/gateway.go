@@ -34,8 +34,9 @@ type gateway struct {
 	serving atomic.Pointer[config.Config] // changed under mu
 
 	mu      sync.Mutex // one change at a time; guards what follows
-	tried   string     // digest of the newest attempt, good or bad
-	files   []string   // sources of the newest attempt
+	files   []string   // sources of the newest attempt, good or bad
+	digest  string     // theirs
+	tried   string     // digest, or "" when files may have changed since they were read
 	stopped bool
 }
 
