@@ -138,6 +138,7 @@ func TestWebSocket(t *testing.T) {
 			return
 		}
 		defer c.CloseNow()
+		c.SetReadLimit(1 << 20)
 		for {
 			kind, message, err := c.Read(r.Context())
 			if err != nil {
