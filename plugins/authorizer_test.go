@@ -252,15 +252,16 @@ func TestRunawaysDoNotStallOthers(t *testing.T) {
 		runtime.Gosched()
 	}
 	worst := time.Duration(0)
-	for range 50 {
+	for range 100 {
 		begin := time.Now()
+		runtime.Gosched() // behind all that can run: what a request's goroutine meets
 		if _, err := good.authorize("allow"); err != nil {
 			t.Error(err)
 		}
 		worst = max(worst, time.Since(begin))
 	}
 	wg.Wait()
-	t.Logf("slowest of 50 calls beside 20 runaways: %v", worst)
+	t.Logf("slowest of 100 calls beside 20 runaways: %v", worst)
 	if worst > 500*time.Millisecond {
 		t.Errorf("a call took %v beside 20 runaways", worst)
 	}
