@@ -278,6 +278,19 @@ func TestCacheFolder(t *testing.T) {
 	if b, err := os.ReadFile(entries[0]); err != nil || string(b) == "damaged" {
 		t.Errorf("the damaged entry is still there: %v", err)
 	}
+	compiled, _ := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
+	for _, entry := range compiled {
+		if err := os.WriteFile(entry, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(compiled) == 0 {
+		t.Error("no compiled module is kept")
+	}
+	r = authorizerRig(t, begin(t, newHost(t, Options{CacheDir: dir}), text))
+	if _, err := r.authorize("x"); err != nil {
+		t.Error(err)
+	}
 	if err := os.Chmod(dir, 0o770); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -150,7 +151,7 @@ func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want str
 			h.logger.Warn("the cache of compiled plugins can't be written", zap.Error(err))
 		}
 	}
-	compiled, err := h.runtime.CompileModule(ctx, metered)
+	compiled, err := h.compileCached(ctx, metered)
 	if err != nil {
 		return nil, refuse("", "compile the module: %v", err)
 	}
@@ -160,6 +161,21 @@ func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want str
 		return nil, err
 	}
 	return m, nil
+}
+
+// compileCached compiles what is known to be valid. wazero fails on a damaged
+// entry of its cache and on a full disk; then all entries go, and it tries again.
+func (h *Host) compileCached(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+	compiled, err := h.runtime.CompileModule(ctx, wasm)
+	if err == nil || h.store.dir == "" {
+		return compiled, err
+	}
+	h.logger.Warn("the cache of compiled plugins is emptied", zap.Error(err))
+	entries, _ := filepath.Glob(filepath.Join(filepath.Dir(h.store.dir), "wazero-*", "*")) // the pattern is well-formed
+	for _, entry := range entries {
+		_ = os.Remove(entry) // one that stays fails again below
+	}
+	return h.runtime.CompileModule(ctx, wasm)
 }
 
 func refuseLimits(err error, pages uint32) error {
