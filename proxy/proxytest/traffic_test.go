@@ -19,7 +19,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// serveTraffic starts a gateway whose route /x/{proxy+} leads to handler, with
+// serveTraffic starts a gateway whose every route leads to handler, with
 // further lines for the listener.
 func serveTraffic(t *testing.T, handler http.Handler, listen string) (gateway Gateway, url string) {
 	t.Helper()
@@ -34,10 +34,14 @@ address = "127.0.0.1:0"
 type = "rest"
 [api.x.route."ANY /x/{proxy+}"]
 integration = { type = "http_proxy", url = "%s/{proxy}" }
+[api.x.route."ANY /{any+}"]
+integration = { type = "http_proxy", url = "%s/{any}" }
+[api.x.route."ANY /"]
+integration = { type = "http_proxy", url = "%s/" }
 [api.x.stage.prod]
 [domain."127.0.0.1".map]
 "/" = "x:prod"
-`, listen, backend.URL)
+`, listen, backend.URL, backend.URL, backend.URL)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +75,7 @@ func TestStreamGibibyte(t *testing.T) {
 	_, url := serveTraffic(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			n, err := io.Copy(io.Discard, r.Body)
-			fmt.Fprintf(w, "%d %v", n, err)
+			fmt.Fprintf(w, "%d of %d %v", n, r.ContentLength, err)
 			return
 		}
 		if r.URL.Path == "/known" {
@@ -106,7 +110,7 @@ func TestStreamGibibyte(t *testing.T) {
 		}
 		got, _ := io.ReadAll(response.Body)
 		response.Body.Close()
-		if want := fmt.Sprintf("%d <nil>", size); string(got) != want {
+		if want := fmt.Sprintf("%d of %d <nil>", size, length); string(got) != want {
 			t.Errorf("upload with length %d: backend got %s, want %s", length, got, want)
 		}
 	}

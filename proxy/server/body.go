@@ -83,15 +83,42 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := b.readSome(p)
+	return b.count(n, err)
+}
+
+// TryRead is Read that gives what is here already: (0, nil) means that it would
+// have to wait.
+func (b *requestBody) TryRead(p []byte) (int, error) {
+	buffered := b.conn.wire.Buffered()
+	if b.ended.Load() || b.aborted.Load() || b.expected || len(p) == 0 || len(buffered) == 0 {
+		return 0, nil
+	}
+	if !b.chunked {
+		return b.Read(p)
+	}
+	nd, ns, err := b.decoder.Decode(p, buffered)
+	b.conn.wire.Discard(ns)
+	if err != nil && err != io.EOF {
+		err = badChunks(err)
+	}
+	return b.count(nd, err)
+}
+
+// count notes that n bytes of content were read, with err, and judges the limit.
+func (b *requestBody) count(n int, err error) (int, error) {
 	total := b.received.Add(int64(n))
 	if err == io.EOF {
 		b.ended.Store(true)
-		err = io.EOF
 	}
 	if total > b.limit {
 		return n, proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("more than %d bytes of content", b.limit)}
 	}
 	return n, err
+}
+
+// badChunks is the fault for chunked content that isn't well-formed.
+func badChunks(err error) error {
+	return proxy.Fault{Kind: proxy.BadRequest, Message: err.Error(), Cause: err}
 }
 
 func (b *requestBody) readSome(p []byte) (int, error) {
@@ -128,7 +155,7 @@ func (b *requestBody) readChunks(p []byte) (int, error) {
 				return nd, io.EOF
 			}
 			if err != nil {
-				return nd, proxy.Fault{Kind: proxy.BadRequest, Message: err.Error(), Cause: err}
+				return nd, badChunks(err)
 			}
 			if nd > 0 {
 				return nd, nil

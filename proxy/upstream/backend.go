@@ -92,14 +92,18 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 }
 
 // hold reads a short request body whole, so that it can be sent in one piece.
-// lent says that content came from the buffers and goes back there.
+// lent says that content came from the buffers and goes back there. When the
+// body goes on, what was read of it stays in front of ex.Out.Body.
 func (b *backend) hold(ex *proxy.Exchange) (content []byte, lent bool, err error) {
 	out := &ex.Out
 	if out.Body == nil {
 		return out.Content, false, nil
 	}
-	if out.Length < 0 || out.Length > holdBody {
+	if out.Length > holdBody {
 		return nil, false, nil
+	}
+	if out.Length < 0 {
+		return b.holdReady(ex)
 	}
 	buf := b.buffers.Take(int(out.Length))
 	if err := readExactly(out.Body, buf[:out.Length]); err != nil {
@@ -107,6 +111,69 @@ func (b *backend) hold(ex *proxy.Exchange) (content []byte, lent bool, err error
 		return nil, false, bodyFault(err)
 	}
 	return buf[:out.Length], true, nil
+}
+
+// Trier is implemented by bodies that can be read without waiting: (0, nil)
+// means that nothing is here yet.
+type Trier interface {
+	TryRead(p []byte) (int, error)
+}
+
+// holdReady is hold for content of unknown length: it reads what the client has
+// sent already. Malformed content that is here is thus refused before the
+// backend hears of the request.
+func (b *backend) holdReady(ex *proxy.Exchange) (content []byte, lent bool, err error) {
+	out := &ex.Out
+	trier, ok := out.Body.(Trier)
+	if !ok {
+		return nil, false, nil
+	}
+	buf := b.buffers.Take(holdBody)
+	read := 0
+	for read < len(buf) {
+		n, err := trier.TryRead(buf[read:])
+		read += n
+		if err == io.EOF {
+			if len(out.Body.Trailers()) == 0 {
+				return buf[:read], true, nil
+			}
+			break
+		}
+		if err != nil {
+			b.buffers.Give(buf)
+			return nil, false, bodyFault(err)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	if read > 0 {
+		out.Body = &resumed{Body: out.Body, front: append([]byte(nil), buf[:read]...)}
+	}
+	b.buffers.Give(buf)
+	return nil, false, nil
+}
+
+// resumed is a body of which the front was read before.
+type resumed struct {
+	proxy.Body
+	front []byte
+}
+
+func (r *resumed) Read(p []byte) (int, error) {
+	if len(r.front) == 0 {
+		return r.Body.Read(p)
+	}
+	n := copy(p, r.front)
+	r.front = r.front[n:]
+	return n, nil
+}
+
+// Abort implements Aborter.
+func (r *resumed) Abort() {
+	if a, ok := r.Body.(Aborter); ok {
+		a.Abort()
+	}
 }
 
 // readExactly fills p from body, which must end there.
