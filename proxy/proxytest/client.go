@@ -108,13 +108,14 @@ type request struct {
 	verb, target string
 	fields       []field
 	content      string
-	raw          string // the exact bytes instead
+	exact        bool // raw is all of it
+	raw          string
 }
 
 // bytes returns the request as it goes out, with Host and Content-Length unless
 // the script gave its own.
 func (r *request) bytes(host string) string {
-	if r.raw != "" {
+	if r.exact {
 		return r.raw
 	}
 	var b strings.Builder

@@ -72,7 +72,8 @@
 //	nothing                         the connection closes without an answer
 //	closed | open                   the connection after the answer
 //	receives TEXT                   the next bytes after a switch of protocols
-//	took MIN..MAX                   time from the request's last byte to the answer
+//	took MIN..MAX                   time from the request's last byte to the answer, or
+//	                                to the end of a connection without one
 //	saw NAME VERB TARGET            the next request that the backend got
 //	saw header | no-header | headers | body | json | trailer …   of that request
 //	unseen NAME                     the backend got no further request

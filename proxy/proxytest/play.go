@@ -274,7 +274,7 @@ func (p *player) request(l line) error {
 			return err
 		}
 		verb, _, _ := strings.Cut(text, " ")
-		p.pending = &request{raw: text, verb: verb}
+		p.pending = &request{exact: true, raw: text, verb: verb}
 	case "request":
 		verb, target, found := strings.Cut(rest, " ")
 		if !found {
@@ -373,6 +373,9 @@ func (p *player) next(l line) error {
 
 // expect judges the answer.
 func (p *player) expect(l line) error {
+	if l.word == "took" && (p.answer != nil || p.nothing) {
+		return within(p.took, l.rest)
+	}
 	if p.answer == nil {
 		if p.nothing {
 			p.fatal(errNothing)
@@ -391,8 +394,6 @@ func (p *player) expect(l line) error {
 			return errors.New("the content came to its end")
 		}
 		return nil
-	case "took":
-		return within(p.took, l.rest)
 	}
 	return p.answer.check(l.word, p.expand(l.rest))
 }
