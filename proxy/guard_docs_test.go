@@ -465,3 +465,27 @@ func readable(source string) string {
 	}
 	return strings.TrimSuffix(strings.ReplaceAll(source, "_", ","), ".0")
 }
+
+// Links of the documents lead somewhere, and the path of a request that README
+// tells names functions that are there.
+func TestGuardLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	step := regexp.MustCompile(`(?m)^\d+\. \[[^]]*\]\(([^)]+\.go)\)[:,] ` + "`([A-Za-z]+)`")
+	walk(t, func(name string) {
+		if filepath.Ext(name) != ".md" {
+			return
+		}
+		text := readFile(t, name)
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", name, m[1])
+			}
+		}
+		for _, m := range step.FindAllStringSubmatch(text, -1) {
+			source := readFile(t, filepath.Join(filepath.Dir(name), m[1]))
+			if !regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type )` + m[2] + `\b`).MatchString(source) {
+				t.Errorf("%s: %s has no %s", name, m[1], m[2])
+			}
+		}
+	})
+}
