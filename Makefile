@@ -12,7 +12,8 @@ GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
-	@$(GO) run ./examples/quickstart
+	@$(GO) build -trimpath -o bin/quickstart ./examples/quickstart
+	@exec bin/quickstart
 
 # cmd/postern/default.pgo is used when it is there (go's own rule).
 build:

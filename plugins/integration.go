@@ -105,7 +105,8 @@ func (in *instance) command() ([]byte, error) {
 	return in.result, nil
 }
 
-// readAnswer fills to from a plugin's answer. AWS: chapter I2's recorded rules.
+// readAnswer fills to from a plugin's answer. AWS: "Output format
+// of a Lambda function for proxy integration".
 func readAnswer(answer []byte, to *proxy.Response) error {
 	if err := event.ReadAnswer(answer, to); err != nil {
 		return &failure{"answer", err}
@@ -140,7 +141,8 @@ func (p *plugin) fault(ex *proxy.Exchange, err error, kind func(what string) pro
 // reply makes the client's answer from the plugin's.
 type reply struct{}
 
-// Run fills Reply from Back. AWS: chapter A4, "Header handling", AWS_PROXY.
+// Run fills Reply from Back. AWS: "Amazon API Gateway
+// important notes", recorded for Lambda proxies.
 func (reply) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	fields := ex.Reply.Fields[:0]
 	for _, f := range ex.Back.Fields {

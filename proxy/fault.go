@@ -4,7 +4,7 @@ package proxy
 // gateway response types and the few that a self-hosted gateway needs besides.
 type FaultKind uint8
 
-// The fault kinds. AWS: chapter "Gateway responses"; each has its default
+// The fault kinds. AWS: "Gateway response types for API Gateway"; each has its default
 // status, message and x-amzn-ErrorType in faultTable.
 const (
 	NoFault FaultKind = iota

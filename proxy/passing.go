@@ -75,7 +75,7 @@ func (p *Passing) FromClient(f *http1.Field) bool {
 		}
 	case http1.ContentLength, http1.ContentMD5, http1.Expect, http1.MaxForwards,
 		http1.ProxyAuthenticate, http1.Server, http1.WWWAuthenticate:
-		return true // AWS, recorded: chapter "Header handling"
+		return true // AWS: "Amazon API Gateway important notes", as recorded
 	case http1.ProxyAuthorization:
 		// Differs from AWS, which has no such row: it is a credential for a proxy
 		// (RFC 9110, 11.7.2), and nobody beyond this one has a use for it.

@@ -58,7 +58,7 @@ func (ex *Exchange) Interrupt(cause error) {
 	ex.Fault = &ex.fault
 }
 
-// finish adds what every reply carries. AWS: chapter A4's recorded headers.
+// finish adds what every reply carries. AWS: "Amazon API Gateway important notes", as recorded.
 func (ex *Exchange) finish() {
 	r := &ex.Reply
 	if r.Status == 101 {

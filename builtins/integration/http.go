@@ -42,7 +42,7 @@ type httpRequest struct {
 	accept, userAgent http1.Field
 }
 
-// Run fills ex.Out with what A4's recorded table has for HTTP: nothing of the
+// Run fills ex.Out with what was recorded of AWS's HTTP integrations: nothing of the
 // client's but its content and what describes that.
 func (h *httpRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	if err := h.request(ex, false); err != nil {

@@ -57,7 +57,7 @@ func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 	for i := range in.Fields {
 		f := &in.Fields[i]
 		switch f.Known() {
-		case http1.Host, http1.Via: // AWS, recorded: chapter "Header handling"
+		case http1.Host, http1.Via: // AWS: "Amazon API Gateway important notes", as recorded
 			continue
 		case http1.XHTTPMethodOverride:
 			// It has done its work. A backend that heeds it too would run another
@@ -109,7 +109,7 @@ func (*proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict,
 			continue
 		}
 		switch k {
-		case http1.Via, // AWS, recorded: chapter "Header handling"
+		case http1.Via, // AWS: "Amazon API Gateway important notes", as recorded
 			http1.XAmznRequestID, http1.XAmzApigwID: // the gateway's own follow
 			continue
 		case http1.Upgrade:

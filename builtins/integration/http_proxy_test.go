@@ -19,7 +19,7 @@ func newProxy(t testing.TB, in config.Integration) *setup {
 	return newSetup(t, HTTPProxy(), "/", in, nil).compile()
 }
 
-// One row of chapter A4's table a call: what becomes of a client's field.
+// One row of what was recorded of AWS a call: what becomes of a client's field.
 func TestHTTPProxyRequestHeaders(t *testing.T) {
 	s := newProxy(t, config.Integration{Forwarded: "off"})
 	f := func(name, value, want string) {
@@ -136,7 +136,7 @@ func TestHTTPProxyMethod(t *testing.T) {
 	f("POST", "GET", "POST")
 }
 
-// One row of chapter A4's table a call: what becomes of a backend's field.
+// One row of what was recorded of AWS a call: what becomes of a backend's field.
 func TestHTTPProxyResponseHeaders(t *testing.T) {
 	s := newProxy(t, config.Integration{})
 	f := func(field, want string) {

@@ -18,7 +18,7 @@ func newPlain(t testing.TB, in config.Integration, responses map[string]config.R
 	return newSetup(t, HTTP(), "/", in, responses)
 }
 
-// The column HTTP of chapter A4's table: only what is mapped, and the gateway's own.
+// What was recorded of AWS's HTTP integrations: only what is mapped, and the gateway's own.
 func TestHTTPRequestHeaders(t *testing.T) {
 	s := newPlain(t, config.Integration{Forwarded: "off"}, nil).compile()
 	f := func(request, want string, fields ...string) {
@@ -52,7 +52,7 @@ func TestHTTPRequestHeaders(t *testing.T) {
 	}
 }
 
-// Which response a status gets. AWS: chapter A5.
+// Which response a status gets. AWS: "Setting up REST API integration responses".
 func TestHTTPChoice(t *testing.T) {
 	f := func(responses map[string]config.Response, want map[int]int) {
 		t.Helper()

@@ -12,7 +12,7 @@ func newMockSetup(t testing.TB, r config.Response) *setup {
 	return newSetup(t, Mock(), "/", config.Integration{}, map[string]config.Response{"default": r})
 }
 
-// Which template answers. AWS: chapter A4, "Template selection".
+// Which template answers. AWS: "Integration passthrough behaviors".
 func TestMockTemplate(t *testing.T) {
 	f := func(accept, want string, mediaTypes ...string) {
 		t.Helper()

@@ -3,7 +3,7 @@ package integration
 import "github.com/postern-gateway/postern/proxy/http1"
 
 // remapped has the field that stands for one which a reply can't have under its
-// own name; the value is kept. AWS, recorded: chapter "Header handling".
+// own name; the value is kept. AWS: "Amazon API Gateway important notes", as recorded.
 var remapped = [http1.KnownCount]http1.Field{
 	http1.Connection:    http1.NewField("x-amzn-Remapped-Connection", ""),
 	http1.ContentLength: http1.NewField("x-amzn-Remapped-Content-Length", ""),

@@ -84,7 +84,7 @@ type Limits struct {
 	Headers int `toml:"headers" default:"200" min:"1" max:"10000"`
 	// Bytes of a request's content. AWS allows 10 MiB.
 	Body Size `toml:"body" default:"10MiB" min:"0B" max:"1TiB"`
-	// Time for a request's head, from its first byte (TLS: from the handshake's end).
+	// Time for a TLS handshake, for a new connection's first byte, and for a request's head from its first byte on.
 	HeaderTimeout Duration `toml:"header_timeout" default:"10s" min:"10ms" max:"10m"`
 	// Time that a kept connection may wait for its next request.
 	IdleTimeout Duration `toml:"idle_timeout" default:"75s" min:"10ms" max:"1h"`

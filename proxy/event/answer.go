@@ -37,7 +37,7 @@ const (
 // undefined.
 //
 // AWS: "Output format of a Lambda function for proxy integration", and the
-// recorded rules of chapter I2.
+// rules recorded from AWS: "Output format of a Lambda function for proxy integration".
 //
 // Differs from AWS, which decodes an encoded body only if the first type of
 // Accept is among the API's binary media types: isBase64Encoded alone decides,
@@ -282,7 +282,7 @@ func (a *answerReader) addSingle(f http1.Field) {
 }
 
 // reply says what becomes of a field of an answer: another name, or nothing.
-// AWS, recorded: chapter "Header handling", AWS_PROXY. What belongs to the
+// AWS: "Amazon API Gateway important notes", recorded for Lambda proxies. What belongs to the
 // connection is the server's, the ids are the gateway's.
 func reply(k http1.Known) (renamed string, drop bool) {
 	switch k {

@@ -35,7 +35,7 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("%s:\ngot  %s\nwant %s", document, got, want)
 		}
 	}
-	// Recorded: chapter I2.
+	// Recorded from AWS.
 	f(`{}`, "200 | ")
 	f(` {"statusCode" : 201 , "body" : "x" } `, "201 | x")
 	f(`{"statusCode":"404"}`, "404 | ")
@@ -55,7 +55,7 @@ func TestAnswer(t *testing.T) {
 	f(`{"body":"\u00e9\uD834\uDD1E\ud834x\udd1e \b\f\n\r\t\/"}`, "200 | é𝄞\uFFFDx\uFFFD \b\f\n\r\t/")
 	f("{\"body\":\"a\xffb\"}", "200 | a\uFFFDb")
 	f(`{"statusCode":204,"body":"x"}`, "204 | ")
-	// Renamed, dropped. Recorded: chapter A4.
+	// Renamed, dropped. Recorded from AWS.
 	f(`{"headers":{"connection":"a","Content-Length":"1","Date":"d","Server":"s","Transfer-Encoding":"chunked","Keep-Alive":"5","Upgrade":"h2c","Trailer":"X"}}`,
 		"200 | x-amzn-Remapped-Connection: a | x-amzn-Remapped-Content-Length: 1 | x-amzn-Remapped-Date: d | x-amzn-Remapped-Server: s | ")
 	f(`{"headers":{"x-amzn-requestid":"forged","X-Amz-Apigw-Id":"forged","Via":"v","WWW-Authenticate":"Basic"}}`, "200 | Via: v | WWW-Authenticate: Basic | ")

@@ -67,7 +67,7 @@ func eventPath(ex *proxy.Exchange) string {
 }
 
 // appendHeaders appends the client's fields as the event has them, and what the
-// gateway says of the client. AWS, recorded: chapter "Header handling", column
+// gateway says of the client. AWS: "Amazon API Gateway important notes", recorded as column
 // AWS_PROXY; header names as they came.
 func appendHeaders(all []pair, ex *proxy.Exchange) []pair {
 	in := &ex.In

@@ -81,7 +81,7 @@ func TestRequestWhole(t *testing.T) {
 	}
 }
 
-// AWS's recorded paths: chapter A2.
+// Paths as recorded from AWS.
 func TestRequestPaths(t *testing.T) {
 	f := func(path, param, wantPath, wantParam, wantFull string) {
 		t.Helper()
@@ -107,7 +107,7 @@ func TestRequestPaths(t *testing.T) {
 	}
 }
 
-// AWS's recorded query strings: chapter A2.
+// Query strings as recorded from AWS.
 func TestRequestQuery(t *testing.T) {
 	f := func(query string, single map[string]string, multi map[string][]string) {
 		t.Helper()
@@ -141,7 +141,7 @@ func TestRequestQuery(t *testing.T) {
 	f(strings.Join(query, "&"), single, multi)
 }
 
-// One row of chapter A4's table, column AWS_PROXY event, a call.
+// One row of what was recorded of AWS's Lambda events a call.
 func TestRequestHeaders(t *testing.T) {
 	f := func(field, wantName, want string) {
 		t.Helper()
