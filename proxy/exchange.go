@@ -81,9 +81,12 @@ type Request struct {
 	Content  []byte       // the whole body, once a step that needs it had it read
 	Whole    bool         // Content is filled (it may be empty)
 	Client   netip.AddrPort
-	Local    netip.AddrPort
-	Upgrade  string // protocol that the client asks to switch to, "" for none
-	TLS      *TLS   // nil for cleartext
+	// ClientText is Client's address as text, if the server has it ready; whoever
+	// sets Client sets it too, or to "". Exchange.ClientAddress gives it always.
+	ClientText string
+	Local      netip.AddrPort
+	Upgrade    string // protocol that the client asks to switch to, "" for none
+	TLS        *TLS   // nil for cleartext
 }
 
 // TLS is what is known of a client's TLS session.
@@ -188,6 +191,15 @@ func (ex *Exchange) ClientGone() bool { return ex.client != nil && ex.client.Gon
 
 // kept is the memory of one step.
 type kept struct{ key, value any }
+
+// ClientAddress returns the address of the client as text, "" if it isn't known.
+func (ex *Exchange) ClientAddress() string {
+	in := &ex.In
+	if in.ClientText == "" && in.Client.IsValid() {
+		in.ClientText = ex.Text.Finish(in.Client.Addr().Unmap().WithZone("").AppendTo(ex.Text.Begin()))
+	}
+	return in.ClientText
+}
 
 // Keep remembers value for a later step of the same kind, under a key of a type
 // that only this kind has.

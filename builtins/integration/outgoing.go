@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -110,10 +109,9 @@ func (t *outgoing) appendOwn(fields http1.Fields, ex *proxy.Exchange) http1.Fiel
 		return fields
 	}
 	in := &ex.In
-	client := in.Client.Addr().Unmap()
-	if client.IsValid() {
-		client = client.WithZone("") // a zone means nothing to anybody else
-		fields = append(fields, valued(t.forFor, ex.Text.Finish(client.AppendTo(ex.Text.Begin()))))
+	client := ex.ClientAddress()
+	if client != "" {
+		fields = append(fields, valued(t.forFor, client))
 	}
 	authority := authorityOf(ex)
 	if authority != "" {
@@ -148,15 +146,15 @@ func authorityOf(ex *proxy.Exchange) string {
 }
 
 // forwardedElement returns the gateway's element of Forwarded. RFC 7239, 4.
-func forwardedElement(ex *proxy.Exchange, client netip.Addr, authority string) string {
+func forwardedElement(ex *proxy.Exchange, client, authority string) string {
 	b := append(ex.Text.Begin(), "for="...)
 	switch {
-	case !client.IsValid():
+	case client == "":
 		b = append(b, "unknown"...) // RFC 7239, 6.2
-	case client.Is6():
-		b = append(client.AppendTo(append(b, `"[`...)), `]"`...)
+	case strings.IndexByte(client, ':') >= 0:
+		b = append(append(append(b, `"[`...), client...), `]"`...)
 	default:
-		b = client.AppendTo(b)
+		b = append(b, client...)
 	}
 	if authority != "" {
 		b = append(append(append(b, `;host="`...), authority...), '"')

@@ -48,9 +48,7 @@ func appendLine(b []byte, prefix string, stamp *stamps, ex *proxy.Exchange) []by
 	b = appendInt(b, `,"bytes_in":`, ex.Notes.BytesIn)
 	b = appendInt(b, `,"bytes_out":`, ex.Notes.BytesOut)
 	if client := ex.In.Client; client.IsValid() {
-		b = append(b, `,"client_address":"`...)
-		b = client.Addr().Unmap().AppendTo(b)
-		b = append(b, '"')
+		b = append(append(append(b, `,"client_address":"`...), ex.ClientAddress()...), '"')
 		b = appendInt(b, `,"client_port":`, int64(client.Port()))
 	}
 	if agent := ex.In.Fields.GetKnown(http1.UserAgent); agent != "" {

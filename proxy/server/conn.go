@@ -24,6 +24,7 @@ type conn struct {
 	wire     *wire.Conn
 	session  *sessionTLS
 	client   netip.AddrPort
+	address  string // client's address as text
 	local    netip.AddrPort
 	ctx      context.Context // ends with the connection
 	cancel   context.CancelFunc
@@ -44,6 +45,7 @@ type conn struct {
 func newConn(l *listener, socket net.Conn, w *wire.Conn, session *sessionTLS) *conn {
 	c := &conn{listener: l, server: l.server, socket: socket, wire: w, session: session}
 	c.client = addrPort(socket.RemoteAddr())
+	c.address = c.client.Addr().WithZone("").String()
 	c.local = addrPort(socket.LocalAddr())
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.now = time.Now()

@@ -16,18 +16,17 @@ const hexDigits = "0123456789abcdef"
 func appendUUID(b []byte, hi, lo uint64) []byte {
 	hi = hi&^0xf000 | 0x4000
 	lo = lo&^(3<<62) | 2<<62
-	for i := 60; i >= 0; i -= 4 {
-		if i == 28 || i == 12 {
-			b = append(b, '-')
-		}
-		b = append(b, hexDigits[hi>>i&15])
-	}
-	b = append(b, '-')
-	for i := 60; i >= 0; i -= 4 {
-		if i == 44 {
-			b = append(b, '-')
-		}
-		b = append(b, hexDigits[lo>>i&15])
+	b = appendHex(b, hi>>32, 4)
+	b = appendHex(append(b, '-'), hi>>16, 2)
+	b = appendHex(append(b, '-'), hi, 2)
+	b = appendHex(append(b, '-'), lo>>48, 2)
+	return appendHex(append(b, '-'), lo, 6)
+}
+
+// appendHex appends the low n bytes of v.
+func appendHex(b []byte, v uint64, n int) []byte {
+	for shift := 8 * (n - 1); shift >= 0; shift -= 8 {
+		b = append(b, hexDigits[v>>shift>>4&15], hexDigits[v>>shift&15])
 	}
 	return b
 }

@@ -34,7 +34,7 @@ func (c *conn) fill() (refused proxy.Fault, ok bool) {
 	if c.session != nil {
 		in.Scheme, in.TLS = "https", c.session
 	}
-	in.Client, in.Local, in.Upgrade = c.client, c.local, r.Upgrade
+	in.Client, in.ClientText, in.Local, in.Upgrade = c.client, c.address, c.local, r.Upgrade
 	in.Length = r.Length
 	if r.Chunked || r.Length > 0 {
 		c.body.begin(r)

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/http1"
@@ -121,8 +120,6 @@ func (c *conn) Trailers() http1.Fields {
 	}
 	return c.chunked.Trailers()
 }
-
-func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
 // tunnel is a conn after 101 (Switching Protocols). proxy.Tunnel.
 type tunnel conn

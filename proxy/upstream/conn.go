@@ -356,7 +356,7 @@ func (c *conn) finish() {
 // appendLength appends the Content-Length field.
 func appendLength(b []byte, n int64) []byte {
 	b = append(b, "Content-Length: "...)
-	b = appendInt(b, n)
+	b = strconv.AppendInt(b, n, 10)
 	return append(b, "\r\n"...)
 }
 
