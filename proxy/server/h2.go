@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,11 +101,7 @@ type stream struct {
 // Inform implements proxy.Client.
 func (s *stream) Inform(status int, fields http1.Fields) error {
 	header := s.writer.Header()
-	for i := range fields {
-		if f := &fields[i]; !framed(f.Known()) {
-			header.Add(f.Name, f.Value)
-		}
-	}
+	addFields(header, fields)
 	s.writer.WriteHeader(status)
 	clear(header) // they were this answer's only
 	return nil
@@ -126,6 +123,22 @@ func (c *h2Conn) serve(w http.ResponseWriter, r *http.Request) {
 	c.h2.pool.Put(s)
 	if !complete {
 		panic(http.ErrAbortHandler) // RST_STREAM: the client can't take it for complete
+	}
+}
+
+// addFields adds copies of fields: HPACK's table remembers names and values for
+// as long as the connection lives, which is longer than the exchange's memory.
+func addFields(header http.Header, fields http1.Fields) {
+	for i := range fields {
+		f := &fields[i]
+		if framed(f.Known()) {
+			continue
+		}
+		name := f.Known().String()
+		if name == "" {
+			name = strings.Clone(f.Name)
+		}
+		header.Add(name, strings.Clone(f.Value))
 	}
 }
 
@@ -229,11 +242,7 @@ func (s *stream) write() bool {
 		return false
 	}
 	header := s.writer.Header()
-	for i := range reply.Fields {
-		if f := &reply.Fields[i]; !framed(f.Known()) {
-			header.Add(f.Name, f.Value)
-		}
-	}
+	addFields(header, reply.Fields)
 	switch {
 	case bodiless(reply.Status):
 	case reply.Body == nil && reply.Content == nil && s.request.Method == "HEAD":
@@ -277,7 +286,7 @@ func (s *stream) stream(body proxy.Body) bool {
 		switch {
 		case err == io.EOF:
 			for _, f := range body.Trailers() {
-				s.writer.Header().Add(http.TrailerPrefix+f.Name, f.Value)
+				s.writer.Header().Add(http.TrailerPrefix+f.Name, strings.Clone(f.Value))
 			}
 			return true
 		case err != nil:

@@ -77,6 +77,8 @@ func (a *actor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, err
 		reply.Status, reply.Tunnel = 101, pipe{near}
 	case "/nothing":
 		reply.Status = 204
+	case "/field": // a string of the exchange, as a backend's are
+		reply.Fields.Add("X-Value", ex.Text.Concat(ex.In.RawQuery))
 	case "/teapot":
 		return proxy.Continue, proxy.Fault{Kind: proxy.Throttled}
 	}
