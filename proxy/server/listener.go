@@ -28,6 +28,7 @@ type listener struct {
 	active   gauge
 	once     sync.Once
 	stopped  atomic.Bool
+	ended    atomic.Bool // the accept loop is over
 }
 
 // settings are what a configuration says of a listener. Immutable.
@@ -84,6 +85,7 @@ func (l *listener) stop() {
 // accept takes connections until the listener stops.
 func (l *listener) accept() {
 	defer l.server.work.Done()
+	defer l.ended.Store(true)
 	var pause time.Duration
 	for {
 		if !l.active.enter(int64(l.settings.Load().Connections), &l.stopped) {

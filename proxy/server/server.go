@@ -28,6 +28,8 @@ type Options struct {
 	// Entropy returns random bits for request ids. Default: math/rand/v2, which
 	// is a ChaCha8 stream that the operating system seeded.
 	Entropy func() uint64
+	// Open opens the socket of a listener. Default: a TCP socket at its address.
+	Open func(name string, c *config.Listen) (net.Listener, error)
 	// Poison overwrites memory that is given back, so that a test finds who keeps
 	// strings of an exchange for too long.
 	Poison bool
@@ -40,6 +42,7 @@ type Server struct {
 	logger   *zap.Logger
 	recorder proxy.Recorder
 	entropy  func() uint64
+	listen   func(name string, c *config.Listen) (net.Listener, error)
 	buffers  wire.Buffers
 	date     dateText
 
@@ -67,7 +70,7 @@ type closer interface {
 
 // New returns a server without listeners. Close ends it.
 func New(o Options) *Server {
-	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy,
+	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open,
 		listeners: make(map[string]*listener), conns: make(map[closer]struct{})}
 	s.buffers.Poison = o.Poison
 	if s.logger == nil {
@@ -78,6 +81,9 @@ func New(o Options) *Server {
 	}
 	if s.entropy == nil {
 		s.entropy = rand.Uint64
+	}
+	if s.listen == nil {
+		s.listen = OpenTCP
 	}
 	return s
 }
@@ -149,7 +155,7 @@ func (s *Server) prepare(cfg *config.Config) (next map[string]prepared, opened [
 			next[name] = prepared{l, settings}
 			continue
 		}
-		socket, err := net.Listen("tcp", c.Address)
+		socket, err := s.listen(name, &c)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("listen.%s: %w", name, err))
 			continue
