@@ -11,6 +11,10 @@ import (
 	"strings"
 )
 
+// Activated begins the address of a listener whose socket comes from systemd.
+// What follows is the socket's name.
+const Activated = "systemd:"
+
 // listening is an address that the gateway opens.
 type listening struct {
 	host string
@@ -22,9 +26,17 @@ type listening struct {
 func (x *crosser) listeners() {
 	var open []listening
 	for _, name := range x.entries("listen") {
+		x.prefixes(name)
 		path := []string{"listen", name, "address"}
 		address := x.cfg.Listen[name].Address
 		if address == "" {
+			continue
+		}
+		if socket, activated := strings.CutPrefix(address, Activated); activated {
+			if socket == "" || strings.Contains(socket, ":") {
+				x.value(path, "", "want the name of a socket", `write "systemd:NAME", NAME being the FileDescriptorName of a .socket unit`)
+			}
+			open = x.opens(open, listening{host: address, port: -1, path: path})
 			continue
 		}
 		l, bad := parseAddress(address, true)
@@ -52,7 +64,11 @@ func (x *crosser) opens(open []listening, l listening) []listening {
 		if o.host != l.host {
 			text = "the address overlaps with " + keyPath(o.path, x.root)
 		}
-		x.value(l.path, "", text+" at "+x.nearest(o.path).String(), "choose another port")
+		hint := "choose another port"
+		if l.port < 0 {
+			hint = "every listener needs a socket of its own"
+		}
+		x.value(l.path, "", text+" at "+x.nearest(o.path).String(), hint)
 		return open
 	}
 	return append(open, l)
@@ -168,27 +184,6 @@ func badHost(s string) *mistake {
 		}
 	}
 	return nil
-}
-
-// targets checks the addresses of a backend.
-func (x *crosser) targets(name string) {
-	b := x.cfg.Backend[name]
-	for i, target := range b.Targets {
-		path := []string{"backend", name, "targets", strconv.Itoa(i)}
-		if x.spoiled[joined(path)] {
-			continue
-		}
-		if _, bad := parseAddress(target, false); bad != nil {
-			x.value(path, bad.part, bad.text, bad.hint)
-		} else if first := slices.Index(b.Targets, target); first < i {
-			x.value(path, "", fmt.Sprintf("the same as target %d", first), "remove one; each target gets the same share")
-		}
-	}
-	if b.TLS.ServerName != "" {
-		if bad := badHost(b.TLS.ServerName); bad != nil {
-			x.value([]string{"backend", name, "tls", "server_name"}, bad.part, bad.text, bad.hint)
-		}
-	}
 }
 
 // outputs checks that the folders of log files are there.

@@ -48,7 +48,9 @@ type Gateway struct {
 
 // Listen is one public listener.
 type Listen struct {
-	// Address as "host:port" or ":port"; port 0 takes a free one.
+	// Address as "host:port" or ":port"; port 0 takes a free one. "systemd:NAME" is
+	// the socket that systemd passes under this name; one of its sockets that is
+	// bound to "host:port" is taken, too.
 	Address string `toml:"address" required:"true" example:":8080" aka:"addr,port,bind,listen"`
 	// TLS from certificate files. Absent: cleartext HTTP/1.1.
 	TLS *ListenTLS `toml:"tls"`

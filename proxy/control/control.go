@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"sync"
 	"time"
 
@@ -29,6 +30,10 @@ type Options struct {
 	Config      func() ([]byte, error) // the masked configuration as JSON; nil: none yet
 	Connections func() Connections     // nil: not shown
 	Plugins     func() []Plugin        // nil: not shown
+
+	// Inherited returns a socket at address that another process listens on
+	// too, nil for none. It stays the caller's. nil: there are none.
+	Inherited func(address string) *os.File
 }
 
 // Server is the admin listener. Its methods are safe for concurrent use.
@@ -39,6 +44,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows
 	address string     // as configured
+	socket  net.Listener
 	server  *http.Server
 	bound   net.Addr
 	ended   chan struct{}
@@ -86,7 +92,7 @@ func (s *Server) Listen(address string) error {
 		s.close()
 		return nil
 	}
-	l, err := listen(address)
+	l, err := s.open(address)
 	if err != nil {
 		return err
 	}
@@ -105,8 +111,19 @@ func (s *Server) Listen(address string) error {
 		defer close(ended)
 		_ = server.Serve(l) // ends with ErrServerClosed
 	}()
-	s.address, s.server, s.bound, s.ended = address, server, l.Addr(), ended
+	s.address, s.socket, s.server, s.bound, s.ended = address, l, server, l.Addr(), ended
 	return nil
+}
+
+// open returns the socket for address: one that another process handed over, or
+// a new one.
+func (s *Server) open(address string) (net.Listener, error) {
+	if s.options.Inherited != nil {
+		if file := s.options.Inherited(address); file != nil {
+			return inherit(address, file)
+		}
+	}
+	return listen(address)
 }
 
 // Addr returns where the server listens, nil for nowhere.
@@ -121,6 +138,29 @@ func (s *Server) Address() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.address
+}
+
+// File returns a duplicate of the server's socket, for another process to listen
+// on too; nil when the server doesn't listen. The caller closes it.
+func (s *Server) File() (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	socket, ok := s.socket.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, nil
+	}
+	return socket.File()
+}
+
+// Leave is Close for a socket that another process listens on too: a unix socket
+// keeps its name.
+func (s *Server) Leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if socket, ok := s.socket.(*unixListener); ok {
+		socket.left.Store(true)
+	}
+	s.close()
 }
 
 // Close ends the server. Answers under way get a second to finish.
@@ -141,7 +181,7 @@ func (s *Server) close() {
 		_ = s.server.Close() // a profile that runs longer is cut
 	}
 	<-s.ended
-	s.address, s.server, s.bound, s.ended = Off, nil, nil, nil
+	s.address, s.socket, s.server, s.bound, s.ended = Off, nil, nil, nil, nil
 }
 
 // answer lets a page of a browser reach nothing: its Host would be a name that

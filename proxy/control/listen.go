@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,6 +56,7 @@ type unixListener struct {
 	*net.UnixListener
 	path string
 	own  fs.FileInfo
+	left atomic.Bool // the name belongs to another process now
 }
 
 // listenUnix makes a socket that only the process's user can use. One that
@@ -91,7 +93,31 @@ func listenUnix(path string) (net.Listener, error) {
 		_ = os.Remove(fresh)
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	return &unixListener{l, path, own}, nil
+	return &unixListener{UnixListener: l, path: path, own: own}, nil
+}
+
+// inherit returns the socket at address that another process listens on too.
+func inherit(address string, file *os.File) (net.Listener, error) {
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("admin address %s: the socket that was handed over: %w", address, err)
+	}
+	path, unix := strings.CutPrefix(address, "unix:")
+	if !unix {
+		return l, nil
+	}
+	socket, ok := l.(*net.UnixListener)
+	if !ok {
+		_ = l.Close() // it isn't what it should be
+		return nil, fmt.Errorf("admin address %s: the socket that was handed over is none of this kind", address)
+	}
+	socket.SetUnlinkOnClose(false)
+	own, err := os.Lstat(path)
+	if err != nil {
+		_ = socket.Close() // nobody can reach it
+		return listenUnix(path)
+	}
+	return &unixListener{UnixListener: socket, path: path, own: own}, nil
 }
 
 // vacant reports an error when path is something else than a socket that nobody
@@ -122,7 +148,7 @@ func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net:
 
 // Close closes the socket and removes it.
 func (l *unixListener) Close() error {
-	if there, err := os.Lstat(l.path); err == nil && os.SameFile(there, l.own) {
+	if there, err := os.Lstat(l.path); err == nil && !l.left.Load() && os.SameFile(there, l.own) {
 		_ = os.Remove(l.path) // a stale one is replaced at the next start
 	}
 	return l.UnixListener.Close()
