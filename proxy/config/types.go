@@ -56,6 +56,34 @@ type Listen struct {
 	TLS *ListenTLS `toml:"tls"`
 	// Finite bounds on what a client may send and how long it may take.
 	Limits Limits `toml:"limits"`
+	// PROXY protocol, versions 1 and 2, from load balancers. Absent: a header of it
+	// is a bad request.
+	ProxyProtocol *ProxyProtocol `toml:"proxy_protocol"`
+	// Reverse proxies whose word about the client counts, as addresses or prefixes.
+	// The client is then the last address in client_header that isn't one of these,
+	// and X-Forwarded-Proto (or proto= in Forwarded) tells the scheme. A chain that
+	// can't be read is refused with 400. From anybody else these fields mean nothing.
+	TrustedProxies []string `toml:"trusted_proxies" example:"[\"10.0.0.0/8\"]" aka:"trusted_ips,trusted_cidrs,set_real_ip_from,trust"`
+	// The field in which trusted proxies tell the client's address. The other one is
+	// never read: a proxy passes on what it doesn't know.
+	ClientHeader string `toml:"client_header" enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" aka:"real_ip_header"`
+	// Let trusted proxies also say the host that was asked for, by X-Forwarded-Host or
+	// host= in Forwarded. It then decides which API answers.
+	TrustForwardedHost bool `toml:"trust_forwarded_host"`
+	// Open the socket with SO_REUSEPORT, so that several processes can listen on the
+	// address; the kernel spreads connections over them. Linux and BSD.
+	ReusePort bool `toml:"reuse_port" aka:"reuseport,so_reuseport"`
+}
+
+// ProxyProtocol says who begins connections with a header of the PROXY protocol,
+// versions 1 and 2, and so names the client's address and the one it connected to.
+// What else a header has (TLVs) is ignored; LOCAL and UNKNOWN name nobody.
+type ProxyProtocol struct {
+	// Load balancers, as addresses or prefixes. The header is required from these and
+	// refused from others.
+	From []string `toml:"from" required:"true" example:"[\"10.0.0.0/8\"]" aka:"trusted,trusted_ips,allow"`
+	// Longest wait for the header; header_timeout bounds it too.
+	Timeout Duration `toml:"timeout" default:"5s" min:"10ms" max:"10m"`
 }
 
 // ListenTLS is TLS from certificate files. They are read again at each reload.
@@ -96,12 +124,41 @@ type Limits struct {
 	WriteTimeout Duration `toml:"write_timeout" default:"30s" min:"10ms" max:"1h"`
 	// Lowest average rate of a request's content in bytes a second, judged after the first 10 s. 0 switches it off.
 	MinBodyRate Size `toml:"min_body_rate" default:"240B" min:"0B" max:"1GiB"`
+	// Lowest average rate in bytes a second at which a client takes a reply, judged after
+	// it has kept us waiting for 10 s in all. 0 switches it off.
+	MinSendRate Size `toml:"min_send_rate" default:"240B" min:"0B" max:"1GiB"`
+	// Longest time for one request, from its first byte to the reply's last; then the
+	// connection is cut (HTTP/2: the stream). Upgraded connections are exempt. 0s: no bound
+	// but those of each part.
+	RequestTime Duration `toml:"request_time" default:"0s" min:"0s" max:"24h"`
+	// Age at which a connection gets its last reply, give or take a tenth, so that clients
+	// spread over new processes. 0s: no bound.
+	ConnectionAge Duration `toml:"connection_age" default:"0s" min:"0s" max:"168h" aka:"max_connection_age"`
+	// Requests under way on the listener; a further one gets 503 with Retry-After.
+	InFlight int `toml:"in_flight" default:"20000" min:"1" max:"10000000" aka:"max_in_flight,max_requests"`
+	// Bounds for each client address.
+	Client ClientLimits `toml:"client"`
 	// Requests on one connection before it is closed.
 	Requests int `toml:"requests" default:"100000" min:"1" max:"1000000000"`
 	// Open connections of the listener; further ones wait in the kernel's queue.
 	Connections int `toml:"connections" default:"20000" min:"1" max:"10000000"`
 	// Concurrent streams of one HTTP/2 connection.
 	Streams int `toml:"streams" default:"100" min:"1" max:"10000"`
+}
+
+// ClientLimits bound what one client address may take. The IPv6 addresses of a /64 count
+// as one. Trusted proxies are exempt, and so is loopback from connections.
+type ClientLimits struct {
+	// Open connections; further ones are closed at once. 0: no bound.
+	Connections int `toml:"connections" default:"2048" min:"0" max:"10000000"`
+	// New connections a second; further ones are closed at once. 0: no bound.
+	ConnectionRate int `toml:"connection_rate" default:"0" min:"0" max:"1000000"`
+	// New connections at once before connection_rate counts. 0: as many as connection_rate.
+	ConnectionBurst int `toml:"connection_burst" default:"0" min:"0" max:"1000000"`
+	// Requests a second; further ones get 429 with Retry-After. 0: no bound.
+	RequestRate int `toml:"request_rate" default:"0" min:"0" max:"1000000"`
+	// Requests at once before request_rate counts. 0: as many as request_rate.
+	RequestBurst int `toml:"request_burst" default:"0" min:"0" max:"1000000"`
 }
 
 // Admin is the operator's listener.
