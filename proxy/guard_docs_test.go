@@ -352,6 +352,9 @@ func (o option) value() string {
 			what = "tables by name"
 		} else if strings.HasPrefix(kind, "[]") {
 			what = "list of tables"
+			if o.tag.Get("short") != "" {
+				what = "list of text or tables"
+			}
 		}
 	}
 	if enum := o.tag.Get("enum"); enum != "" {

@@ -234,6 +234,12 @@ func (c *checker) value(f *field, n *node, v any, at *place, into reflect.Value)
 			c.table(n, tree, at, into)
 			return
 		}
+		if s, ok := v.(string); ok && f.short != "" {
+			into.Set(n.zero)
+			only := n.field(f.short)
+			c.within(f.short, func() { c.value(only, only.node, s, at, into.Field(only.at)) })
+			return
+		}
 	case namesKind:
 		if tree, ok := v.(map[string]any); ok {
 			c.names(f, n, tree, at, into)
@@ -329,8 +335,11 @@ func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 		sp = at.key
 	}
 	want := n.describe()
-	if f.enum != nil && n.kind == stringKind {
+	switch {
+	case f.enum != nil && n.kind == stringKind:
 		want = oneOf(f.enum)
+	case f.short != "" && n.kind == tableKind:
+		want = "a string or a table"
 	}
 	c.report(at, sp, "want "+want+", got "+c.gotten(v, at), hint)
 }

@@ -27,7 +27,8 @@ type = "wasm"
 plugin = "greeter"
 
 [backend.pool]
-targets = ["127.0.0.1:9000"]
+targets = ["127.0.0.1:9000", { address = "127.0.0.1:9001", weight = 3 }]
+health = { path = "/health" }
 
 [api.hello]
 type = "rest"
@@ -200,9 +201,9 @@ func TestFinding(t *testing.T) {
 			t.Errorf("got %s, want %s", s, want)
 		}
 	}
-	f(`postern.toml:24:41+9 api.hello.route."GET /hello/{name}".integration.plugin`, "api", "hello", "route", "GET /hello/{name}", "integration", "plugin")
-	f(`postern.toml:24:15+37 api.hello.route."GET /hello/{name}".integration.timeout`, "api", "hello", "route", "GET /hello/{name}", "integration", "timeout")
-	f(`postern.toml:30:1+52 api.hello.route."ANY /legacy/{proxy+}".integration`, "api", "hello", "route", "ANY /legacy/{proxy+}", "integration")
+	f(`postern.toml:25:41+9 api.hello.route."GET /hello/{name}".integration.plugin`, "api", "hello", "route", "GET /hello/{name}", "integration", "plugin")
+	f(`postern.toml:25:15+37 api.hello.route."GET /hello/{name}".integration.timeout`, "api", "hello", "route", "GET /hello/{name}", "integration", "timeout")
+	f(`postern.toml:31:1+52 api.hello.route."ANY /legacy/{proxy+}".integration`, "api", "hello", "route", "ANY /legacy/{proxy+}", "integration")
 	f(`more.toml:4:8+3 plugin.more.config.list`, "plugin", "more", "config", "list")
 	f(`more.toml:5:4+1 plugin.more.config.list[1][0]`, "plugin", "more", "config", "list", "1", "0")
 	f(`postern.toml:1:1+1 nothing.here`, "nothing", "here")
@@ -267,6 +268,11 @@ func TestMasked(t *testing.T) {
 	same(at("listen", "public", "limits", "body"), "10MiB")
 	same(at("plugin", "greeter", "env"), map[string]any{"TOKEN": "***", "PLAIN": "***"})
 	same(at("plugin", "greeter", "config", "n"), "***")
+	same(at("backend", "pool", "targets"), []any{
+		map[string]any{"address": "127.0.0.1:9000", "backup": false, "weight": 1.0},
+		map[string]any{"address": "127.0.0.1:9001", "backup": false, "weight": 3.0},
+	})
+	same(at("backend", "pool", "health", "interval"), "10s")
 	same(at("api", "hello", "description"), "from ${env:TOKEN}, not $${env:TOKEN} nor ${stageVariables.x} nor $context.x")
 	same(at("api", "hello", "route", "ANY /legacy/{proxy+}", "integration", "upgrade"), false)
 	same(at("api", "hello", "route", "GET /version", "integration"), map[string]any{"type": "mock"})

@@ -28,7 +28,7 @@ func (c *checker) cross(cfg *Config, tree map[string]any) {
 		x.domain(name)
 	}
 	for _, name := range x.entries("backend") {
-		x.targets(name)
+		x.backend(name)
 	}
 	if !c.findings.Failed() {
 		x.unused()

@@ -160,8 +160,12 @@ func (m *schemaMaker) value(f *field, n *node) map[string]any {
 			m.definitions[name] = true // breaks cycles
 			m.definitions[name] = m.table(n)
 		}
+		ref := map[string]any{"$ref": "#/definitions/" + name}
+		if f.short != "" {
+			return map[string]any{"anyOf": []any{map[string]any{"type": "string", "minLength": 1}, ref}}
+		}
 		// Draft 4 ignores what stands beside $ref; allOf keeps the description.
-		return map[string]any{"allOf": []any{map[string]any{"$ref": "#/definitions/" + name}}}
+		return map[string]any{"allOf": []any{ref}}
 	case namesKind:
 		s := map[string]any{"type": "object"}
 		elem := m.value(f, n.elem)

@@ -45,6 +45,7 @@ const (
 //	path      the string is such a path, of something to create; the tag lists other words
 //	regexp    the string is a regular expression
 //	secret    not to be shown
+//	short     of a list of tables: an element that is a string is its table's key of that name
 type node struct {
 	kind   kind
 	typ    reflect.Type
@@ -79,6 +80,7 @@ type field struct {
 	path     []string // nil: not a path
 	regexp   bool
 	secret   bool
+	short    string
 }
 
 // typeKey is the key that decides which others a table uses.
@@ -143,6 +145,7 @@ func fieldOf(sf reflect.StructField, at int) *field {
 		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), names: tag.Get("names"), example: tag.Get("example"),
 		ref: tag.Get("ref"), file: tag.Get("file") == "true", regexp: tag.Get("regexp") == "true",
 		secret:  tag.Get("secret") == "true",
+		short:   tag.Get("short"),
 		pattern: whole(tag.Get("pattern")), name: whole(tag.Get("name")),
 	}
 	f.low, f.high = f.bound(f.min), f.bound(f.max)

@@ -221,10 +221,30 @@ type Authorizer struct {
 	IdentitySource []string `toml:"identity_source" pattern:"method\\.request\\.(header|querystring)\\.[!-~]+" want:"method.request.header.NAME or method.request.querystring.NAME" example:"[\"method.request.header.Authorization\"]" aka:"identity,identitySource"`
 }
 
-// Backend says how to reach a group of servers.
+// Backend says how to reach a group of servers. Its limits and its state count
+// for all routes that use it; but https URLs with different hosts make backends
+// of their own, unless tls.server_name is set.
 type Backend struct {
-	// Addresses "host:port", taken in turn. Absent: the URL's own host.
-	Targets []string `toml:"targets" example:"[\"10.0.0.1:8080\", \"10.0.0.2:8080\"]" aka:"addresses,servers"`
+	// Servers: "host:port" with a name or an address, "srv:_http._tcp.example.com"
+	// for what DNS lists under that name, or a table. Absent: the URL's own host.
+	Targets []Target `toml:"targets" short:"address" example:"[\"10.0.0.1:8080\", \"10.0.0.2:8080\"]" aka:"addresses,servers"`
+	// What a host name stands for: "one" makes it one target, whose addresses are
+	// tried in turn when it connects; "all" makes each of its addresses a target.
+	Resolve string `toml:"resolve" enum:"one,all" default:"one"`
+	// How long looked-up names count before they are looked up again.
+	ResolveInterval Duration `toml:"resolve_interval" default:"10s" min:"1s" max:"1h"`
+	// Which target gets a request: "round_robin" takes them in turn,
+	// "least_requests" the less busy one of two picked at random, "hash" always
+	// the same one for the same value. All heed the targets' weights.
+	Balance string `toml:"balance" enum:"round_robin,least_requests,hash" default:"round_robin" aka:"policy,strategy,load_balancing,lb_policy"`
+	// The value that balance = "hash" goes by: method.request.header.NAME,
+	// method.request.path.NAME, method.request.querystring.NAME,
+	// context.identity.sourceIp, context.authorizer.principalId, or another
+	// context.authorizer.NAME. A request without it goes by round_robin.
+	Hash string `toml:"hash" pattern:"method\\.request\\.(header|path|querystring)\\.[!-~]+|context\\.identity\\.sourceIp|context\\.authorizer\\.[!-~]+" want:"method.request.header.NAME, method.request.path.NAME, method.request.querystring.NAME, context.identity.sourceIp or context.authorizer.principalId" example:"context.identity.sourceIp" aka:"hash_key,sticky"`
+	// When no target is healthy: "try" uses them all, as the checks may be what is
+	// wrong; "refuse" answers 503 at once.
+	AllDown string `toml:"all_down" enum:"try,refuse" default:"try"`
 	// TLS towards the targets, for https URLs.
 	TLS BackendTLS `toml:"tls"`
 	// Time to connect, TLS included.
@@ -233,12 +253,84 @@ type Backend struct {
 	IdleTimeout Duration `toml:"idle_timeout" default:"30s" min:"1ms" max:"1h"`
 	// Unused kept connections to one target.
 	MaxIdle int `toml:"max_idle" default:"64" min:"0" max:"100000"`
+	// Connections that are opened ahead and kept unused to each target.
+	MinIdle int `toml:"min_idle" default:"0" min:"0" max:"1000" aka:"warm"`
 	// Time that an unused connection is kept.
 	KeepAlive Duration `toml:"keep_alive" default:"50s" min:"0s" max:"1h"`
+	// Connections to one target, besides those of health checks. 0: no bound.
+	MaxConnections int `toml:"max_connections" default:"0" min:"0" max:"1000000" aka:"max_conns"`
+	// Requests at the same time to all targets together. 0: no bound.
+	MaxRequests int `toml:"max_requests" default:"0" min:"0" max:"1000000"`
+	// Requests that wait when max_requests or every target's max_connections is
+	// reached; further ones get 503. 0: none waits.
+	Queue int `toml:"queue" default:"100" min:"0" max:"1000000" aka:"max_pending,max_pending_requests"`
+	// Time that a request waits there before it gets 503.
+	QueueTimeout Duration `toml:"queue_timeout" default:"1s" min:"1ms" max:"1m"`
 	// Further tries of a request that is safe to repeat.
 	Retries int `toml:"retries" default:"1" min:"0" max:"10"`
+	// Further tries together, at most, in percent of the requests. One because a
+	// kept connection had ended doesn't count.
+	RetryBudget int `toml:"retry_budget" default:"20" min:"0" max:"1000"`
+	// Further tries a second that are allowed besides retry_budget.
+	RetryMinimum int `toml:"retry_minimum" default:"10" min:"0" max:"1000000"`
 	// Bytes of an answer's header lines together.
 	Header Size `toml:"header" default:"64KiB" min:"1KiB" max:"1MiB"`
+	// Asks the targets whether they are well. Absent: they aren't asked.
+	Health *Health `toml:"health" aka:"health_check,healthcheck,check"`
+	// Leaves out, for a time, targets that fail several requests in a row.
+	Eject Eject `toml:"eject" aka:"outlier,outlier_detection,passive"`
+	// Time in which a target that is well again gets back to its full share. 0: at once.
+	SlowStart Duration `toml:"slow_start" default:"0s" min:"0s" max:"15m"`
+
+	name string // its key in the configuration
+}
+
+// Target is one server of a backend.
+type Target struct {
+	// Its address, as "host:port", or "srv:_http._tcp.example.com".
+	Address string `toml:"address" required:"true" example:"10.0.0.1:8080" aka:"host,url,server"`
+	// Its share of the requests, in relation to the other targets' weights. Those
+	// of SRV records count besides.
+	Weight int `toml:"weight" default:"1" min:"1" max:"1000"`
+	// Gets requests only when no other target is healthy.
+	Backup bool `toml:"backup"`
+}
+
+// Health is how targets are asked whether they are well: by a GET request over a
+// connection of its own. The first answer counts at once.
+type Health struct {
+	// Path and query to ask for. Absent: a target that accepts a connection, with
+	// TLS if the URL is https, is well.
+	Path string `toml:"path" pattern:"/[!-~]*" want:"a path that begins with \"/\"" example:"/health" aka:"uri,url"`
+	// Value of the Host field. Default: the target's address.
+	Host string `toml:"host" pattern:"[!-~]+" want:"a host"`
+	// Time from one question to the next, give or take a tenth.
+	Interval Duration `toml:"interval" default:"10s" min:"10ms" max:"1h"`
+	// Time for the answer's head, connecting included.
+	Timeout Duration `toml:"timeout" default:"2s" min:"1ms" max:"5m"`
+	// Good answers in a row that make a target healthy.
+	Healthy int `toml:"healthy" default:"2" min:"1" max:"100" aka:"healthy_threshold,rise"`
+	// Bad answers in a row that make a target unhealthy.
+	Unhealthy int `toml:"unhealthy" default:"3" min:"1" max:"100" aka:"unhealthy_threshold,fall"`
+	// Statuses that are good: "200", "200-399".
+	Status []string `toml:"status" default:"200-399" pattern:"[1-5][0-9][0-9](-[1-5][0-9][0-9])?" want:"a status or a range, such as \"200-399\"" aka:"expected_status,codes"`
+}
+
+// Eject is when a target is left out because requests fail.
+type Eject struct {
+	// Failures in a row after which a target is left out: it can't be connected
+	// to, breaks off, answers nothing in time or something malformed, or a status
+	// below. 0: never.
+	Failures int `toml:"failures" default:"5" min:"0" max:"1000" aka:"max_fails,consecutive_failures,consecutive_5xx"`
+	// Statuses that are failures: "503", "500-599".
+	Status []string `toml:"status" default:"502-504" pattern:"[1-5][0-9][0-9](-[1-5][0-9][0-9])?" want:"a status or a range, such as \"500-599\""`
+	// Time that a target is left out at first. Each further time in a row takes
+	// twice as long.
+	Time Duration `toml:"time" default:"10s" min:"10ms" max:"1h" aka:"fail_timeout,base_ejection_time"`
+	// Longest time that a target is left out.
+	MaxTime Duration `toml:"max_time" default:"5m" min:"10ms" max:"24h"`
+	// Share of the targets, in percent, that may be left out at the same time.
+	MaxPercent int `toml:"max_percent" default:"50" min:"0" max:"100" aka:"max_ejection_percent"`
 }
 
 // BackendTLS is how a target's certificate is judged.

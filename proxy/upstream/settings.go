@@ -55,10 +55,12 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 		}
 	}
 	s := &settings{
-		targets: o.Targets,
 		connect: time.Duration(o.ConnectTimeout), idle: time.Duration(o.IdleTimeout), keepAlive: time.Duration(o.KeepAlive),
 		maxIdle: o.MaxIdle, retries: o.Retries, headerBytes: int(o.Header),
 		limits: http1.Limits{Line: http1.DefaultLine, Head: int(o.Header), Fields: maxFields},
+	}
+	for _, t := range o.Targets {
+		s.targets = append(s.targets, t.Address)
 	}
 	if len(s.targets) == 0 {
 		port := u.Port()
