@@ -16,12 +16,15 @@ import (
 // any.
 type Conn struct {
 	// Set at construction.
-	net     net.Conn
-	raw     syscall.RawConn // of the socket underneath; nil when there is none
-	direct  bool            // net is the socket itself, no TLS in between
-	buffers *Buffers
-	poll    func(fd uintptr) bool // method values made once, not per call
-	probe   func(fd uintptr)
+	net      net.Conn
+	raw      syscall.RawConn // of the socket underneath; nil when there is none
+	direct   bool            // net is the socket itself, no TLS in between
+	plain    bool            // reads and writes go to raw
+	buffers  *Buffers
+	poll     func(fd uintptr) bool // method values made once, not per call
+	probe    func(fd uintptr)
+	recvFunc func(fd uintptr) bool
+	sendFunc func(fd uintptr) bool
 
 	// Owned by the reading goroutine.
 	buf       []byte // nil while nothing is buffered
@@ -31,9 +34,11 @@ type Conn struct {
 	size      int    // of the buffer to take next
 	pollN     int
 	pollErr   error
+	in        transfer
 	readUntil time.Time // the socket's read deadline
 
 	// Owned by the writing goroutine.
+	out        transfer
 	writeUntil time.Time // the socket's write deadline
 
 	// Owned by whoever calls Gone, one at a time.
@@ -51,6 +56,8 @@ func NewConn(c, socket net.Conn, buffers *Buffers) *Conn {
 	}
 	conn.poll = conn.pollRead
 	conn.probe = conn.probeGone
+	conn.recvFunc, conn.sendFunc = conn.recv, conn.send
+	conn.plain = rawSockets && conn.direct && conn.raw != nil
 	return conn
 }
 
@@ -120,7 +127,7 @@ func (c *Conn) Fill(limit int) error {
 	if err := c.makeRoom(limit); err != nil {
 		return err
 	}
-	n, err := c.net.Read(c.buf[c.w:])
+	n, err := c.readSocket(c.buf[c.w:])
 	c.w += n
 	if n > 0 {
 		return nil
@@ -170,13 +177,14 @@ func (c *Conn) makeRoom(limit int) error {
 var ErrFull = errors.New("buffer is full")
 
 // Await waits for the first bytes with no buffer held, if the connection is a
-// plain socket. It returns at once when something is buffered.
+// plain socket and nothing is pinned. It returns at once when something is
+// buffered.
 func (c *Conn) Await() error {
 	if c.r < c.w {
 		return nil
 	}
 	c.Release()
-	if c.raw == nil || !c.direct {
+	if !c.plain || c.pin > 0 {
 		return c.Fill(c.size)
 	}
 	c.pollErr = nil
@@ -190,25 +198,16 @@ func (c *Conn) Await() error {
 // socket is readable.
 func (c *Conn) pollRead(fd uintptr) bool {
 	buf := c.buffers.Take(c.size)
-	for {
-		n, err := syscall.Read(int(fd), buf)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			c.buffers.Give(buf)
-			return false
-		case err != nil:
-			c.buffers.Give(buf)
-			c.pollErr = os.NewSyscallError("read", err)
-		case n == 0:
-			c.buffers.Give(buf)
-			c.pollErr = io.EOF
-		default:
-			c.buf, c.r, c.w = buf, 0, n
-		}
+	c.in = transfer{buf: buf}
+	ready := c.recv(fd)
+	c.in.buf = nil
+	if c.in.n > 0 {
+		c.buf, c.r, c.w = buf, 0, c.in.n
 		return true
 	}
+	c.buffers.Give(buf)
+	c.pollErr = c.in.err
+	return ready
 }
 
 // Read implements io.Reader: first what is buffered, then straight from the
@@ -220,11 +219,26 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.Release()
 		return n, nil
 	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return c.readSocket(p)
+}
+
+func (c *Conn) readSocket(p []byte) (int, error) {
+	if c.plain {
+		return c.readRaw(p)
+	}
 	return c.net.Read(p)
 }
 
 // Write implements io.Writer. It doesn't buffer.
-func (c *Conn) Write(p []byte) (int, error) { return c.net.Write(p) }
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.plain {
+		return c.writeRaw(p)
+	}
+	return c.net.Write(p)
+}
 
 // CloseWrite ends our direction of the connection, if it can be ended alone.
 func (c *Conn) CloseWrite() error {

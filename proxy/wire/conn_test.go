@@ -1,0 +1,218 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+)
+
+// pair returns both ends of a TCP connection; the first one as a Conn.
+func pair(t testing.TB, buffers *Buffers) (*Conn, net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	far, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		far.Close()
+		near.Close()
+	})
+	return NewConn(near, near, buffers), far
+}
+
+// Whatever the mix of calls, the bytes come in order, and pinned ones stay.
+func TestConnReads(t *testing.T) {
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		c, far := pair(t, &Buffers{Poison: true})
+		c.plain = c.plain && seed%3 != 0 // both ways to read
+		want := make([]byte, 200_000)
+		for i := range want {
+			want[i] = byte(random.Uint32())
+		}
+		go func() {
+			for rest := want; len(rest) > 0; {
+				n := min(len(rest), 1+int(seed*997)%20_000)
+				if _, err := far.Write(rest[:n]); err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+			far.Close()
+		}()
+		var got, pinned, kept []byte
+		take := func(p []byte) { got = append(got, p...) }
+		for {
+			var err error
+			switch random.IntN(4) {
+			case 0:
+				err = c.Await()
+			case 1:
+				if err = c.Fill(Large); errors.Is(err, ErrFull) {
+					err = nil
+				}
+			case 2:
+				buf := make([]byte, 1+random.IntN(5000))
+				var n int
+				n, err = c.Read(buf)
+				take(buf[:n])
+			case 3:
+				if b := c.Buffered(); len(b) > 0 {
+					n := 1 + random.IntN(len(b))
+					take(b[:n])
+					c.Discard(n)
+					if pinned != nil && !bytes.Equal(pinned, kept) {
+						t.Fatalf("seed %d: pinned bytes changed", seed)
+					}
+					c.Unpin()
+					c.Pin()
+					pinned, kept = b[:n], bytes.Clone(b[:n])
+				}
+			}
+			if pinned != nil && !bytes.Equal(pinned, kept) {
+				t.Fatalf("seed %d: pinned bytes changed", seed)
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+		take(c.Buffered())
+		if !bytes.Equal(got, want) {
+			t.Fatalf("seed %d: got %d bytes, want %d, or others", seed, len(got), len(want))
+		}
+	}
+}
+
+// A write of more than the socket takes at once arrives whole.
+func TestConnWrites(t *testing.T) {
+	c, far := pair(t, new(Buffers))
+	want := bytes.Repeat([]byte("0123456789"), 1_000_000)
+	wrote := make(chan struct{})
+	go func() {
+		defer close(wrote)
+		n, err := c.Write(want)
+		if n != len(want) || err != nil {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+		c.CloseWrite()
+	}()
+	got, err := io.ReadAll(far)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+	<-wrote
+	far.Close()
+	for range 100 { // the reset may take a moment
+		if _, err = c.Write(want[:1]); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err == nil {
+		t.Error("writing to a closed connection succeeds")
+	}
+}
+
+// Limits are kept to a twentieth, and an idle connection holds no buffer.
+func TestConnTimeouts(t *testing.T) {
+	c, far := pair(t, new(Buffers))
+	now := time.Now()
+	for _, wait := range []func() error{c.Await, func() error { return c.Fill(Small) }, func() error { _, err := c.Read(make([]byte, 1)); return err }} {
+		begin := time.Now()
+		if err := c.SetReadTimeout(begin, 40*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if err := wait(); !TimedOut(err) {
+			t.Errorf("got %v, want a time-out", err)
+		}
+		if took := time.Since(begin); took < 40*time.Millisecond {
+			t.Errorf("gave up after %s", took)
+		}
+		c.Release()
+		if c.buf != nil {
+			t.Error("an idle connection holds a buffer")
+		}
+	}
+	// A deadline that is near enough isn't moved.
+	if err := c.SetReadTimeout(now, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	was := c.readUntil
+	if err := c.SetReadTimeout(now.Add(time.Minute), time.Hour); err != nil || c.readUntil != was {
+		t.Errorf("the deadline moved by a little: %v", err)
+	}
+	if err := c.SetReadTimeout(now.Add(10*time.Minute), time.Hour); err != nil || c.readUntil == was {
+		t.Errorf("the deadline did not move: %v", err)
+	}
+	c.Abort()
+	if err := c.Await(); !TimedOut(err) {
+		t.Errorf("aborted: got %v", err)
+	}
+	_ = far
+}
+
+// A peer that leaves is seen although it left unread bytes behind.
+func TestGone(t *testing.T) {
+	c, far := pair(t, new(Buffers))
+	if c.Gone() {
+		t.Error("gone while it is there")
+	}
+	if _, err := far.Write([]byte("last words")); err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	for deadline := time.Now().Add(5 * time.Second); !c.Gone(); {
+		if time.Now().After(deadline) {
+			t.Fatal("not gone after it left")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// One message there and back, through package net and past it.
+func BenchmarkEcho(b *testing.B) {
+	for name, plain := range map[string]bool{"net": false, "own": true} {
+		b.Run(name, func(b *testing.B) {
+			c, far := pair(b, new(Buffers))
+			c.plain = c.plain && plain
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for c.Await() == nil {
+					if _, err := c.Write(c.Buffered()); err != nil {
+						return
+					}
+					c.Discard(len(c.Buffered()))
+				}
+			}()
+			message, buf := make([]byte, 200), make([]byte, 200)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := far.Write(message); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(far, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			far.Close()
+			<-done
+		})
+	}
+}

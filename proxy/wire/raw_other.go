@@ -1,0 +1,18 @@
+//go:build !linux
+
+package wire
+
+type transfer struct {
+	buf []byte
+	n   int
+	err error
+}
+
+func (c *Conn) recv(uintptr) bool { return true }
+func (c *Conn) send(uintptr) bool { return true }
+
+func (c *Conn) readRaw(p []byte) (int, error)  { return c.net.Read(p) }
+func (c *Conn) writeRaw(p []byte) (int, error) { return c.net.Write(p) }
+
+// rawSockets says that sockets are read and written through package net here.
+const rawSockets = false
