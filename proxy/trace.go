@@ -22,13 +22,17 @@ func (ex *Exchange) TraceID() string {
 		b = append(b, root...)
 	} else {
 		b = append(b, "1-"...)
-		b = appendHex(b, uint64(ex.Start.Unix()), 8)
-		b = append(b, '-')
-		b = appendHex(b, rand.Uint64(), 16)
-		b = appendHex(b, rand.Uint64(), 8)
+		// Eight digits of seconds, a dash, and 24 random digits: 16 are written
+		// where eight are wanted, and the rest is written over.
+		at := len(b)
+		b = AppendHex(b, uint64(ex.Start.Unix())<<32)
+		b = append(b[:at+8], '-')
+		b = AppendHex(b, rand.Uint64())
+		b = AppendHex(b, rand.Uint64())
+		b = b[:at+8+1+24]
 	}
 	b = append(b, ";Parent="...)
-	b = appendHex(b, rand.Uint64(), 16)
+	b = AppendHex(b, rand.Uint64())
 	// Nothing is traced here, whatever the client says of itself.
 	b = append(b, ";Sampled=0"...)
 	ex.traceID = ex.Text.Finish(b)
@@ -61,12 +65,4 @@ func allHex(s string) bool {
 		}
 	}
 	return true
-}
-
-// appendHex appends the lowest digits hexadecimal digits of v.
-func appendHex(dst []byte, v uint64, digits int) []byte {
-	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
-		dst = append(dst, "0123456789abcdef"[v>>shift&15])
-	}
-	return dst
 }

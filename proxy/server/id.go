@@ -16,19 +16,13 @@ const hexDigits = "0123456789abcdef"
 func appendUUID(b []byte, hi, lo uint64) []byte {
 	hi = hi&^0xf000 | 0x4000
 	lo = lo&^(3<<62) | 2<<62
-	b = appendHex(b, hi>>32, 4)
-	b = appendHex(append(b, '-'), hi>>16, 2)
-	b = appendHex(append(b, '-'), hi, 2)
-	b = appendHex(append(b, '-'), lo>>48, 2)
-	return appendHex(append(b, '-'), lo, 6)
-}
-
-// appendHex appends the low n bytes of v.
-func appendHex(b []byte, v uint64, n int) []byte {
-	for shift := 8 * (n - 1); shift >= 0; shift -= 8 {
-		b = append(b, hexDigits[v>>shift>>4&15], hexDigits[v>>shift&15])
-	}
-	return b
+	var digits [32]byte
+	text := proxy.AppendHex(proxy.AppendHex(digits[:0], hi), lo)
+	b = append(append(b, text[:8]...), '-')
+	b = append(append(b, text[8:12]...), '-')
+	b = append(append(b, text[12:16]...), '-')
+	b = append(append(b, text[16:20]...), '-')
+	return append(b, text[20:]...)
 }
 
 // isUUID reports whether s has a UUID's shape, in lower or upper case.
