@@ -27,6 +27,7 @@ func (x *crosser) listeners() {
 	var open []listening
 	for _, name := range x.entries("listen") {
 		x.prefixes(name)
+		x.clearHTTP2(name)
 		path := []string{"listen", name, "address"}
 		address := x.cfg.Listen[name].Address
 		if address == "" {

@@ -202,6 +202,7 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 	}
 	if route.Integration.URL != "" {
 		x.url(api, append(slices.Clone(path), "integration", "url"), route.Integration.URL, key)
+		x.speaks(append(slices.Clone(path), "integration"), &route.Integration)
 	}
 }
 

@@ -54,6 +54,9 @@ type Listen struct {
 	Address string `toml:"address" required:"true" example:":8080" aka:"addr,port,bind,listen"`
 	// TLS from certificate files. Absent: cleartext HTTP/1.1.
 	TLS *ListenTLS `toml:"tls"`
+	// Take HTTP/2 without TLS, too, from clients that begin with its preface. Not for
+	// listeners with TLS, where ALPN decides.
+	H2C bool `toml:"h2c"`
 	// Finite bounds on what a client may send and how long it may take.
 	Limits Limits `toml:"limits"`
 	// PROXY protocol, versions 1 and 2, from load balancers. Absent: a header of it
@@ -245,6 +248,14 @@ type Backend struct {
 	// When no target is healthy: "try" uses them all, as the checks may be what is
 	// wrong; "refuse" answers 503 at once.
 	AllDown string `toml:"all_down" enum:"try,refuse" default:"try"`
+	// What is spoken to the targets: "h2" is HTTP/2, which https URLs agree on by
+	// ALPN; "h2c" is HTTP/2 without TLS, for http URLs, with no word beforehand.
+	// Many requests then share a connection; upgrades aren't passed on.
+	Protocol string `toml:"protocol" enum:"http/1.1,h2,h2c" default:"http/1.1" aka:"http_version,proto"`
+	// PROXY protocol header that tells a target the client's address at the start of
+	// each connection, before TLS. A connection then serves one client address and
+	// port only. Absent: none is sent.
+	ProxyProtocol string `toml:"proxy_protocol" enum:"v1,v2" aka:"send_proxy,send_proxy_protocol"`
 	// TLS towards the targets, for https URLs.
 	TLS BackendTLS `toml:"tls"`
 	// Time to connect, TLS included.
