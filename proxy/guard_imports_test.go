@@ -29,7 +29,7 @@ builtins/integration  : proxy proxy/http1 proxy/config
 builtins              : proxy builtins/integration
 plugins               : proxy proxy/http1 proxy/config proxy/event sdk/abi plugins/meter wazero zap
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
-cmd/postern           : proxy proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus
+cmd/postern           : proxy proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 
@@ -44,6 +44,7 @@ fsnotify    github.com/fsnotify/fsnotify
 prometheus  github.com/prometheus/client_golang
 x/net       golang.org/x/net
 x/sys       golang.org/x/sys
+go-systemd  github.com/coreos/go-systemd/v22
 txtar       golang.org/x/tools/txtar
 net/http    net/http
 `

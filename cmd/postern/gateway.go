@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,15 +24,18 @@ import (
 // snapshots come and go.
 type gateway struct {
 	// Set at construction.
-	file     string
-	journal  *journal
-	status   *control.Status
-	observer *observe.Observer
-	parts    *parts
-	server   *server.Server
-	admin    *control.Server
+	file       string
+	journal    *journal
+	status     *control.Status
+	observer   *observe.Observer
+	parts      *parts
+	server     *server.Server
+	admin      *control.Server
+	sockets    *sockets
+	supervisor *supervisor
 
 	serving atomic.Pointer[config.Config] // changed under mu
+	shared  atomic.Bool                   // the admin socket is another process's
 
 	mu      sync.Mutex // one change at a time; guards what follows
 	files   []string   // sources of the newest attempt, good or bad
@@ -48,10 +52,10 @@ type invalid struct{ findings config.Findings }
 
 func (e *invalid) Error() string { return e.findings.Text() }
 
-// newGateway makes a gateway that serves nothing yet. cfg says where its logs
-// and its state are.
-func newGateway(file string, cfg *config.Config, s *streams) (g *gateway, err error) {
-	g = &gateway{file: file, status: control.NewStatus(nil)}
+// newGateway makes a gateway that serves nothing yet, on sockets if they fit. cfg
+// says where its logs and its state are.
+func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (g *gateway, err error) {
+	g = &gateway{file: file, status: control.NewStatus(nil), sockets: sockets}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -61,6 +65,7 @@ func newGateway(file string, cfg *config.Config, s *streams) (g *gateway, err er
 	if g.journal, err = newJournal(cfg, s); err != nil {
 		return g, err
 	}
+	g.supervisor = newSupervisor(g.journal.Named("systemd"))
 	registry := prometheus.NewRegistry()
 	err = registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "postern_operator_log_dropped_lines_total",
@@ -77,10 +82,10 @@ func newGateway(file string, cfg *config.Config, s *streams) (g *gateway, err er
 	if g.parts, err = newParts(cfg, g.journal.Logger); err != nil {
 		return g, err
 	}
-	g.server = server.New(server.Options{Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched()})
+	g.server = server.New(server.Options{Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open})
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
-		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures,
+		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Inherited: sockets.admin,
 	})
 	return g, err
 }
@@ -121,6 +126,9 @@ func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
 		return err
 	}
 	if err := g.server.Apply(cfg, next.snapshot); err != nil {
+		if g.shared.Load() {
+			g.admin.Leave()
+		}
 		return errors.Join(err, g.admin.Listen(before))
 	}
 	if err := g.observer.Configure(cfg.Log); err != nil {
@@ -161,6 +169,7 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 		return nil
 	}
 	began := time.Now()
+	g.supervisor.reloading()
 	warnings, err := g.attempt(ctx)
 	g.observer.Keep(g.serving.Load()) // a refused one may have brought new stages
 	if err != nil {
@@ -168,12 +177,14 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 		g.status.ReloadFailed(reasons)
 		g.journal.Error("reload refused, the configuration before it serves on", zap.String("config", g.file),
 			zap.String("cause", cause), zap.Strings("findings", reasons))
+		g.supervisor.ready("reload refused, the configuration before it serves on: " + strings.Join(reasons, "; "))
 		return err
 	}
 	g.warn(warnings)
 	g.status.Loaded(g.file, g.digest)
 	g.journal.Info("configuration reloaded", zap.String("config", g.file), zap.String("cause", cause),
 		zap.Duration("took", time.Since(began)))
+	g.supervisor.ready("serving " + g.file)
 	return nil
 }
 
@@ -237,6 +248,7 @@ func (g *gateway) drain(ctx context.Context) error {
 	g.stopped = true
 	limits := g.serving.Load().Drain
 	g.mu.Unlock()
+	g.supervisor.stopping(time.Duration(limits.Delay+limits.Timeout) + 2*closePatience)
 	g.journal.Info("stopping", zap.Duration("delay", time.Duration(limits.Delay)),
 		zap.Duration("timeout", time.Duration(limits.Timeout)), zap.Int64("in_flight", g.server.Stats().InFlight))
 	if delay := time.Duration(limits.Delay); delay > 0 {
@@ -245,7 +257,26 @@ func (g *gateway) drain(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Timeout))
+	return g.finish(ctx, time.Duration(limits.Timeout))
+}
+
+// yield is drain for a gateway whose sockets another process has: whoever asks
+// at the admin socket or connects is answered there.
+func (g *gateway) yield(ctx context.Context) error {
+	g.status.Draining()
+	g.mu.Lock()
+	g.stopped = true
+	timeout := time.Duration(g.serving.Load().Drain.Timeout)
+	g.mu.Unlock()
+	g.admin.Leave()
+	g.journal.Info("another process serves, this one ends with its requests",
+		zap.Duration("timeout", timeout), zap.Int64("in_flight", g.server.Stats().InFlight))
+	return g.finish(ctx, timeout)
+}
+
+// finish closes the listeners and waits for requests in flight.
+func (g *gateway) finish(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := g.server.Drain(ctx)
 	if left := g.server.Stats(); err != nil && left.Connections+left.InFlight > 0 {
@@ -280,8 +311,11 @@ func (g *gateway) closeAll() {
 	if g.parts != nil {
 		g.parts.close()
 	}
+	if g.admin != nil && g.shared.Load() {
+		g.admin.Leave()
+	}
 	if g.admin != nil {
-		g.admin.Close()
+		g.admin.Close() // which does nothing a second time
 	}
 	if g.observer != nil {
 		if err := g.observer.Close(); err != nil {
@@ -291,6 +325,14 @@ func (g *gateway) closeAll() {
 	if g.journal != nil {
 		_ = g.journal.sink.Close() // it is where the error would go
 	}
+}
+
+// health says what is wrong with a gateway that serves, if anything is.
+func (g *gateway) health() error {
+	if down := g.server.Down(); len(down) > 0 {
+		return fmt.Errorf("listeners that accept no connections: %s", strings.Join(down, ", "))
+	}
+	return nil
 }
 
 func (g *gateway) masked() ([]byte, error) {
