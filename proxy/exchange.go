@@ -84,9 +84,12 @@ type Request struct {
 	// ClientText is Client's address as text, if the server has it ready; whoever
 	// sets Client sets it too, or to "". Exchange.ClientAddress gives it always.
 	ClientText string
-	Local      netip.AddrPort
-	Upgrade    string // protocol that the client asks to switch to, "" for none
-	TLS        *TLS   // nil for cleartext
+	// Hops are the trusted proxies that the request came through, from the
+	// client's side to ours, as X-Forwarded-For writes them; "" for none.
+	Hops    string
+	Local   netip.AddrPort // what the client connected to, as far as is known
+	Upgrade string         // protocol that the client asks to switch to, "" for none
+	TLS     *TLS           // nil for cleartext
 }
 
 // TLS is what is known of a client's TLS session.
@@ -157,10 +160,11 @@ type Times struct {
 
 // Notes are what steps have to say about an exchange for the access record.
 type Notes struct {
-	BackendStatus int   // status the integration answered; 0 for none
-	Retries       int   // further tries of the integration
-	BytesIn       int64 // content received
-	BytesOut      int64 // content sent
+	BackendStatus int    // status the integration answered; 0 for none
+	Retries       int    // further tries of the integration
+	Target        string // address of the backend's target that was tried last, "host:port"; valid for ever
+	BytesIn       int64  // content received
+	BytesOut      int64  // content sent
 	Plugin        string
 	PluginFailure string // "trap", "deadline", "answer", ...; "" for none
 	Truncated     bool   // the reply ended before its content did
@@ -256,9 +260,10 @@ type Recorder interface {
 type Backend interface {
 	// Send sends ex.Out and fills ex.Back with the head of the answer; the
 	// content is then read from ex.Back.Body. It sets ex.Times.Integration,
-	// ex.Notes.BackendStatus and ex.Notes.Retries.
+	// ex.Notes.BackendStatus, ex.Notes.Target and ex.Notes.Retries.
 	//
-	// The error is a Fault: IntegrationTimeout, IntegrationFailure, or
-	// ClientGone when the client left while it waited. Safe for concurrent use.
+	// The error is a Fault: IntegrationTimeout, IntegrationFailure, BadIntegration,
+	// Overloaded when the backend is at its bounds, or ClientGone when the client
+	// left while it waited. Safe for concurrent use.
 	Send(ctx context.Context, ex *Exchange) error
 }

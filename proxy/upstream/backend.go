@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/wire"
@@ -14,34 +17,96 @@ import (
 
 // backend is one backend: its targets and how to speak to them.
 type backend struct {
+	// Set at construction.
 	*settings
-	all     []*target
+	options *Options
 	buffers *wire.Buffers
-	next    atomic.Uint32 // target whose turn it is
-	broken  error         // a target that can't be used, found at construction
+	born    time.Time
+	gate    *gate         // nil: no bounds
+	looked  chan struct{} // closed when the targets are known
+
+	picks   atomic.Pointer[picks]
+	next    atomic.Uint32 // whose turn it is
+	budget  budget
+	retried atomic.Uint64
+
+	work sync.WaitGroup // goroutines
+	stop context.CancelFunc
+
+	mu      sync.Mutex // guards what follows, and the targets' state
+	all     []*target
+	broken  error           // why there is no target
+	running context.Context // nil before start
+	closed  bool
 }
 
 func newBackend(s *settings, o *Options, buffers *wire.Buffers) *backend {
-	b := &backend{settings: s, buffers: buffers}
-	for _, address := range s.targets {
-		t, err := newTarget(address, s, o, buffers)
-		if err != nil {
-			b.broken = fmt.Errorf("target %s: %w", address, err)
-			continue
-		}
-		b.all = append(b.all, t)
+	b := &backend{settings: s, options: o, buffers: buffers, born: time.Now(), gate: newGate(s), looked: make(chan struct{})}
+	b.picks.Store(new(picks))
+	if s.dynamic {
+		return b
 	}
+	var list []found
+	for _, e := range s.entries {
+		list = append(list, found{e.address, e.weight, tierOf(e)})
+	}
+	b.apply(list, nil)
 	return b
 }
 
-func (b *backend) close() {
-	for _, t := range b.all {
-		t.close()
+// start begins what goes on besides the requests: health checks, look-ups and
+// opening connections ahead. It does nothing the second time.
+func (b *backend) start() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running != nil || b.closed {
+		return
+	}
+	b.running, b.stop = context.WithCancel(context.Background())
+	if b.dynamic {
+		b.spawn(b.running, b.lookUps)
+	}
+	if b.health != nil {
+		for _, t := range b.all {
+			b.watch(t)
+		}
+	}
+	if b.minIdle > 0 {
+		b.spawn(b.running, b.warm)
 	}
 }
 
-func (b *backend) sweep(now time.Time) {
+// spawn runs f on a goroutine of b's. A panic ends f and nothing else.
+func (b *backend) spawn(ctx context.Context, f func(context.Context)) {
+	b.work.Go(func() {
+		defer func() {
+			if r := recover(); r != nil {
+				b.options.Logger.Error("a backend's background task panicked", zap.String("backend", b.name), zap.Any("panic", r), zap.Stack("stack"))
+			}
+		}()
+		f(ctx)
+	})
+}
+
+// close ends what start began, and keeps no further connections. Requests that
+// come nevertheless are still carried.
+func (b *backend) close() {
+	b.mu.Lock()
+	b.closed = true
+	if b.stop != nil {
+		b.stop()
+	}
 	for _, t := range b.all {
+		t.retire()
+	}
+	b.mu.Unlock()
+}
+
+func (b *backend) sweep(now time.Time) {
+	b.mu.Lock()
+	all := b.all // replaced, never changed
+	b.mu.Unlock()
+	for _, t := range all {
 		t.sweep(now.Add(-b.keepAlive))
 	}
 }
@@ -62,33 +127,64 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	begin := time.Now()
 	limit := begin.Add(ex.Out.Timeout)
 	streams := ex.Out.Body != nil && !lent
-	turn := int(b.next.Add(1))
-	fresh := false
-	for try := 0; ; try++ {
-		now := begin
-		if try > 0 {
-			now = time.Now()
-		}
-		c, err := b.connect(ctx, ex, turn+try, now, limit, fresh)
-		if err == nil {
-			err = c.exchange(ex, content, streams, now, limit, b)
-		}
-		if err == nil {
+	var w want
+	if b.hash != nil {
+		w.key, w.keyed = b.hash.of(ex)
+	}
+	t, err := b.enter(ctx, ex, &w, begin, limit)
+	now, try := begin, 0
+	for fresh := false; err == nil; try++ {
+		ex.Notes.Target = t.address
+		if err = b.attempt(ctx, ex, t, content, streams, now, limit, fresh); err == nil {
 			ex.Times.Integration = time.Since(begin)
 			ex.Notes.BackendStatus = ex.Back.Status
 			ex.Notes.Retries = try
+			if b.eject.failures > 0 {
+				b.judge(t, ex.Back.Status)
+			}
 			return nil
 		}
+		now = time.Now()
+		more := try < b.retries && now.Before(limit)
 		var stale staleError
-		fresh = errors.As(err, &stale)
-		var unreached connectError
-		again := fresh && !streams && repeatable(ex.Out.Method) || errors.As(err, &unreached) && len(b.all) > 1
-		if !again || try >= b.retries || !time.Now().Before(limit) {
-			ex.Times.Integration = time.Since(begin)
-			ex.Notes.Retries = try
-			return fault(err)
+		if fresh = errors.As(err, &stale); fresh && more && !streams && repeatable(ex.Out.Method) {
+			b.retried.Add(1) // nothing is wrong with the target: the place is kept
+			err = nil
+			continue
 		}
+		if blames(err) {
+			b.blame(t)
+		}
+		b.leave(t)
+		var unreached connectError
+		if !more || !errors.As(err, &unreached) || len(b.picks.Load().members) < 2 || !b.mayRetry(now) {
+			break
+		}
+		w.failed(t)
+		next, refused := b.enter(ctx, ex, &w, now, limit)
+		if refused != nil {
+			break // the first failure is the one to explain
+		}
+		b.retried.Add(1)
+		t, err = next, nil
 	}
+	ex.Times.Integration = time.Since(begin)
+	ex.Notes.Retries = try
+	return fault(err)
+}
+
+// attempt sends the request to t, where it has a place. On success the place
+// is given back when ex ends; on failure the caller still has it.
+func (b *backend) attempt(ctx context.Context, ex *proxy.Exchange, t *target, content []byte, streams bool, now, limit time.Time, fresh bool) error {
+	c, err := b.connection(ctx, ex, t, now, limit, fresh)
+	if err != nil {
+		return err
+	}
+	if err = c.exchange(ex, content, streams, now, limit, b); err != nil {
+		return err
+	}
+	c.placed = true
+	return nil
 }
 
 // hold reads a short request body whole, so that it can be sent in one piece.
@@ -196,12 +292,8 @@ func readExactly(body proxy.Body, p []byte) error {
 	}
 }
 
-// connect returns a kept connection of the turn's target, or a new one.
-func (b *backend) connect(ctx context.Context, ex *proxy.Exchange, turn int, now, limit time.Time, fresh bool) (*conn, error) {
-	if len(b.all) == 0 {
-		return nil, connectError{b.broken}
-	}
-	t := b.all[turn%len(b.all)]
+// connection returns a kept connection of t, or a new one.
+func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target, now, limit time.Time, fresh bool) (*conn, error) {
 	for !fresh {
 		c := t.take()
 		if c == nil {
@@ -215,13 +307,12 @@ func (b *backend) connect(ctx context.Context, ex *proxy.Exchange, turn int, now
 		}
 		c.close()
 	}
-	deadline := now.Add(b.settings.connect)
-	if limit.Before(deadline) {
-		deadline = limit
+	if fresh && b.perOne > 0 {
+		t.shed() // a kept connection makes room
 	}
-	limited, cancel := context.WithDeadline(ctx, deadline)
+	limited, cancel := context.WithDeadline(ctx, earlier(now.Add(b.settings.connect), limit))
 	defer cancel()
-	c, err := t.dial(limited)
+	c, err := t.connect(limited)
 	if err != nil {
 		return nil, connectError{err}
 	}

@@ -18,6 +18,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.readContent(p)
 	if err != nil && err != io.EOF {
 		c.failed = true
+		c.cut = c.cut || c.theirs(err)
 		err = endOf(err)
 	}
 	if err == io.EOF {

@@ -21,12 +21,15 @@ type conn struct {
 	done   func() // c.finish, made once
 
 	// Owned by target while unused.
-	since time.Time // when it was used last
+	since   time.Time // when it was used last
+	counted bool      // among the target's open ones
 
 	// Owned by the exchange.
 	ex      *proxy.Exchange
 	backend *backend
 	reused  bool
+	placed  bool // the exchange has a place at the target, which ends with it
+	cut     bool // the answer broke off
 	head    http1.Response
 	chunked http1.Chunked
 	left    int64 // content still to come when its length is known
@@ -53,7 +56,13 @@ func newConn(t *target, w *wire.Conn) *conn {
 	return c
 }
 
-func (c *conn) close() { _ = c.wire.Close() } // nothing is left to lose
+func (c *conn) close() {
+	_ = c.wire.Close() // nothing is left to lose
+	if c.counted {
+		c.counted = false
+		c.target.lose()
+	}
+}
 
 // waitSlice is how long a wait lasts before the client is looked after.
 const waitSlice = 500 * time.Millisecond
@@ -65,7 +74,7 @@ const maxInformational = 16
 // success the connection belongs to ex until ex ends; on failure it is closed.
 func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, now, limit time.Time, b *backend) error {
 	c.ex, c.backend, c.limit = ex, b, limit
-	c.ended, c.failed, c.upload = false, false, nil
+	c.ended, c.failed, c.cut, c.placed, c.upload = false, false, false, false, nil
 	err := c.send(content, streams, now)
 	if err == nil || c.answerMayWait(err) {
 		if headErr := c.readHead(now); headErr != nil || err == nil {
@@ -342,15 +351,22 @@ func (c *conn) finish() {
 		c.upload = nil
 	}
 	c.ex = nil
+	b, t, placed, cut := c.backend, c.target, c.placed, c.cut
 	// Bytes behind the answer's end would be taken for the next answer.
 	if c.failed || !c.ended || !c.head.KeepAlive || len(c.wire.Buffered()) > 0 {
 		c.close()
-		return
+	} else {
+		c.wire.Unpin()
+		c.wire.Release()
+		c.since = time.Now()
+		t.put(c) // whose it is from now on
 	}
-	c.wire.Unpin()
-	c.wire.Release()
-	c.since = time.Now()
-	c.target.put(c)
+	if cut && placed {
+		b.blame(t)
+	}
+	if placed {
+		b.leave(t)
+	}
 }
 
 // appendLength appends the Content-Length field.
@@ -363,6 +379,12 @@ func appendLength(b []byte, n int64) []byte {
 // malformed is an answer that can't be passed on.
 func malformed(err error) error {
 	return proxy.Fault{Kind: proxy.BadIntegration, Cause: fmt.Errorf("malformed answer of the backend: %w", err)}
+}
+
+// theirs reports whether the backend is to blame for err, which ended the
+// answer's content.
+func (c *conn) theirs(err error) bool {
+	return blames(err) && (c.upload == nil || !c.upload.aborted.Load())
 }
 
 // endOf turns the end of the connection into the error of content cut short.

@@ -22,6 +22,9 @@ type Options struct {
 	Logger *zap.Logger
 	// Resolve looks up a host name. Default: the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// ResolveSRV looks up the SRV records of a service's name. Default: the
+	// system's resolver.
+	ResolveSRV func(ctx context.Context, name string) ([]*net.SRV, error)
 	// Dial connects to an address. Default: a TCP connection.
 	Dial func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
 	// Poison overwrites memory that is given back; see wire.Buffers.
@@ -35,7 +38,7 @@ type Set struct {
 	options Options
 	buffers wire.Buffers
 	stop    chan struct{}
-	swept   sync.WaitGroup
+	work    sync.WaitGroup // goroutines
 
 	mu       sync.Mutex // guards what follows
 	backends map[string]*backend
@@ -54,6 +57,12 @@ func NewSet(o Options) *Set {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
+	if o.ResolveSRV == nil {
+		o.ResolveSRV = func(ctx context.Context, name string) ([]*net.SRV, error) {
+			_, records, err := net.DefaultResolver.LookupSRV(ctx, "", "", name)
+			return records, err
+		}
+	}
 	if o.Dial == nil {
 		o.Dial = func(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
@@ -61,26 +70,30 @@ func NewSet(o Options) *Set {
 	}
 	s := &Set{options: o, stop: make(chan struct{}), backends: make(map[string]*backend)}
 	s.buffers.Poison = o.Poison
-	s.swept.Add(1)
-	go s.sweepLoop()
+	s.work.Go(s.sweepLoop)
 	return s
 }
 
-// Close closes all unused connections and ends the set's goroutine. Exchanges
-// in progress keep theirs until they end.
+// Close closes all unused connections and ends the set's goroutines. Exchanges
+// in progress keep their connections until they end.
 func (s *Set) Close() {
 	close(s.stop)
-	s.swept.Wait()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, b := range s.backends {
-		b.close()
+		s.end(b)
 	}
 	clear(s.backends)
+	s.mu.Unlock()
+	s.work.Wait()
+}
+
+// end closes b, whose goroutines end soon.
+func (s *Set) end(b *backend) {
+	b.close()
+	s.work.Go(b.work.Wait)
 }
 
 func (s *Set) sweepLoop() {
-	defer s.swept.Done()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -145,12 +158,13 @@ func (g *Generation) Commit() {
 	defer g.set.mu.Unlock()
 	for key, b := range g.set.backends {
 		if g.named[key] == nil {
-			b.close()
+			g.set.end(b)
 			delete(g.set.backends, key)
 		}
 	}
 	for key, b := range g.named {
 		g.set.backends[key] = b
+		b.start()
 	}
 }
 

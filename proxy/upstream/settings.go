@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -18,16 +20,43 @@ import (
 
 // settings are a backend's options, checked.
 type settings struct {
-	key         string   // equal for equal settings
-	targets     []string // host:port
+	key     string // equal for equal settings
+	name    string // of the backend, for metrics: its key in the configuration, or its URL
+	entries []entry
+	each    bool          // each address of a name is a target
+	dynamic bool          // what entries stand for changes with what DNS says
+	follow  time.Duration // between look-ups
+
+	balance  balance
+	hash     *hashKey // for byHash
+	refuse   bool     // answer 503 when no target is healthy
+	slow     time.Duration
+	health   *health // nil: targets aren't asked
+	eject    ejection
+	requests int // at the same time; 0: no bound
+	perOne   int // connections to one target; 0: no bound
+	queue    int
+	wait     time.Duration // in the queue
+	retries  int
+	percent  int // of the requests may be tried again
+	least    int // tries again a second besides
+
 	tls         *tls.Config
 	connect     time.Duration
 	idle        time.Duration
 	keepAlive   time.Duration
 	maxIdle     int
-	retries     int
+	minIdle     int
 	limits      http1.Limits
 	headerBytes int
+}
+
+// entry is a target as the configuration has it.
+type entry struct {
+	address string // host:port, or the name of SRV records
+	service bool   // it is such a name
+	weight  int
+	backup  bool
 }
 
 // The defaults of config.Backend, for URLs without one.
@@ -54,20 +83,26 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 			MaxIdle: defaultMaxIdle, KeepAlive: config.Duration(defaultKeepAlive), Retries: defaultRetries, Header: defaultHeader,
 		}
 	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	address := net.JoinHostPort(u.Hostname(), port)
 	s := &settings{
+		name: o.Name(), follow: time.Duration(o.ResolveInterval),
+		refuse: o.AllDown == "refuse", slow: time.Duration(o.SlowStart),
+		requests: o.MaxRequests, perOne: o.MaxConnections, queue: o.Queue, wait: time.Duration(o.QueueTimeout),
+		retries: o.Retries, percent: o.RetryBudget, least: o.RetryMinimum,
 		connect: time.Duration(o.ConnectTimeout), idle: time.Duration(o.IdleTimeout), keepAlive: time.Duration(o.KeepAlive),
-		maxIdle: o.MaxIdle, retries: o.Retries, headerBytes: int(o.Header),
+		maxIdle: o.MaxIdle, minIdle: o.MinIdle, headerBytes: int(o.Header),
 		limits: http1.Limits{Line: http1.DefaultLine, Head: int(o.Header), Fields: maxFields},
 	}
-	for _, t := range o.Targets {
-		s.targets = append(s.targets, t.Address)
+	if s.name == "" {
+		s.name = u.Scheme + "://" + address
 	}
-	if len(s.targets) == 0 {
-		port := u.Port()
-		if port == "" {
-			port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-		}
-		s.targets = []string{net.JoinHostPort(u.Hostname(), port)}
+	s.setTargets(o, address)
+	if err := s.setPolicies(o); err != nil {
+		return nil, err
 	}
 	var ca []byte
 	if u.Scheme == "https" {
@@ -75,13 +110,77 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 			return nil, err
 		}
 	}
+	s.setKey(u.Scheme, ca, o)
+	return s, nil
+}
+
+// setTargets takes over o's targets; address is that of the URL.
+func (s *settings) setTargets(o *config.Backend, address string) {
+	targets := o.Targets
+	if len(targets) == 0 {
+		targets = []config.Target{{Address: address, Weight: 1}}
+	}
+	s.each = o.Resolve == "all"
+	for _, t := range targets {
+		e := entry{weight: max(1, t.Weight), backup: t.Backup}
+		e.address, e.service = strings.CutPrefix(t.Address, config.SRV)
+		host, _, _ := net.SplitHostPort(e.address)
+		_, notAddress := netip.ParseAddr(host)
+		if e.service || s.each && notAddress != nil {
+			s.dynamic = true
+		}
+		s.entries = append(s.entries, e)
+	}
+}
+
+// setPolicies takes over how o balances and judges targets.
+func (s *settings) setPolicies(o *config.Backend) (err error) {
+	switch o.Balance {
+	case "", "round_robin":
+	case "least_requests":
+		s.balance = byLoad
+	case "hash":
+		s.balance = byHash
+		if s.hash, err = parseHashKey(o.Hash); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("no balance %q", o.Balance)
+	}
+	e := &o.Eject
+	s.eject = ejection{failures: e.Failures, time: time.Duration(e.Time), longest: time.Duration(e.MaxTime), percent: e.MaxPercent}
+	if s.eject.status, err = parseStatuses(e.Status); err != nil {
+		return err
+	}
+	// With one target there is nobody to take over.
+	if !s.dynamic && len(s.entries) == 1 && e.MaxPercent < 100 {
+		s.eject.failures = 0
+	}
+	h := o.Health
+	if h == nil {
+		return nil
+	}
+	s.health = &health{
+		path: h.Path, host: h.Host, interval: time.Duration(h.Interval), timeout: time.Duration(h.Timeout), rise: h.Healthy, fall: h.Unhealthy,
+	}
+	s.health.status, err = parseStatuses(h.Status)
+	return err
+}
+
+// setKey makes the key: whatever changes it makes another backend.
+func (s *settings) setKey(scheme string, ca []byte, o *config.Backend) {
 	name := ""
 	if s.tls != nil {
 		name = fmt.Sprintf("%s %d %x", s.tls.ServerName, s.tls.MinVersion, sha256.Sum256(ca))
 	}
-	s.key = fmt.Sprintf("%s %s %s %v %v %v %d %d %d", u.Scheme, strings.Join(s.targets, ","), name,
-		s.connect, s.idle, s.keepAlive, s.maxIdle, s.retries, s.headerBytes)
-	return s, nil
+	rest := *o
+	rest.Targets, rest.TLS = nil, config.BackendTLS{}
+	// JSON follows the pointers of the rest, and has all keys in it.
+	text, err := json.Marshal(rest)
+	if err != nil {
+		panic(err) // it is made of numbers and strings
+	}
+	s.key = fmt.Sprintf("%s %s %v %s %s", scheme, s.name, s.entries, name, text)
 }
 
 // maxFields is how many header lines an answer may have.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/wire"
@@ -16,6 +17,7 @@ import (
 // target is one address of a backend with its unused connections.
 type target struct {
 	// Set at construction.
+	address string // host:port
 	host    string
 	port    uint16
 	fixed   netip.Addr // host, when it is an address
@@ -23,9 +25,20 @@ type target struct {
 	options *Options
 	buffers *wire.Buffers
 	maxIdle int
+	hash    uint64 // of address
+
+	begun   atomic.Uint64 // tries of requests that were begun
+	ended   atomic.Uint64 // of these, how many are over
+	failed  atomic.Uint64 // of these, how many failed by the rules of ejection
+	fails   atomic.Int32  // in a row
+	risen   atomic.Int64  // when its slow start began, since the backend's birth; 0: it has none
+	warming atomic.Int32  // connections that are being opened ahead
+
+	state // guarded by the backend's mu
 
 	mu     sync.Mutex // guards what follows
 	idle   []*conn    // least recently used first
+	open   int        // connections, used and unused
 	closed bool
 
 	names names
@@ -40,9 +53,68 @@ func newTarget(address string, s *settings, o *Options, buffers *wire.Buffers) (
 	if err != nil || port == 0 {
 		return nil, fmt.Errorf("port %q of %s is not a number from 1 to 65535", portText, address)
 	}
-	t := &target{host: host, port: uint16(port), tls: s.tls, options: o, buffers: buffers, maxIdle: s.maxIdle}
+	t := &target{
+		address: address, host: host, port: uint16(port), tls: s.tls, options: o, buffers: buffers, maxIdle: s.maxIdle,
+		hash: hashText(address),
+	}
 	t.fixed, _ = netip.ParseAddr(host)
 	return t, nil
+}
+
+// busy returns how many requests are under way.
+func (t *target) busy() int64 {
+	ended := t.ended.Load() // first: the difference is never negative
+	return int64(t.begun.Load() - ended)
+}
+
+// hasRoom reports whether one more request may have a connection, of which
+// there are limit.
+func (t *target) hasRoom(limit int) bool {
+	return t.busy()+int64(t.warming.Load()) < int64(limit)
+}
+
+// figures returns how many connections are open, and how many of these unused.
+func (t *target) figures() (open, idle int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open, len(t.idle)
+}
+
+// connect opens a connection that counts as one of the target's.
+func (t *target) connect(ctx context.Context) (*conn, error) {
+	t.mu.Lock()
+	t.open++
+	t.mu.Unlock()
+	c, err := t.dial(ctx)
+	if err != nil {
+		t.lose()
+		return nil, err
+	}
+	c.counted = true
+	return c, nil
+}
+
+// lose counts a connection that is closed.
+func (t *target) lose() {
+	t.mu.Lock()
+	t.open--
+	t.mu.Unlock()
+}
+
+// shed closes the connection that was unused for longest, if there is one.
+func (t *target) shed() {
+	t.mu.Lock()
+	var c *conn
+	if len(t.idle) > 0 {
+		c = t.idle[0]
+		copy(t.idle, t.idle[1:])
+		t.idle[len(t.idle)-1] = nil
+		t.idle = t.idle[:len(t.idle)-1]
+	}
+	t.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
 }
 
 // take returns the unused connection that was used last, or nil.
