@@ -18,8 +18,8 @@ func (g *gateway) announce(cfg *config.Config) {
 		g.journal.Info("listening", zap.String("listener", name), zap.Stringer("address", addrs[name]),
 			zap.Strings("urls", urls(cfg, cfg.Listen[name], addrs[name])))
 	}
-	if address := g.admin.Address(); g.admin.Addr() != nil {
-		g.journal.Info("admin", zap.String("address", address))
+	if bound := g.admin.Addr(); bound != nil {
+		g.journal.Info("admin", zap.String("address", g.admin.Address()), zap.Stringer("bound", bound))
 	}
 }
 

@@ -416,35 +416,3 @@ func TestAccessLogBlocked(t *testing.T) {
 		})
 	}
 }
-
-// Goroutines, descriptors and sockets of a gateway come back after many reloads.
-func TestManyReloads(t *testing.T) {
-	file := write(t, mock("0"))
-	r := startChild(t, file, nil, "--no-watch")
-	figures := func() (goroutines, fds float64) {
-		_, text := r.admin("/metrics")
-		for line := range strings.Lines(text) {
-			_, _ = fmt.Sscanf(line, "go_goroutines %g", &goroutines) // one line of many
-			_, _ = fmt.Sscanf(line, "process_open_fds %g", &fds)
-		}
-		return goroutines, fds
-	}
-	reload := func(i int) {
-		rewrite(t, file, mock(fmt.Sprint(i)))
-		if err := r.child.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		r.await("the next version", func() bool { return r.answers(fmt.Sprint(i)) })
-	}
-	for i := range 5 {
-		reload(i + 1)
-	}
-	goroutines, fds := figures()
-	for i := range 100 {
-		reload(i + 10)
-	}
-	r.await("goroutines and descriptors to come back", func() bool {
-		g, f := figures()
-		return g <= goroutines+2 && f <= fds+2
-	})
-}

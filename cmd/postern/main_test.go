@@ -74,10 +74,14 @@ func write(t *testing.T, text string) (file string) {
 
 func rewrite(t *testing.T, file, text string) {
 	t.Helper()
-	text = fmt.Sprintf("data_dir = %q\n%s", filepath.Join(filepath.Dir(file), "state"), text)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := writeConfig(file, text); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func writeConfig(file, text string) error {
+	text = fmt.Sprintf("data_dir = %q\n%s", filepath.Join(filepath.Dir(file), "state"), text)
+	return os.WriteFile(file, []byte(text), 0o600)
 }
 
 // running is a gateway under test: in this process, or in one of its own.

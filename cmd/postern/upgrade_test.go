@@ -152,3 +152,40 @@ func TestUpgradeOfKilled(t *testing.T) {
 	r.signal(syscall.SIGTERM)
 	r.gone(second)
 }
+
+// The operator's listener stays where it is, on a port, too; without one there
+// is none to hand over.
+func TestUpgradeAdmin(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "off"} {
+		t.Run(address, func(t *testing.T) {
+			r := launch(t, write(t, mock("one")+fmt.Sprintf("[admin]\naddress = %q\n", address)), nil)
+			r.listening()
+			last := r.upgrade()
+			r.ended()
+			if !r.answers("one") {
+				t.Error("the new process doesn't serve")
+			}
+			if address != "off" {
+				socket, err := admin(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if status, text, err := fetch("tcp", socket, "localhost", "/health/ready"); err != nil || status != 200 {
+					t.Errorf("ready: %d %s %v", status, text, err)
+				}
+			}
+			r.signal(syscall.SIGTERM)
+			r.gone(last)
+		})
+	}
+}
+
+// admin returns where the operator's listener was announced by the first process.
+func admin(r *running) (string, error) {
+	for _, line := range r.log() {
+		if line["message"] == "admin" {
+			return fmt.Sprint(line["bound"]), nil
+		}
+	}
+	return "", fmt.Errorf("the admin listener isn't announced: %s", r.stderr.String())
+}
