@@ -44,8 +44,8 @@ func Starter(cache string) func(t *testing.T) Gateway {
 		}
 		return &assembly{
 			t: t, logger: logger, plugins: host,
-			backends: upstream.NewSet(upstream.Options{Logger: logger}),
-			server:   server.New(server.Options{Logger: logger}),
+			backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
+			server:   server.New(server.Options{Logger: logger, Poison: true}),
 		}
 	}
 }

@@ -77,13 +77,26 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: errors.New("the exchange ended before its request")}
 	}
 	if b.expected {
-		b.expected = false
-		if err := b.conn.Inform(100, nil); err != nil {
-			return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: err}
+		if err := b.Continue(); err != nil {
+			return 0, err
 		}
 	}
 	n, err := b.readSome(p)
 	return b.count(n, err)
+}
+
+// Continue has the client send its content, if it waits for 100 (Continue).
+// RFC 9110, 10.1.1. The first Read does so too; but whoever lets another
+// goroutine read calls it before, or the 100 could get into the reply.
+func (b *requestBody) Continue() error {
+	if !b.expected {
+		return nil
+	}
+	b.expected = false
+	if err := b.conn.Inform(100, nil); err != nil {
+		return proxy.Fault{Kind: proxy.ClientGone, Cause: err}
+	}
+	return nil
 }
 
 // TryRead is Read that gives what is here already: (0, nil) means that it would

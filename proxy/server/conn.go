@@ -38,6 +38,7 @@ type conn struct {
 	reply    replyWriter
 	served   int  // requests so far
 	closing  bool // this is the last request
+	unread   bool // the client may still be sending when the connection is closed
 
 	idle atomic.Bool // waits for the next request
 }
@@ -104,6 +105,9 @@ func (c *conn) serve() {
 			return
 		}
 		if !c.answer(start) {
+			if c.unread {
+				c.linger()
+			}
 			return
 		}
 	}
@@ -250,8 +254,9 @@ func (c *conn) send() bool {
 		return false
 	}
 	if !c.body.finished() {
-		// What is left of the content would be taken for the next request.
-		c.closing = c.closing || !c.body.skip()
+		// What is left of the content would be taken for the next request. While an
+		// upload may be reading it, nobody else looks at it.
+		c.closing = c.closing || ex.Out.Body != nil || !c.body.skip()
 	}
 	if err := c.reply.write(); err != nil {
 		c.body.Abort()
@@ -259,7 +264,7 @@ func (c *conn) send() bool {
 	}
 	if c.closing || !c.body.finished() {
 		c.body.Abort()
-		c.linger()
+		c.unread = true
 		return false
 	}
 	return true

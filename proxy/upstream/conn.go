@@ -94,7 +94,7 @@ func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, now, l
 // answerMayWait reports whether a failed write can have an answer behind it: a
 // backend that refuses a request's content answers and closes.
 func (c *conn) answerMayWait(err error) bool {
-	return !c.reused && !wire.TimedOut(err)
+	return !c.reused && !wire.TimedOut(err) && isLost(err)
 }
 
 // giveUp closes c after err and returns what the failure really was.
@@ -114,6 +114,13 @@ func (c *conn) giveUp(err error) error {
 // send writes the head and content, or starts to stream it.
 func (c *conn) send(content []byte, streams bool, now time.Time) error {
 	out := &c.ex.Out
+	if streams {
+		if body, ok := out.Body.(Continuer); ok {
+			if err := body.Continue(); err != nil {
+				return err
+			}
+		}
+	}
 	if err := c.wire.SetWriteTimeout(now, c.backend.idle); err != nil {
 		return c.lost(err)
 	}

@@ -33,6 +33,10 @@ type upload struct {
 // goroutine.
 type Aborter interface{ Abort() }
 
+// Continuer is implemented by bodies whose sender may be waiting for leave to
+// send them. Continue is called before an upload reads on its own goroutine.
+type Continuer interface{ Continue() error }
+
 func startUpload(c *conn, head []byte, body proxy.Body, length int64) *upload {
 	u := &upload{conn: c, head: head, body: body, length: length, ended: make(chan struct{})}
 	go u.run()
