@@ -48,6 +48,9 @@ type Fault struct {
 	Kind FaultKind
 	// Message replaces the kind's default text in the answer; "" keeps it.
 	Message string
+	// RetryAfter, in seconds, tells the client when to come again; 0 leaves the
+	// field out, but for Overloaded.
+	RetryAfter int
 	// Cause is for the log only.
 	Cause error
 }

@@ -23,13 +23,14 @@ proxy/event           : proxy proxy/http1
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/wire zap
 proxy/snapshot        : proxy proxy/http1 proxy/config zap
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
-proxy/server          : proxy proxy/http1 proxy/config proxy/snapshot proxy/wire zap x/net net/http
+proxy/overload        : x/sys
+proxy/server          : proxy proxy/http1 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/net x/sys proxyproto net/http
 proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config
 builtins              : proxy builtins/integration
 plugins               : proxy proxy/http1 proxy/config proxy/event sdk/abi plugins/meter wazero zap
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
-cmd/postern           : proxy proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
+cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 
@@ -46,6 +47,7 @@ x/net       golang.org/x/net
 x/sys       golang.org/x/sys
 go-systemd  github.com/coreos/go-systemd/v22
 txtar       golang.org/x/tools/txtar
+proxyproto  github.com/pires/go-proxyproto
 net/http    net/http
 `
 

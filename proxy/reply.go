@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/postern-gateway/postern/proxy/http1"
 )
@@ -18,7 +19,10 @@ func (ex *Exchange) Fail(f Fault) {
 	if row.errorType != "" {
 		ex.Reply.Fields.Add("x-amzn-ErrorType", row.errorType)
 	}
-	if f.Kind == Overloaded {
+	switch {
+	case f.RetryAfter > 0:
+		ex.Reply.Fields.Add("Retry-After", strconv.Itoa(f.RetryAfter))
+	case f.Kind == Overloaded:
 		ex.Reply.Fields.Add("Retry-After", "1")
 	}
 	ex.Reply.Fields = append(ex.Reply.Fields, http1.NewField("Content-Type", "application/json"))

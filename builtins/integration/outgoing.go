@@ -111,7 +111,11 @@ func (t *outgoing) appendOwn(fields http1.Fields, ex *proxy.Exchange) http1.Fiel
 	in := &ex.In
 	client := ex.ClientAddress()
 	if client != "" {
-		fields = append(fields, valued(t.forFor, client))
+		if chain := in.Hops; chain != "" {
+			fields = append(fields, valued(t.forFor, ex.Text.Concat(client, ", ", chain)))
+		} else {
+			fields = append(fields, valued(t.forFor, client))
+		}
 	}
 	authority := authorityOf(ex)
 	if authority != "" {
@@ -145,22 +149,32 @@ func authorityOf(ex *proxy.Exchange) string {
 	return ex.Text.Concat(host, ":", port)
 }
 
-// forwardedElement returns the gateway's element of Forwarded. RFC 7239, 4.
+// forwardedElement returns the gateway's element of Forwarded, and those of the
+// trusted proxies. RFC 7239, 4.
 func forwardedElement(ex *proxy.Exchange, client, authority string) string {
-	b := append(ex.Text.Begin(), "for="...)
-	switch {
-	case client == "":
-		b = append(b, "unknown"...) // RFC 7239, 6.2
-	case strings.IndexByte(client, ':') >= 0:
-		b = append(append(append(b, `"[`...), client...), `]"`...)
-	default:
-		b = append(b, client...)
-	}
+	b := appendNode(ex.Text.Begin(), client)
 	if authority != "" {
 		b = append(append(append(b, `;host="`...), authority...), '"')
 	}
 	b = append(append(b, ";proto="...), ex.In.Scheme...)
+	for rest := ex.In.Hops; rest != ""; {
+		var hop string
+		hop, rest, _ = strings.Cut(rest, ", ")
+		b = appendNode(append(b, ", "...), hop)
+	}
 	return ex.Text.Finish(b)
+}
+
+// appendNode appends the parameter "for" of an address as text. RFC 7239, 6.
+func appendNode(b []byte, address string) []byte {
+	b = append(b, "for="...)
+	switch {
+	case address == "":
+		return append(b, "unknown"...) // RFC 7239, 6.2
+	case strings.IndexByte(address, ':') >= 0:
+		return append(append(append(b, `"[`...), address...), `]"`...)
+	}
+	return append(b, address...)
 }
 
 func portText(ex *proxy.Exchange, port uint16) string {

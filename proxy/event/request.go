@@ -92,7 +92,11 @@ func appendHeaders(all []pair, ex *proxy.Exchange) []pair {
 	}
 	all = append(all, pair{name: "X-Amzn-Trace-Id", value: ex.TraceID()})
 	if client := in.Client.Addr().Unmap(); client.IsValid() {
-		all = append(all, pair{name: "X-Forwarded-For", value: sourceIP(ex)})
+		chain := sourceIP(ex)
+		if in.Hops != "" {
+			chain = ex.Text.Concat(chain, ", ", in.Hops)
+		}
+		all = append(all, pair{name: "X-Forwarded-For", value: chain})
 	}
 	if port := in.Local.Port(); port != 0 {
 		all = append(all, pair{name: "X-Forwarded-Port", value: ex.Text.Finish(strconv.AppendUint(ex.Text.Begin(), uint64(port), 10))})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
 
@@ -36,6 +37,7 @@ type conn struct {
 	ex       proxy.Exchange
 	body     requestBody
 	reply    replyWriter
+	life     lifetime
 	served   int  // requests so far
 	closing  bool // this is the last request
 	unread   bool // the client may still be sending when the connection is closed
@@ -43,13 +45,13 @@ type conn struct {
 	idle atomic.Bool // waits for the next request
 }
 
-func newConn(l *listener, socket net.Conn, w *wire.Conn, session *sessionTLS) *conn {
+func newConn(l *listener, e ends, socket net.Conn, w *wire.Conn, session *sessionTLS) *conn {
 	c := &conn{listener: l, server: l.server, socket: socket, wire: w, session: session}
-	c.client = addrPort(socket.RemoteAddr())
+	c.client, c.local = e.client, e.local
 	c.address = c.client.Addr().WithZone("").String()
-	c.local = addrPort(socket.LocalAddr())
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.now = time.Now()
+	c.life.begin(c.now, l.server.entropy())
 	c.body.conn = c
 	c.reply.conn = c
 	return c
@@ -94,6 +96,7 @@ func (c *conn) Gone() bool { return c.wire.Gone() }
 func (c *conn) serve() {
 	defer c.cancel()
 	defer c.wire.Close()
+	defer c.life.unbound()
 	for {
 		c.settings = c.listener.settings.Load()
 		start, err := c.await()
@@ -147,7 +150,7 @@ func (c *conn) await() (time.Time, error) {
 
 // ending reports whether connections are to end with their current request.
 func (c *conn) ending() bool {
-	return c.server.draining.Load() || c.listener.stopped.Load()
+	return c.server.draining.Load() || c.listener.stopped.Load() || c.server.overload.Level() > overload.Calm
 }
 
 // readHead reads and parses the request's head.
@@ -181,13 +184,13 @@ func (c *conn) readHead(start time.Time) error {
 func (c *conn) answer(start time.Time) (goOn bool) {
 	ex := &c.ex
 	c.served++
-	c.server.inFlight.Add(1)
+	flying := c.listener.crowd.flying.Add(1)
 	snap := c.server.snapshot()
 	defer func() {
 		if snap != nil {
 			snap.Release()
 		}
-		c.server.inFlight.Add(-1)
+		c.listener.crowd.flying.Add(-1)
 		if r := recover(); r != nil { // a mistake outside of the pipeline's own boundary
 			c.server.panicked(r)
 			ex.End()
@@ -197,7 +200,13 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 	ex.Begin(start, c)
 	c.identify()
 	refused, ok := c.fill()
-	c.closing = !ok || !c.request.KeepAlive || c.served >= c.settings.Requests || c.ending()
+	c.closing = !ok || !c.request.KeepAlive || c.served >= c.settings.Requests || c.ending() || c.life.over(c.settings, start)
+	if limit := c.settings.RequestTime; limit > 0 {
+		c.life.bound(c, time.Duration(limit))
+	}
+	if ok {
+		refused, ok = c.listener.admitRequest(c.settings, ex, flying)
+	}
 	if ok {
 		refused, ok = route(snap, ex)
 	}
@@ -213,6 +222,7 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 	}
 	c.now = time.Now()
 	goOn = c.send()
+	c.life.unbound()
 	ex.Notes.BytesIn = c.body.received.Load()
 	c.now = time.Now()
 	ex.Times.Total = c.now.Sub(start)
@@ -250,6 +260,7 @@ func (c *conn) send() bool {
 		return false
 	}
 	if ex.Reply.Tunnel != nil {
+		c.life.unbound()
 		c.tunnel()
 		return false
 	}

@@ -60,7 +60,9 @@ type h2Conn struct {
 	settings *settings
 	h2       *h2Server
 	session  *tls.Conn
+	ends     ends
 	state    *sessionTLS
+	life     lifetime
 }
 
 // hurry implements closer: GOAWAY, then no new streams. RFC 9113, 6.8.
@@ -74,8 +76,9 @@ func (c *h2Conn) of() *listener { return c.listener }
 // kill implements closer.
 func (c *h2Conn) kill() { _ = c.session.NetConn().Close() }
 
-func (l *listener) serveHTTP2(session *tls.Conn, h2 *h2Server, state *sessionTLS) {
-	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: h2, session: session, state: state}
+func (l *listener) serveHTTP2(e ends, session *tls.Conn, h2 *h2Server, state *sessionTLS) {
+	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: h2, session: session, ends: e, state: state}
+	c.life.begin(time.Now(), l.server.entropy())
 	if !l.server.enter(c) {
 		return
 	}
@@ -146,13 +149,14 @@ func addFields(header http.Header, fields http1.Fields) {
 // went out whole.
 func (s *stream) answer() (complete bool) {
 	ex, server := &s.ex, s.conn.listener.server
-	server.inFlight.Add(1)
+	crowd := &s.conn.listener.crowd
+	flying := crowd.flying.Add(1)
 	snap := server.snapshot()
 	defer func() {
 		if snap != nil {
 			snap.Release()
 		}
-		server.inFlight.Add(-1)
+		crowd.flying.Add(-1)
 		if r := recover(); r != nil { // a mistake outside of the pipeline's own boundary
 			server.panicked(r)
 			ex.End()
@@ -163,6 +167,10 @@ func (s *stream) answer() (complete bool) {
 	ex.Begin(start, s)
 	identify(server, ex)
 	refused, ok := s.fill()
+	s.bound(start)
+	if ok {
+		refused, ok = s.conn.listener.admitRequest(s.conn.settings, ex, flying)
+	}
 	if ok {
 		refused, ok = route(snap, ex)
 	}
@@ -197,7 +205,7 @@ func (s *stream) run() {
 func (s *stream) fill() (refused proxy.Fault, ok bool) {
 	in, r, c := &s.ex.In, s.request, s.conn
 	in.Method, in.Proto, in.Scheme, in.TLS = r.Method, "HTTP/2.0", "https", c.state
-	in.Client, in.Local = addrPort(c.session.RemoteAddr()), addrPort(c.session.LocalAddr())
+	in.Client, in.Local = c.ends.client, c.ends.local
 	s.names = s.names[:0]
 	for name := range r.Header {
 		s.names = append(s.names, name)
@@ -230,7 +238,10 @@ func (s *stream) fill() (refused proxy.Fault, ok bool) {
 		in.Fields = append(in.Fields, http1.NewField("Host", r.Host))
 	}
 	takeClientID(&s.ex)
-	return fillTarget(in, r.RequestURI, r.Host)
+	if refused, ok = fillTarget(in, r.RequestURI, r.Host); ok && c.settings.trust != nil {
+		return c.settings.trust.believe(&s.ex)
+	}
+	return refused, ok
 }
 
 // write sends the reply; false means that it broke off.
@@ -243,6 +254,9 @@ func (s *stream) write() bool {
 	}
 	header := s.writer.Header()
 	addFields(header, reply.Fields)
+	if s.last() {
+		header.Set("Connection", "close") // x/net's server makes it GOAWAY
+	}
 	switch {
 	case bodiless(reply.Status):
 	case reply.Body == nil && reply.Content == nil && s.request.Method == "HEAD":

@@ -26,6 +26,7 @@ type listener struct {
 	socket   net.Listener
 	settings atomic.Pointer[settings]
 	active   gauge
+	crowd    crowd
 	once     sync.Once
 	stopped  atomic.Bool
 	ended    atomic.Bool // the accept loop is over
@@ -35,17 +36,21 @@ type listener struct {
 type settings struct {
 	config.Limits
 	head http1.Limits
-	tls  *tls.Config // nil for cleartext
-	h2   *h2Server   // nil when "h2" isn't offered
+	admission
+	tls *tls.Config // nil for cleartext
+	h2  *h2Server   // nil when "h2" isn't offered
 }
 
 func newSettings(c *config.Listen) (*settings, error) {
 	s := &settings{Limits: c.Limits}
+	var err error
+	if s.admission, err = newAdmission(c); err != nil {
+		return nil, err
+	}
 	s.head = http1.Limits{Line: int(c.Limits.Line), Head: int(c.Limits.Header), Fields: c.Limits.Headers}
 	if c.TLS == nil {
 		return s, nil
 	}
-	var err error
 	if s.tls, err = serverTLS(c.TLS); err != nil {
 		return nil, err
 	}
@@ -92,6 +97,10 @@ func (l *listener) accept() {
 			return
 		}
 		socket, err := l.socket.Accept()
+		if err == nil && l.server.short(socket) {
+			err = ErrFiles
+			_ = socket.Close() // shed: nothing was read or written yet
+		}
 		if err == nil {
 			pause = 0
 			l.server.work.Add(1)
@@ -122,8 +131,13 @@ func (l *listener) serve(socket net.Conn) {
 		}
 	}()
 	settings := l.settings.Load()
+	e, release, ok := l.admit(settings, socket)
+	if !ok {
+		return
+	}
+	defer release()
 	if settings.tls == nil {
-		l.serveHTTP1(socket, wire.NewConn(socket, socket, &s.buffers), nil)
+		l.serveHTTP1(e, socket, wire.NewConn(socket, socket, &s.buffers), nil)
 		return
 	}
 	session := tls.Server(socket, settings.tls)
@@ -136,14 +150,14 @@ func (l *listener) serve(socket net.Conn) {
 	}
 	state := session.ConnectionState()
 	if state.NegotiatedProtocol == "h2" && settings.h2 != nil {
-		l.serveHTTP2(session, settings.h2, describeTLS(&state))
+		l.serveHTTP2(e, session, settings.h2, describeTLS(&state))
 		return
 	}
-	l.serveHTTP1(socket, wire.NewConn(session, socket, &s.buffers), describeTLS(&state))
+	l.serveHTTP1(e, socket, wire.NewConn(session, socket, &s.buffers), describeTLS(&state))
 }
 
-func (l *listener) serveHTTP1(socket net.Conn, w *wire.Conn, session *sessionTLS) {
-	c := newConn(l, socket, w, session)
+func (l *listener) serveHTTP1(e ends, socket net.Conn, w *wire.Conn, session *sessionTLS) {
+	c := newConn(l, e, socket, w, session)
 	if !l.server.enter(c) {
 		return
 	}
@@ -184,6 +198,12 @@ func (g *gauge) leave() {
 		g.freed.Signal()
 	}
 	g.mu.Unlock()
+}
+
+func (g *gauge) count() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.n
 }
 
 func (g *gauge) wake() {

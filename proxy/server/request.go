@@ -44,7 +44,10 @@ func (c *conn) fill() (refused proxy.Fault, ok bool) {
 		in.Length = 0
 	}
 	takeClientID(&c.ex)
-	return fillTarget(in, r.Target, r.Host)
+	if refused, ok = fillTarget(in, r.Target, r.Host); ok && c.settings.trust != nil {
+		return c.settings.trust.believe(&c.ex)
+	}
+	return refused, ok
 }
 
 // fillTarget parses target and host into in. RFC 9112, 3.2 and 3.3.

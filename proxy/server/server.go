@@ -16,6 +16,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	Entropy func() uint64
 	// Open opens the socket of a listener. Default: a TCP socket at its address.
 	Open func(name string, c *config.Listen) (net.Listener, error)
+	// Overload tells when to do less. Default: never. Whoever made it closes it
+	// after the server.
+	Overload *overload.Monitor
 	// Poison overwrites memory that is given back, so that a test finds who keeps
 	// strings of an exchange for too long.
 	Poison bool
@@ -48,12 +52,14 @@ type Server struct {
 
 	current  atomic.Pointer[snapshot.Snapshot]
 	draining atomic.Bool
-	inFlight atomic.Int64
+	overload *overload.Monitor
+	refusals refusals
 	open     atomic.Int64
 	work     sync.WaitGroup // accept loops and connections
 
 	mu        sync.Mutex // guards what follows
 	listeners map[string]*listener
+	leaving   []*listener // stopped, perhaps with requests under way
 	conns     map[closer]struct{}
 	closed    bool
 }
@@ -70,7 +76,7 @@ type closer interface {
 
 // New returns a server without listeners. Close ends it.
 func New(o Options) *Server {
-	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open,
+	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open, overload: o.Overload,
 		listeners: make(map[string]*listener), conns: make(map[closer]struct{})}
 	s.buffers.Poison = o.Poison
 	if s.logger == nil {
@@ -117,11 +123,13 @@ func (s *Server) Apply(cfg *config.Config, snap *snapshot.Snapshot) error {
 	for name, l := range s.listeners {
 		if next[name].listener != l {
 			l.stop()
+			s.leaving = append(s.leaving, l)
 			s.hurry(l)
 		}
 	}
 	s.listeners = make(map[string]*listener, len(next))
 	for name, n := range next {
+		n.listener.equip(n.settings)
 		n.listener.settings.Store(n.settings)
 		s.listeners[name] = n.listener
 	}
@@ -183,11 +191,16 @@ func (s *Server) Addrs() map[string]net.Addr {
 type Stats struct {
 	Connections int64 // open client connections
 	InFlight    int64 // requests that are being answered
+
+	// Refused says what was turned away so far, by the reason: "files",
+	// "proxy_protocol", "client_connections" and "client_connection_rate" count
+	// connections, "memory", "in_flight" and "client_request_rate" requests.
+	Refused map[string]uint64
 }
 
 // Stats returns current figures.
 func (s *Server) Stats() Stats {
-	return Stats{Connections: s.open.Load(), InFlight: s.inFlight.Load()}
+	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Refused: s.refusals.all()}
 }
 
 // idleGrace is how long an idle connection may still begin a request once the

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/overload"
+)
+
+// admission is what a configuration says of who may come in, and how often.
+// Immutable but for the tables, which are the listener's.
+type admission struct {
+	trust       *trust   // nil: nobody is trusted
+	preface     *preface // nil: nobody sends the header of the PROXY protocol
+	arrivals    rate
+	requests    rate
+	arrivalLog  *rates // nil as long as arrivals has no bound
+	requestsLog *rates // nil as long as requests has no bound
+}
+
+func newAdmission(c *config.Listen) (a admission, err error) {
+	limits := &c.Limits.Client
+	a.arrivals = newRate(limits.ConnectionRate, limits.ConnectionBurst)
+	a.requests = newRate(limits.RequestRate, limits.RequestBurst)
+	if a.trust, err = newTrust(c); err != nil {
+		return a, fmt.Errorf("trusted_proxies: %w", err)
+	}
+	if a.preface, err = newPreface(c); err != nil {
+		return a, fmt.Errorf("proxy_protocol: %w", err)
+	}
+	return a, nil
+}
+
+// crowd is who is in: it outlives settings.
+type crowd struct {
+	flying      atomic.Int64 // requests under way
+	open        census
+	arrivalLog  *rates // guarded by Server.mu, as is the next
+	requestsLog *rates
+}
+
+// equip gives s the listener's tables, those that it needs. Server.mu is held.
+func (l *listener) equip(s *settings) {
+	if s.arrivals.interval > 0 && l.crowd.arrivalLog == nil {
+		l.crowd.arrivalLog = newRates(time.Now())
+	}
+	if s.requests.interval > 0 && l.crowd.requestsLog == nil {
+		l.crowd.requestsLog = newRates(time.Now())
+	}
+	s.arrivalLog, s.requestsLog = l.crowd.arrivalLog, l.crowd.requestsLog
+}
+
+// exempt reports whether addr isn't bounded as a client: it speaks for many.
+func (a *admission) exempt(addr netip.Addr) bool {
+	return a.trust != nil && a.trust.proxies.has(addr)
+}
+
+// Why something is turned away; for logs, the client learns no more than the
+// kind of fault.
+var (
+	ErrFiles    = errors.New("too few file descriptors are left")
+	ErrShedding = errors.New("memory is nearly used up")
+	ErrInFlight = errors.New("limits.in_flight is reached")
+	ErrRate     = errors.New("limits.client.request_rate is exceeded")
+)
+
+// admit decides about a new connection and says which ends it has. ok is false
+// when the connection is to be closed; else release is called when it ends.
+func (l *listener) admit(s *settings, socket net.Conn) (e ends, release func(), ok bool) {
+	e = endsOf(socket)
+	refused := &l.server.refusals
+	if s.preface != nil {
+		told, err := s.preface.read(socket, e)
+		if err != nil {
+			refused.preface.Add(1)
+			l.server.logger.Debug("PROXY protocol", zap.String("listener", l.name), zap.Stringer("from", e.client), zap.Error(err))
+			return e, nil, false
+		}
+		e = told
+	}
+	addr := e.client.Addr()
+	key, known := keyOf(addr)
+	if !known || s.exempt(addr) {
+		return e, func() {}, true
+	}
+	if s.arrivals.interval > 0 && s.arrivalLog.take(key, s.arrivals, time.Now()) > 0 {
+		refused.arrivals.Add(1)
+		return e, nil, false
+	}
+	if s.Client.Connections == 0 || addr.IsLoopback() {
+		return e, func() {}, true
+	}
+	if !l.crowd.open.enter(key, s.Client.Connections) {
+		refused.connections.Add(1)
+		return e, nil, false
+	}
+	return e, func() { l.crowd.open.leave(key) }, true
+}
+
+// admitRequest decides about a request whose In is filled. flying is how many
+// are under way with it.
+func (l *listener) admitRequest(s *settings, ex *proxy.Exchange, flying int64) (refused proxy.Fault, ok bool) {
+	if flying > int64(s.InFlight) {
+		l.server.refusals.inFlight.Add(1)
+		return proxy.Fault{Kind: proxy.Overloaded, Cause: ErrInFlight}, false
+	}
+	if l.server.overload.Level() >= overload.Shedding {
+		l.server.refusals.memory.Add(1)
+		return proxy.Fault{Kind: proxy.Overloaded, Cause: ErrShedding}, false
+	}
+	if s.requests.interval == 0 {
+		return proxy.Fault{}, true
+	}
+	addr := ex.In.Client.Addr()
+	key, known := keyOf(addr)
+	if !known || s.exempt(addr) {
+		return proxy.Fault{}, true
+	}
+	if wait := s.requestsLog.take(key, s.requests, ex.Start); wait > 0 {
+		l.server.refusals.requests.Add(1)
+		return proxy.Fault{Kind: proxy.Throttled, RetryAfter: int((wait + time.Second - 1) / time.Second), Cause: ErrRate}, false
+	}
+	return proxy.Fault{}, true
+}
+
+// short reports whether so few file descriptors are left that socket, which was
+// just accepted, had better be closed.
+func (s *Server) short(socket net.Conn) bool {
+	if s.overload == nil {
+		return false
+	}
+	tcp, ok := socket.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	few := false
+	if raw.Control(func(fd uintptr) { few = int(fd) >= s.overload.FileMark() }) != nil || !few {
+		return false
+	}
+	s.refusals.files.Add(1)
+	return true
+}
+
+// flying returns how many requests are under way.
+func (s *Server) flying() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	total := int64(0)
+	for _, l := range s.listeners {
+		total += l.crowd.flying.Load()
+	}
+	kept := s.leaving[:0]
+	for _, l := range s.leaving {
+		n := l.crowd.flying.Load()
+		if total += n; n > 0 || l.active.count() > 0 {
+			kept = append(kept, l)
+		}
+	}
+	clear(s.leaving[len(kept):])
+	s.leaving = kept
+	return total
+}
+
+// refusals counts what was turned away.
+type refusals struct {
+	files, preface, connections, arrivals atomic.Uint64 // connections
+	memory, inFlight, requests            atomic.Uint64 // requests
+}
+
+func (r *refusals) all() map[string]uint64 {
+	return map[string]uint64{
+		"files": r.files.Load(), "proxy_protocol": r.preface.Load(),
+		"client_connections": r.connections.Load(), "client_connection_rate": r.arrivals.Load(),
+		"memory": r.memory.Load(), "in_flight": r.inFlight.Load(), "client_request_rate": r.requests.Load(),
+	}
+}
