@@ -8,7 +8,7 @@ TIMEOUT  ?= 8m
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
-.PHONY: run build examples test race check fuzz bench clean
+.PHONY: run build examples test race check fuzz microbench bench bench-short profile clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
@@ -30,7 +30,7 @@ $(GUESTS): %.wasm:
 		echo "guest $@"; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=$$mode -o $@ ./$*
 
 test: examples
-	$(GO) test -timeout $(TIMEOUT) ./...
+	$(GO) test -timeout $(TIMEOUT) ./... ./testdata/bench
 
 race: examples
 	$(GO) test -race -timeout 20m ./...
@@ -38,7 +38,7 @@ race: examples
 # What a machine can see of STYLE: format, vet, import layers, sizes, words.
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
+	$(GO) vet ./... ./testdata/bench
 	$(GO) test -run '^TestGuard' ./proxy
 
 # Every fuzz target for FUZZTIME.
@@ -51,8 +51,25 @@ fuzz:
 	done
 
 # The hot paths, with allocations.
-bench: examples
+microbench: examples
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Side by side with nginx, HAProxy and Caddy from Debian, a quarter of an hour:
+# see testdata/bench/README.md. More flags: make bench BENCH='-only get1k -perf'
+bench: bin/bench
+	bin/bench $(BENCH)
+
+# A quick look: nginx and postern, about a minute.
+bench-short: bin/bench
+	bin/bench -short $(BENCH)
+
+# Profiles the gateway under the bench's load for the builds to come.
+profile: bin/bench
+	bin/bench -profile cmd/postern/default.pgo $(BENCH)
+
+.PHONY: bin/bench
+bin/bench: build examples/quickstart/guard.wasm
+	$(GO) build -trimpath -o $@ ./testdata/bench
 
 clean:
 	rm -rf bin build

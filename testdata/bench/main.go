@@ -32,6 +32,12 @@ func main() {
 	}
 }
 
+// How nginx is set up.
+const (
+	tuned = "tuned"
+	stock = "stock"
+)
+
 var errUsage = errors.New("wrong usage") // the flag package said what
 
 // options are the command line.
@@ -43,7 +49,7 @@ type options struct {
 	Connections int           `json:"connections"`
 	Idle        int           `json:"idle_connections"`
 	Workers     int           `json:"workers"`
-	NginxLog    string        `json:"nginx_log"`
+	Nginx       string        `json:"nginx"`
 	Perf        bool          `json:"perf"`
 	Only        []string      `json:"only,omitempty"`
 	Proxies     []string      `json:"proxies"`
@@ -68,7 +74,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.Connections, "connections", 32, "client connections")
 	f.IntVar(&o.Idle, "idle", 10000, "connections of the scenario idle")
 	f.IntVar(&o.Workers, "workers", 2, "worker processes, threads or GOMAXPROCS of each proxy")
-	f.StringVar(&o.NginxLog, "nginx-log", "buffered", "nginx's access log: buffered (50ms, as postern's) or plain (a write call for each line)")
+	f.StringVar(&o.Nginx, "nginx", tuned, "how nginx is set up: "+tuned+" (log gathered for 50ms as postern's, buffers for 128KiB) or "+stock+" (its own defaults for both)")
 	f.BoolVar(&o.Perf, "perf", false, "count instructions per request with perf")
 	f.StringVar(&only, "only", "", "`scenarios`, separated by commas; default all: "+strings.Join(names(scenarios(0, 0)), ","))
 	f.StringVar(&proxies, "proxies", "", "`proxies`, separated by commas; default nginx,haproxy,caddy,postern (short: nginx,postern)")
@@ -132,8 +138,8 @@ func (o *options) problem(rest int) string {
 		return "-rounds, -connections, -workers and -idle are above 0"
 	case o.Rate < 1 || o.Rate > 20000:
 		return "-rate is between 1 and 20000"
-	case o.NginxLog != "buffered" && o.NginxLog != "plain":
-		return "-nginx-log is buffered or plain"
+	case o.Nginx != tuned && o.Nginx != stock:
+		return "-nginx is " + tuned + " or " + stock
 	case o.profileTime < time.Second:
 		return "-profile-time is at least 1s"
 	}

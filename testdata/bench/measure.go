@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +106,7 @@ func (b *bench) start(ctx context.Context, name string, s *scenario) (*proxy, er
 	}
 	at := &place{
 		site: b.site, folder: folder, workers: b.Workers, files: b.files,
-		log: filepath.Join(folder, "access.log"), plainLog: b.NginxLog == "plain",
+		log: filepath.Join(folder, "access.log"), stock: b.Nginx == stock,
 	}
 	out := filepath.Join(folder, "out")
 	if name == haproxy { // it can't log into a file itself
@@ -163,14 +162,6 @@ func (b *bench) ready(ctx context.Context, s *scenario, p *proxy) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-}
-
-// sameCipher refuses connections that would compare ciphers, not proxies.
-func sameCipher(resp *http.Response) error {
-	if resp.TLS == nil || resp.TLS.Version != tls.VersionTLS13 || resp.TLS.CipherSuite != tls.TLS_AES_128_GCM_SHA256 {
-		return fmt.Errorf("not TLS 1.3 with AES-128-GCM: %+v", resp.TLS)
-	}
-	return nil
 }
 
 // sample is what one run of one proxy gave.

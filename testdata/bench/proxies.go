@@ -29,9 +29,9 @@ type place struct {
 	files   int    // open files at most
 	log     string // access log
 
-	plainLog bool   // nginx: a write call for each line
-	guest    string // postern: module of the guarded routes, or ""
-	small    string // postern: the same, hand-made
+	stock bool   // nginx: its own defaults
+	guest string // postern: module of the guarded routes, or ""
+	small string // postern: the same, hand-made
 }
 
 // program returns how to start a proxy whose configuration it writes.
@@ -73,7 +73,7 @@ http {
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
 %s%s}
-`, workers, files, folder, folder, files/2, temp.String(), body)
+`, workers, files, folder, folder, files*3/4, temp.String(), body)
 }
 
 // backendConfig is the server behind all proxies: it does as little as possible.
@@ -93,15 +93,13 @@ func (s *site) backendConfig(folder string, files int) string {
 }
 
 func (p *place) nginx() string {
-	buffer := " buffer=64k flush=50ms"
-	if p.plainLog {
-		buffer = ""
+	gather, buffers := " buffer=64k flush=50ms", "  proxy_buffer_size 16k;\n  proxy_buffers 8 16k;\n"
+	if p.stock {
+		gather, buffers = "", ""
 	}
 	return nginxFrame(p.folder, p.workers, p.files, fmt.Sprintf(`  access_log %s combined%s;
-  client_body_buffer_size 64k;
-  proxy_buffer_size 16k;
-  proxy_buffers 8 16k;
-  upstream backend { server %s; keepalive 128; keepalive_requests 1000000000; keepalive_timeout 1h; }
+%s  client_body_buffer_size 64k;
+  upstream backend { server %s; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 1h; }
   server {
     listen %s:%d;
     listen %s:%d ssl http2;
@@ -120,11 +118,12 @@ func (p *place) nginx() string {
       proxy_set_header X-Forwarded-Proto $scheme;
     }
   }
-`, p.log, buffer, p.backend, host, p.plain, host, p.secure, p.cert, p.key, mockAnswer))
+`, p.log, gather, buffers, p.backend, host, p.plain, host, p.secure, p.cert, p.key, mockAnswer))
 }
 
 func (p *place) haproxy() string {
 	return fmt.Sprintf(`global
+  no strict-limits
   nbthread %d
   maxconn %d
   log stdout format raw local0
@@ -150,14 +149,13 @@ frontend all
   default_backend one
 backend one
   server one %s
-`, p.workers, p.files/2-100, host, p.plain, host, p.secure, p.cert, mockAnswer, p.backend)
+`, p.workers, p.files*3/4, host, p.plain, host, p.secure, p.cert, mockAnswer, p.backend)
 }
 
 func (p *place) caddy() string {
 	return fmt.Sprintf(`{
 	admin off
 	auto_https off
-	persist_config off
 	servers {
 		protocols h1 h2
 		timeouts {
@@ -169,7 +167,7 @@ func (p *place) caddy() string {
 	log {
 		output file %s
 	}
-	respond /mock '%s'
+	respond /mock "%s"
 	header /mock Content-Type application/json
 	reverse_proxy %s {
 		transport http {
@@ -190,7 +188,7 @@ https://:%d {
 	}
 	import all
 }
-`, p.log, strings.ReplaceAll(mockAnswer, `'`, ``), p.backend, p.plain, host, p.secure, host, p.cert, p.key)
+`, p.log, strings.ReplaceAll(mockAnswer, `"`, `\"`), p.backend, p.plain, host, p.secure, host, p.cert, p.key)
 }
 
 func (p *place) postern() string {
@@ -213,14 +211,17 @@ limits = { requests = 1000000000, idle_timeout = "1h", connections = %d }
 address = "%s:%d"
 limits = { requests = 1000000000, idle_timeout = "1h" }
 tls = { certificates = [{ cert = "%s", key = "%s" }], min_version = "1.3" }
+[backend.one]
+targets = ["%s"]
+max_idle = 256
 [api.bench]
 type = "rest"
 [api.bench.route."ANY /{proxy+}"]
-integration = { type = "http_proxy", url = "http://%s/{proxy}" }
+integration = { type = "http_proxy", backend = "one", url = "http://backend/{proxy}" }
 [api.bench.route."GET /mock"]
 integration = { type = "mock" }
 response.default.template."application/json" = '%s'
-`, p.dir, admin, p.log, host, p.plain, p.files/2, host, p.secure, p.cert, p.key, p.backend, mockAnswer)
+`, p.dir, admin, p.log, host, p.plain, p.files*3/4, host, p.secure, p.cert, p.key, p.backend, mockAnswer)
 	if p.guest != "" {
 		for name, module := range map[string]string{"guarded": p.guest, "checked": p.small} {
 			fmt.Fprintf(&b, `[plugin.%s]
@@ -232,8 +233,8 @@ plugin = "%s"
 identity_source = ["method.request.header.Authorization"]
 [api.bench.route."GET /%s/{proxy+}"]
 authorizer = "%s"
-integration = { type = "http_proxy", url = "http://%s/{proxy}" }
-`, name, module, name, name, name, name, p.backend)
+integration = { type = "http_proxy", backend = "one", url = "http://backend/{proxy}" }
+`, name, module, name, name, name, name)
 		}
 	}
 	fmt.Fprintf(&b, `[api.bench.stage.live]

@@ -171,8 +171,8 @@ func (r *report) print(out io.Writer) {
 	if r.Commit != "" {
 		fmt.Fprintf(out, ", postern %s", r.Commit)
 	}
-	fmt.Fprintf(out, "\n%d rounds of %v, %d workers, %d connections, nginx's log %s; load before: %s\n",
-		r.Options.Rounds, r.Options.Duration, r.Options.Workers, r.Options.Connections, r.Options.NginxLog, r.Load)
+	fmt.Fprintf(out, "\n%d rounds of %v, %d workers, %d connections, nginx %s; load before: %s\n",
+		r.Options.Rounds, r.Options.Duration, r.Options.Workers, r.Options.Connections, r.Options.Nginx, r.Load)
 	for _, name := range append([]string{"wrk", "h2load"}, r.Options.Proxies...) {
 		fmt.Fprintf(out, "  %s: %s\n", name, r.Versions[name])
 	}
@@ -194,7 +194,7 @@ func (r *report) print(out io.Writer) {
 	}
 	fmt.Fprintln(t, "\nidle connections\tproxy\tRSS before MiB\twith them MiB\tKiB each\tnotes")
 	for _, i := range r.Idle {
-		fmt.Fprintf(t, "%d\t%s\t%.1f\t%.1f\t%.2f\t%s\n", i.Connections, i.Name, i.BaseMiB, i.AllMiB, i.KiBEach, i.Failed)
+		fmt.Fprintf(t, "%d\t%s\t%.1f\t%.1f\t%.2f\t%s\n", i.Connections, i.Name, i.BaseMiB, i.AllMiB, i.KiBEach, brief(i.Failed))
 	}
 	_ = t.Flush() // the terminal's problem
 }
@@ -202,13 +202,20 @@ func (r *report) print(out io.Writer) {
 func (p *proxyReport) print(t io.Writer, scenario string, perf bool) {
 	notes := p.notes()
 	if p.CPU.N == 0 {
-		fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\t-\t-\t-\t%s\n", scenario, p.Name, notes)
+		none := strings.Repeat("\t-", 8)
+		if perf {
+			none += "\t-\t-"
+		}
+		fmt.Fprintf(t, "%s\t%s%s\t%s\n", scenario, p.Name, none, notes)
 		return
 	}
 	fmt.Fprintf(t, "%s\t%s\t%.1f\t%s\t%.0f%%\t%.0f\t%.2f\t%.2f\t%s\t%.1f", scenario, p.Name, p.CPU.Median, p.Ratio.text(),
 		100*p.KernelShare.Median, p.Rate.Median, p.P50.Median, p.P99.Median, p.P99Ratio.text(), p.Peak.Median)
-	if perf {
+	switch {
+	case perf && p.Instructions.N > 0:
 		fmt.Fprintf(t, "\t%.0f\t%s", p.Instructions.Median, p.InstrRatio.text())
+	case perf:
+		fmt.Fprint(t, "\t-\t-")
 	}
 	fmt.Fprintf(t, "\t%s\n", notes)
 }
@@ -221,11 +228,22 @@ func (s spread) text() string {
 	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
 }
 
+// brief cuts a text to what a table takes; all of it is on standard error and in
+// the JSON.
+func brief(text string) string {
+	const most = 100
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = "…" + strings.ToValidUTF8(text[len(text)-most:], "") // the end tells most
+	}
+	return text
+}
+
 // notes tells what the figures alone don't.
 func (p *proxyReport) notes() string {
 	var all []string
 	if p.Failed != "" {
-		all = append(all, "left out: "+strings.ReplaceAll(p.Failed, "\n", " "))
+		all = append(all, "left out: "+brief(p.Failed))
 	}
 	if p.Lost > 0 {
 		var why string
@@ -234,7 +252,7 @@ func (p *proxyReport) notes() string {
 				why = x.Failed
 			}
 		}
-		all = append(all, fmt.Sprintf("%d rounds with errors: %s", p.Lost, strings.ReplaceAll(why, "\n", " ")))
+		all = append(all, fmt.Sprintf("%d rounds with errors: %s", p.Lost, brief(why)))
 	}
 	if p.Failed == "" && p.LogLines < p.Requests {
 		all = append(all, fmt.Sprintf("%d access log lines for %d requests", p.LogLines, p.Requests))
