@@ -17,6 +17,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/control"
 	"github.com/postern-gateway/postern/proxy/observe"
+	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/server"
 )
 
@@ -29,6 +30,7 @@ type gateway struct {
 	status     *control.Status
 	observer   *observe.Observer
 	parts      *parts
+	overload   *overload.Monitor
 	server     *server.Server
 	admin      *control.Server
 	sockets    *sockets
@@ -82,10 +84,14 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	if g.parts, err = newParts(cfg, g.journal.Logger); err != nil {
 		return g, err
 	}
-	g.server = server.New(server.Options{Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open})
+	g.overload = overload.New(overload.Options{Group: groupMemory(), Changed: g.overloaded})
+	g.server = server.New(server.Options{
+		Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open, Overload: g.overload,
+	})
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
-		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Inherited: sockets.admin,
+		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Overload: g.overloadFigures,
+		Inherited: sockets.admin,
 	})
 	return g, err
 }
@@ -308,6 +314,9 @@ func (g *gateway) closeAll() {
 			g.journal.Warn("the server didn't end well", zap.Error(err))
 		}
 	}
+	if g.overload != nil {
+		g.overload.Close()
+	}
 	if g.parts != nil {
 		g.parts.close()
 	}
@@ -346,6 +355,23 @@ func (g *gateway) masked() ([]byte, error) {
 func (g *gateway) connections() control.Connections {
 	stats := g.server.Stats()
 	return control.Connections{Open: stats.Connections, InFlight: stats.InFlight}
+}
+
+// overloaded tells of memory that runs short, and of its recovery.
+func (g *gateway) overloaded(level overload.Level, worst overload.Usage) {
+	report := g.journal.Warn
+	if level == overload.Calm {
+		report = g.journal.Info
+	}
+	report("memory", zap.Stringer("level", level), zap.Uint64("used_bytes", worst.Used), zap.Uint64("limit_bytes", worst.Limit))
+}
+
+func (g *gateway) overloadFigures() control.Overload {
+	level, worst := g.overload.Level(), g.overload.Worst()
+	return control.Overload{
+		Level: level.String(), Shedding: level == overload.Shedding,
+		Used: worst.Used, Limit: worst.Limit, Refused: g.server.Stats().Refused,
+	}
 }
 
 func (g *gateway) pluginFigures() []control.Plugin {

@@ -33,13 +33,23 @@ func setMemory(logger *zap.Logger) {
 	source := "GOMEMLIMIT"
 	if os.Getenv("GOMEMLIMIT") == "" {
 		source = "cgroup"
-		if limit := cgroupLimit("/proc/self/cgroup", "/sys/fs/cgroup"); limit < math.MaxInt64 {
+		if limit := groupMemory(); limit > 0 {
 			debug.SetMemoryLimit(int64(share * float64(limit)))
 		}
 	}
 	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
 		logger.Info("memory limit", zap.Int64("bytes", limit), zap.String("from", source))
 	}
+}
+
+// groupMemory returns how many bytes the process's cgroup may use, 0 when there
+// is no limit.
+func groupMemory() uint64 {
+	limit := cgroupLimit("/proc/self/cgroup", "/sys/fs/cgroup")
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return uint64(limit)
 }
 
 // cgroupLimit returns how many bytes the process's cgroup may use: the smallest

@@ -30,6 +30,7 @@ type Options struct {
 	Config      func() ([]byte, error) // the masked configuration as JSON; nil: none yet
 	Connections func() Connections     // nil: not shown
 	Plugins     func() []Plugin        // nil: not shown
+	Overload    func() Overload        // nil: not shown, and no reason to be unready
 
 	// Inherited returns a socket at address that another process listens on
 	// too, nil for none. It stays the caller's. nil: there are none.
@@ -56,6 +57,7 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
+	o.Status.watch(o.Overload)
 	if err := register(o); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

@@ -21,6 +21,15 @@ type Connections struct {
 	InFlight int64 // requests under way
 }
 
+// Overload is what readiness and the metrics tell of memory that runs short and
+// of what the public listeners turned away.
+type Overload struct {
+	Level       string            // "calm", "strained", "shedding"
+	Shedding    bool              // requests are refused
+	Used, Limit uint64            // memory that decides about the level, in bytes; Limit 0: no limit
+	Refused     map[string]uint64 // what was turned away so far, by reason
+}
+
 // register adds what isn't counted for each request to the registry.
 func register(o Options) error {
 	all := []prometheus.Collector{
@@ -34,6 +43,9 @@ func register(o Options) error {
 				func() float64 { return float64(o.Connections().Open) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_requests_in_flight", Help: "Requests under way."},
 				func() float64 { return float64(o.Connections().InFlight) }))
+	}
+	if o.Overload != nil {
+		all = append(all, newOverloadMetrics(o.Overload))
 	}
 	if o.Plugins != nil {
 		all = append(all, newPluginMetrics(o.Plugins))

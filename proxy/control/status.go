@@ -14,6 +14,7 @@ type Status struct {
 	now func() time.Time
 
 	mu       sync.Mutex // guards what follows
+	overload func() Overload
 	loaded   *loaded
 	failed   *failed
 	draining *time.Time
@@ -72,6 +73,13 @@ func (s *Status) Draining() {
 	}
 }
 
+// watch makes o's figures part of readiness.
+func (s *Status) watch(o func() Overload) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.overload = o
+}
+
 // readiness is the answer of /health/ready.
 type readiness struct {
 	Ready  bool   `json:"ready"`
@@ -82,6 +90,7 @@ type checks struct {
 	Configuration configurationCheck `json:"configuration"`
 	Reload        reloadCheck        `json:"reload"`
 	Drain         drainCheck         `json:"drain"`
+	Overload      *overloadCheck     `json:"overload,omitempty"`
 }
 
 type configurationCheck struct {
@@ -106,6 +115,16 @@ type drainCheck struct {
 	Since  *time.Time `json:"since,omitempty"`
 }
 
+// overloadCheck decides about readiness only while requests are refused: others
+// had better take them.
+type overloadCheck struct {
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+	Level  string `json:"level"`
+	Used   uint64 `json:"memory_used_bytes,omitempty"`
+	Limit  uint64 `json:"memory_limit_bytes,omitempty"`
+}
+
 func (s *Status) readiness() readiness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +145,15 @@ func (s *Status) readiness() readiness {
 		at := *d
 		c.Drain = drainCheck{Reason: "the gateway is stopping", Since: &at}
 	}
-	return readiness{Ready: c.Configuration.OK && c.Drain.OK, Checks: c}
+	ready := c.Configuration.OK && c.Drain.OK
+	if s.overload != nil {
+		o := s.overload()
+		c.Overload = &overloadCheck{OK: !o.Shedding, Level: o.Level, Used: o.Used, Limit: o.Limit}
+		if o.Shedding {
+			c.Overload.Reason, ready = "memory is nearly used up, requests are refused", false
+		}
+	}
+	return readiness{Ready: ready, Checks: c}
 }
 
 // reloads are the metrics of a Status.
