@@ -103,6 +103,9 @@ func vouches(name string) bool {
 		return foldDash(name, "x-forwarded-", false)
 	case 'r':
 		return foldDash(name, "x-real-ip", true)
+	case 'h':
+		// Without "_" it is known: the gateway heeds it, and it ends there too.
+		return foldDash(name, "x-http-method-override", true)
 	case 'a':
 		return foldDash(name, "x-amzn-trace-id", true) || foldDash(name, "x-amzn-apigateway-api-id", true)
 	}

@@ -39,7 +39,7 @@ func TestPassingFromClient(t *testing.T) {
 	// What a gateway says of the client, in every spelling.
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Port", "X-Forwarded-Proto",
 		"X-Forwarded-Prefix", "X-Forwarded-Server", "X_Forwarded_For", "x_forwarded-proto", "X-FORWARDED_PREFIX", "X-Real-IP", "X_Real_IP",
-		"X-Amzn-Trace-Id", "X_Amzn_Trace_Id", "X-Amzn-Apigateway-Api-Id", "x-amzn_apigateway_api_id"} {
+		"X_HTTP_Method_Override", "X-HTTP_Method-Override", "X-Amzn-Trace-Id", "X_Amzn_Trace_Id", "X-Amzn-Apigateway-Api-Id", "x-amzn_apigateway_api_id"} {
 		f("", name, "x", true)
 	}
 	// A signature for the gateway.

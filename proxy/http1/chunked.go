@@ -287,17 +287,17 @@ func (c *Chunked) endTrailers(bound int) {
 	}
 	c.trailers = fields[:0]
 	for _, f := range fields {
-		if !forbiddenTrailer(&f) {
+		if !ForbiddenTrailer(&f) {
 			c.trailers = append(c.trailers, f)
 		}
 	}
 	c.state = chunkDone
 }
 
-// forbiddenTrailer reports whether f would be harmful if somebody merged it into
+// ForbiddenTrailer reports whether f would be harmful if somebody merged it into
 // the header: framing, routing, authentication, request modifiers, controls and
 // content description. RFC 9110, 6.5.1.
-func forbiddenTrailer(f *Field) bool {
+func ForbiddenTrailer(f *Field) bool {
 	switch f.Known() {
 	case Other, Via, XAmznTraceID:
 	default:

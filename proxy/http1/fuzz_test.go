@@ -235,7 +235,7 @@ func FuzzChunkedRoundTrip(f *testing.F) {
 		field := NewField(name, value)
 		if ValidFieldName(name) && ValidFieldValue(value) {
 			trailers.Add(name, value)
-			if !forbiddenTrailer(&field) {
+			if !ForbiddenTrailer(&field) {
 				want += fmt.Sprintf(" %s=%q", name, value)
 			}
 		}

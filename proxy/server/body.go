@@ -223,7 +223,20 @@ func (b *requestBody) Trailers() http1.Fields {
 	if !b.chunked {
 		return nil
 	}
-	return b.decoder.Trailers()
+	return passingTrailers(nil, b.decoder.Trailers(), b.conn.ex.In.Fields)
+}
+
+// passingTrailers appends to dst those of a request's trailer fields that may go
+// on: what a client can't say in the header, with the given fields, it can't say
+// in a trailer either, since a backend may merge the two. RFC 9110, 6.5.1.
+func passingTrailers(dst, trailers, header http1.Fields) http1.Fields {
+	passing := proxy.PassingOf(header)
+	for i := range trailers {
+		if f := &trailers[i]; !http1.ForbiddenTrailer(f) && !passing.FromClient(f) {
+			dst = append(dst, *f)
+		}
+	}
+	return dst
 }
 
 // skipBytes is how much content that nobody read is thrown away to keep the

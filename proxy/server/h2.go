@@ -219,7 +219,7 @@ func (s *stream) fill() (refused proxy.Fault, ok bool) {
 	s.body.received.Store(0)
 	s.body.until = time.Time{}
 	if in.Length = r.ContentLength; in.Length != 0 {
-		s.body.source, s.body.request = r.Body, r
+		s.body.source, s.body.request, s.body.header = r.Body, r, in.Fields
 		s.body.control = http.NewResponseController(s.writer)
 		s.body.timeout = time.Duration(c.settings.BodyTimeout)
 		in.Body = &s.body
@@ -317,6 +317,7 @@ func (s *stream) stream(body proxy.Body) bool {
 type streamBody struct {
 	source  io.ReadCloser
 	request *http.Request
+	header  http1.Fields // the exchange's
 	control *http.ResponseController
 	limit   int64
 	timeout time.Duration
@@ -358,5 +359,5 @@ func (b *streamBody) Trailers() http1.Fields {
 			fields.Add(name, value)
 		}
 	}
-	return fields
+	return passingTrailers(nil, fields, b.header)
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -36,5 +37,31 @@ func TestHTTP2FieldsOfOthers(t *testing.T) {
 		if got := response.Header.Get("X-Value"); got != want {
 			t.Fatalf("request %d: got X-Value %q, want %q", i, got, want)
 		}
+	}
+}
+
+// What a client can't say in the header it can't say in a trailer.
+func TestTrailersPassing(t *testing.T) {
+	_, client, url := secure(t)
+	plain := start(t, "")
+	plain.release()
+	const want = "trailers=X-Sum=17 "
+	got := plain.talk("POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close, X-Secret\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" +
+		"X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX_Real_IP: 6.6.6.6\r\nX-Secret: 1\r\nX-Amzn-Trace-Id: Root=1\r\nCookie: a=b\r\nX-Sum: 17\r\n\r\n")
+	if !strings.Contains(got, want) {
+		t.Errorf("HTTP/1.1: got %q, want %q in it", got, want)
+	}
+	r, err := http.NewRequest("POST", url+"/echo", io.MultiReader(strings.NewReader("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Trailer = http.Header{"X-Forwarded-For": {"6.6.6.6"}, "Forwarded": {"for=6.6.6.6"}, "Cookie": {"a=b"}, "X-Real-Ip": {"6.6.6.6"}, "X-Sum": {"17"}}
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if content, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(content), want) {
+		t.Errorf("HTTP/2: got %q, %v, want %q in it", content, err, want)
 	}
 }
