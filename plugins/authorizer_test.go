@@ -339,6 +339,9 @@ func TestDecoding(t *testing.T) {
 	}
 	f("a=1&b=2", "b", "2", true)
 	f("a=1&a=2", "a", "2", true)
+	f("x=1;a=2", "a", "2", true) // as in the event
+	f("a=1;a=2&x=3", "a", "2", true)
+	f("x=1%3Ba=2", "a", "", false)
 	f("a", "a", "", true)
 	f("", "a", "", false)
 	f("&&a=1&", "a", "1", true)

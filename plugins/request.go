@@ -231,10 +231,14 @@ func (in *instance) queryEntry(index uint32) (name, value string, code int32) {
 	return "", "", abi.NotFound
 }
 
-// nextPair cuts the first parameter off a raw query.
+// nextPair cuts the first parameter off a raw query. It splits as the event does
+// (AWS: "Amazon API Gateway important notes": also at ";"): an authorizer that
+// saw other parameters than the function could be talked past.
 func nextPair(query string) (pair, rest string) {
-	pair, rest, _ = strings.Cut(query, "&")
-	return pair, rest
+	if i := strings.IndexAny(query, "&;"); i >= 0 {
+		return query[:i], query[i+1:]
+	}
+	return query, ""
 }
 
 // queryValue returns the last raw value of the parameter called name.
