@@ -31,6 +31,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/snapshot"
+	"github.com/postern-gateway/postern/proxy/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,6 +74,13 @@ func (a *actor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, err
 		go func() {
 			defer far.Close()
 			io.Copy(far, far)
+		}()
+		reply.Status, reply.Tunnel = 101, pipe{near}
+	case "/upgradeonce": // the backend ends as soon as it got something
+		near, far := net.Pipe()
+		go func() {
+			io.ReadFull(far, make([]byte, 1))
+			far.Close()
 		}()
 		reply.Status, reply.Tunnel = 101, pipe{near}
 	case "/nothing":
@@ -404,6 +412,33 @@ func TestUpgrade(t *testing.T) {
 	if rec := g.records.wait(0); rec.status != 101 || rec.in != 10 || rec.out != 10 {
 		t.Errorf("got record %+v", rec)
 	}
+}
+
+// A tunnel ends with its backend, also when the client has just sent something
+// and the gateway is about to wait for more.
+func TestTunnelEndsWithBackend(t *testing.T) {
+	g := start(t, "")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 500 {
+				c, err := net.Dial("tcp", g.addr())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.SetDeadline(time.Now().Add(5 * time.Second))
+				io.WriteString(c, "GET /upgradeonce HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nx")
+				_, err = io.ReadAll(c)
+				c.Close()
+				if wire.TimedOut(err) {
+					t.Error("the client's connection is still open")
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // A slow head, a slow body and an idle connection are ended.

@@ -26,13 +26,16 @@ func (c *conn) tunnel() {
 	}
 	var last atomic.Int64 // when bytes last went by, in Unix nanoseconds
 	last.Store(time.Now().UnixNano())
+	over := make(chan struct{}) // closed when the backend has ended
 	var up sync.WaitGroup
 	up.Add(1)
 	go func() {
 		defer up.Done()
-		c.toBackend(back, &last)
+		c.toBackend(back, &last, over)
 	}()
 	ex.Notes.BytesOut = c.toClient(back, &last)
+	c.body.aborted.Store(true)
+	close(over)
 	c.wire.Abort()
 	up.Wait()
 	_ = back.Close()
@@ -40,12 +43,15 @@ func (c *conn) tunnel() {
 
 // toBackend copies what the client sends until it ends or nothing went by for
 // too long.
-func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64) {
+func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64, over <-chan struct{}) {
 	buf := c.server.buffers.Take(wire.Medium)
 	defer c.server.buffers.Give(buf)
 	for {
 		if len(c.wire.Buffered()) == 0 {
 			if c.wire.SetReadDeadline(time.Unix(0, last.Load()).Add(tunnelIdle)) != nil {
+				break
+			}
+			if c.body.aborted.Load() { // the deadline above took back the one that Abort had set
 				break
 			}
 		}
@@ -59,7 +65,8 @@ func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64) {
 		}
 		if err == io.EOF {
 			_ = back.CloseWrite() // the other direction may still have something
-			return
+			outwait(last, over)
+			break
 		}
 		if wire.TimedOut(err) && time.Since(time.Unix(0, last.Load())) < tunnelIdle && !c.body.aborted.Load() {
 			continue
@@ -69,6 +76,23 @@ func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64) {
 		}
 	}
 	_ = back.Close() // ends toClient's read
+}
+
+// outwait returns when the tunnel is over, or nothing went by for too long.
+func outwait(last *atomic.Int64, over <-chan struct{}) {
+	for {
+		left := time.Until(time.Unix(0, last.Load()).Add(tunnelIdle))
+		if left <= 0 {
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-over:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
 }
 
 // toClient copies what the backend sends and returns how many bytes.
@@ -88,7 +112,6 @@ func (c *conn) toClient(back proxy.Tunnel, last *atomic.Int64) (total int64) {
 			break
 		}
 	}
-	c.body.aborted.Store(true)
 	return total
 }
 
