@@ -534,43 +534,75 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
-func BenchmarkSend(b *testing.B) {
+// answering starts a backend that answers each read with 1 KiB.
+func answering(b *testing.B) (address string) {
+	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer l.Close()
+	b.Cleanup(func() { l.Close() })
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024))
 	go func() {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024))
-		buf := make([]byte, 4096)
 		for {
-			if _, err := conn.Read(buf); err != nil {
+			conn, err := l.Accept()
+			if err != nil {
 				return
 			}
-			if _, err := conn.Write(answer); err != nil {
-				return
-			}
+			go func() {
+				defer conn.Close()
+				buf := make([]byte, 4096)
+				for {
+					if _, err := conn.Read(buf); err != nil {
+						return
+					}
+					if _, err := conn.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
 		}
 	}()
+	return l.Addr().String()
+}
+
+func BenchmarkSend(b *testing.B) {
+	address := answering(b)
+	benchmarkSend(b, address, nil)
+}
+
+// With every option that a request meets on its way.
+func BenchmarkSendOptions(b *testing.B) {
+	for _, policy := range []string{"round_robin", "least_requests", "hash"} {
+		b.Run(policy, func(b *testing.B) {
+			benchmarkSend(b, "pets.internal", options(func(o *config.Backend) {
+				o.Balance, o.SlowStart, o.MaxConnections, o.MaxRequests = policy, seconds(1), 10, 10
+				o.Targets[0].Weight, o.Targets[2].Backup = 3, true
+				if policy == "hash" {
+					o.Hash = "method.request.header.X-User"
+				}
+			}, answering(b), answering(b), answering(b)))
+		})
+	}
+}
+
+func benchmarkSend(b *testing.B, address string, o *config.Backend) {
 	set := NewSet(Options{Poison: true})
 	defer set.Close()
 	g := set.Begin()
-	backend, err := g.Backend("http://"+l.Addr().String(), nil)
+	backend, err := g.Backend("http://"+address, o)
 	if err != nil {
 		b.Fatal(err)
 	}
 	g.Commit()
 	ex := new(proxy.Exchange)
+	user := http1.NewField("X-User", "ann")
 	buf := make([]byte, 4096)
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
 		ex.Begin(time.Now(), nil)
+		ex.In.Fields = append(ex.In.Fields, user)
 		ex.Out.Method, ex.Out.Target, ex.Out.Host, ex.Out.Timeout = "GET", "/", "h", 29*time.Second
 		if err := backend.Send(ctx, ex); err != nil {
 			b.Fatal(err)

@@ -106,6 +106,7 @@ func (p *picks) turn(n uint32) *member {
 type want struct {
 	key   uint64 // for byHash
 	keyed bool
+	turn  uint32 // of its first try, for byTurn
 	tried [maxRetries]*target // that failed it
 	tries int
 }
@@ -178,7 +179,10 @@ func (b *backend) choose(p *picks, w *want, now time.Time) *target {
 	case b.balance == byLoad:
 		return b.byLoad(p, w, now)
 	}
-	if m, _ := b.inTurn(p, b.next.Add(1), nil, w, now); m != nil {
+	if w.tries == 0 { // a further try isn't a turn: it would shift those of others
+		w.turn = b.next.Add(1)
+	}
+	if m, _ := b.inTurn(p, w.turn+uint32(w.tries), nil, w, now); m != nil {
 		return m.target
 	}
 	return nil

@@ -132,6 +132,7 @@ func (g *gate) enter(ctx context.Context, ex *proxy.Exchange, b *backend, w *wan
 	err := g.await(ctx, ex, q, now, limit)
 	if err == nil {
 		t := q.got
+		w.turn = q.want.turn
 		g.spare.Put(q)
 		return t, nil
 	}

@@ -1,0 +1,120 @@
+package upstream
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy/config"
+)
+
+func following(o *config.Backend) {
+	o.Resolve, o.ResolveInterval, o.Eject.Failures = "all", seconds(10), 0
+}
+
+// Each address of a name is a target. They follow DNS, and who stays keeps its
+// connections.
+func TestResolveAll(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, one, two, three)
+		f.name("pets.internal", "10.0.0.1 10.0.0.2")
+		b := f.backend(options(following, "pets.internal:80"))
+		same(t, "at first", f.counts(b, 4), one+"=2 "+two+"=2")
+		f.name("pets.internal", "10.0.0.3 10.0.0.2")
+		time.Sleep(11 * time.Second)
+		same(t, "after the change", f.counts(b, 4), two+"=2 "+three+"=2")
+		synctest.Wait()
+		if a, b := f.look(one).open, f.look(two); a != 0 || b.open != 1 || b.most != 1 {
+			t.Errorf("got %d connections to the target that went and %d to the one that stayed, want 0 and 1", a, b.most)
+		}
+		// What fails leaves the last answer in force for a time.
+		f.name("pets.internal", "!server misbehaving")
+		time.Sleep(namesStale - 20*time.Second)
+		same(t, "DNS fails", f.counts(b, 4), two+"=2 "+three+"=2")
+		time.Sleep(30 * time.Second)
+		same(t, "DNS fails for long", f.counts(b, 4), "INTEGRATION_FAILURE=4")
+		f.name("pets.internal", "10.0.0.1")
+		time.Sleep(2 * time.Second)
+		same(t, "DNS is back", f.counts(b, 4), one+"=4")
+	})
+}
+
+// A name that isn't there fails fast, and one that nobody answers for holds a
+// request up for the time to connect only, in one look-up for all.
+func TestResolveFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, one)
+		b := f.backend(options(following, "nowhere.internal:80"))
+		begin := time.Now()
+		same(t, "no such name", f.counts(b, 2), "INTEGRATION_FAILURE=2")
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("took %s", took)
+		}
+		asked := 0
+		set := NewSet(Options{Dial: f.dial, Resolve: func(ctx context.Context, _ string) ([]netip.Addr, error) {
+			asked++
+			<-ctx.Done() // nobody answers
+			return nil, ctx.Err()
+		}})
+		defer set.Close()
+		g := set.Begin()
+		slow, err := g.Backend("http://a", options(func(o *config.Backend) { following(o); o.ConnectTimeout = seconds(2) }, "slow.internal:80"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Commit()
+		begin = time.Now()
+		first, second := f.later(slow.(*backend)), f.later(slow.(*backend))
+		time.Sleep(2100 * time.Millisecond)
+		if a, b := got(first), got(second); a != "INTEGRATION_TIMEOUT" || b != a {
+			t.Errorf("nobody answers: got %q and %q", a, b)
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times, want once", asked)
+		}
+	})
+}
+
+// SRV records: the lowest priority first, shares by weight, the rest stands in.
+func TestSRV(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, one, two, three)
+		f.name("a.internal", "10.0.0.1")
+		f.name("b.internal", "10.0.0.2")
+		f.name("c.internal", "10.0.0.3")
+		f.service("_http._tcp.pets.internal",
+			&net.SRV{Target: "c.internal.", Port: 80, Priority: 20, Weight: 1},
+			&net.SRV{Target: "a.internal.", Port: 80, Priority: 10, Weight: 30},
+			&net.SRV{Target: "b.internal.", Port: 80, Priority: 10, Weight: 10})
+		o := options(checked, "srv:_http._tcp.pets.internal")
+		o.ResolveInterval = seconds(10)
+		b := f.backend(o)
+		time.Sleep(time.Second)
+		same(t, "by weight", f.counts(b, 8), "a.internal:80=6 b.internal:80=2")
+		f.change(one, func(s *server) { s.status = 500 })
+		f.change(two, func(s *server) { s.status = 500 })
+		time.Sleep(40 * time.Second)
+		same(t, "the next priority", f.counts(b, 8), "c.internal:80=8")
+		if n := f.set.Stats()[0].Targets; len(n) != 3 || n[0].Healthy || !n[2].Healthy {
+			t.Errorf("got %+v, want the third to be healthy only", n)
+		}
+		// "." says that there is no such service.
+		f.service("_http._tcp.pets.internal", &net.SRV{Target: "."})
+		time.Sleep(namesStale + 20*time.Second)
+		same(t, "no service", f.counts(b, 2), "INTEGRATION_FAILURE=2")
+	})
+}
+
+// Records and names together: each address that a record's name has.
+func TestSRVResolved(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, one, two)
+		f.name("a.internal", "10.0.0.1 10.0.0.2")
+		f.service("_http._tcp.pets.internal", &net.SRV{Target: "a.internal.", Port: 80})
+		b := f.backend(options(following, "srv:_http._tcp.pets.internal", one))
+		same(t, "each once", f.counts(b, 4), one+"=2 "+two+"=2")
+	})
+}
