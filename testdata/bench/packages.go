@@ -49,7 +49,7 @@ func install(ctx context.Context, stderr io.Writer, programs []string) error {
 		return fmt.Errorf("%s missing: as root, run: %s", strings.Join(missing, ", "), by)
 	}
 	fmt.Fprintln(stderr, "bench:", by)
-	before := serviceStates(ctx, packages)
+	before := unitsRunning(ctx, packages)
 	for _, args := range [][]string{{"update", "-q"}, append([]string{"install", "-q", "-y", "--no-install-recommends"}, packages...)} {
 		c := exec.CommandContext(ctx, "apt-get", args...)
 		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
@@ -59,30 +59,30 @@ func install(ctx context.Context, stderr io.Writer, programs []string) error {
 	}
 	var problems []error
 	for _, p := range packages {
-		if before[p] || !serviceStates(ctx, []string{p})[p] {
+		if before[p] || !unitsRunning(ctx, []string{p})[p] {
 			continue
 		}
-		fmt.Fprintf(stderr, "bench: stopping the service %s, which its package started\n", p)
-		if out, err := serviceCommand(ctx, p, "stop").CombinedOutput(); err != nil {
-			problems = append(problems, fmt.Errorf("stop the service %s: %w\n%s", p, err, out))
+		fmt.Fprintf(stderr, "bench: stopping %s, which its package started\n", p)
+		if out, err := unitCommand(ctx, p, "stop").CombinedOutput(); err != nil {
+			problems = append(problems, fmt.Errorf("stop %s: %w\n%s", p, err, out))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// serviceCommand speaks to whichever service manager runs.
-func serviceCommand(ctx context.Context, name, verb string) *exec.Cmd {
+// unitCommand speaks to systemd or to what stands in for it.
+func unitCommand(ctx context.Context, name, verb string) *exec.Cmd {
 	if _, err := os.Stat("/run/systemd/system"); err == nil {
 		return exec.CommandContext(ctx, "systemctl", verb, name)
 	}
 	return exec.CommandContext(ctx, "service", name, verb)
 }
 
-// serviceStates tells which of the packages' services run.
-func serviceStates(ctx context.Context, packages []string) map[string]bool {
+// unitsRunning tells which packages have a daemon that runs.
+func unitsRunning(ctx context.Context, packages []string) map[string]bool {
 	running := map[string]bool{}
 	for _, p := range packages {
-		running[p] = serviceCommand(ctx, p, "status").Run() == nil
+		running[p] = unitCommand(ctx, p, "status").Run() == nil
 	}
 	return running
 }
