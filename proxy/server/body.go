@@ -195,16 +195,23 @@ func (b *requestBody) arm() error {
 	if b.since.IsZero() {
 		b.since = now
 	}
-	if rate := int64(b.conn.settings.MinBodyRate); rate > 0 {
-		if took := now.Sub(b.since); took > rateAfter && b.received.Load() < rate*int64(took/time.Second) {
-			return proxy.Fault{Kind: proxy.RequestTimeout, Cause: fmt.Errorf("%d bytes of content in %s, minimum rate %d bytes/s", b.received.Load(), took, rate)}
-		}
+	if err := slow(b.received.Load(), int64(b.conn.settings.MinBodyRate), now.Sub(b.since)); err != nil {
+		return err
 	}
 	err := b.conn.wire.SetReadTimeout(now, time.Duration(b.conn.settings.BodyTimeout))
 	if err == nil && b.aborted.Load() { // Abort came between: its deadline counts
 		b.conn.wire.Abort()
 	}
 	return err
+}
+
+// slow returns a fault when received bytes in a time of took are less than rate
+// bytes a second; 0 is no rate.
+func slow(received, rate int64, took time.Duration) error {
+	if rate == 0 || took <= rateAfter || received >= rate*int64(took/time.Second) {
+		return nil
+	}
+	return proxy.Fault{Kind: proxy.RequestTimeout, Cause: fmt.Errorf("%d bytes of content in %s, minimum rate %d bytes/s", received, took, rate)}
 }
 
 // fault returns what a failed read of the client means.

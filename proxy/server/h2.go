@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -210,19 +211,26 @@ func (s *stream) fill() (refused proxy.Fault, ok bool) {
 	for name := range r.Header {
 		s.names = append(s.names, name)
 	}
-	sort.Strings(s.names) // a map has no order; the same request gives the same Exchange
+	sort.Strings(s.names)                        // a map has no order; the same request gives the same Exchange
+	wellFormed := http1.ValidFieldName(r.Method) // a token: RFC 9110, 9.1
 	for _, name := range s.names {
 		for _, value := range r.Header[name] {
+			// RFC 9113, 8.2.1: no white space at either end. HTTP/1.1 would trim it, so
+			// an authorizer and a backend would see two different values.
+			wellFormed = wellFormed && http1.ValidFieldValue(value)
 			in.Fields = append(in.Fields, http1.NewField(name, value))
 		}
 	}
 	s.body.received.Store(0)
-	s.body.until = time.Time{}
+	s.body.until, s.body.since = time.Time{}, time.Time{}
 	if in.Length = r.ContentLength; in.Length != 0 {
 		s.body.source, s.body.request, s.body.header = r.Body, r, in.Fields
 		s.body.control = http.NewResponseController(s.writer)
-		s.body.timeout = time.Duration(c.settings.BodyTimeout)
+		s.body.timeout, s.body.rate = time.Duration(c.settings.BodyTimeout), int64(c.settings.MinBodyRate)
 		in.Body = &s.body
+	}
+	if !wellFormed {
+		return proxy.Fault{Kind: proxy.BadRequest, Cause: errors.New("malformed method or field value")}, false
 	}
 	if len(r.RequestURI) > int(c.settings.Line) {
 		return proxy.Fault{Kind: proxy.URITooLong, Cause: fmt.Errorf("target of %d bytes", len(r.RequestURI))}, false
@@ -321,6 +329,8 @@ type streamBody struct {
 	control *http.ResponseController
 	limit   int64
 	timeout time.Duration
+	rate    int64     // least bytes a second
+	since   time.Time // of the first Read
 	until   time.Time // the deadline that is set
 
 	received atomic.Int64
@@ -329,6 +339,12 @@ type streamBody struct {
 // Read implements proxy.Body, with the faults of requestBody.Read.
 func (b *streamBody) Read(p []byte) (int, error) {
 	now := time.Now()
+	if b.since.IsZero() {
+		b.since = now
+	}
+	if err := slow(b.received.Load(), b.rate, now.Sub(b.since)); err != nil {
+		return 0, err
+	}
 	if b.until.Sub(now) < b.timeout {
 		b.until = now.Add(b.timeout + b.timeout/20)
 		if err := b.control.SetReadDeadline(b.until); err != nil {

@@ -1,14 +1,17 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // secure starts a gateway with a certificate and returns a client that speaks
@@ -64,4 +67,45 @@ func TestTrailersPassing(t *testing.T) {
 	if content, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(content), want) {
 		t.Errorf("HTTP/2: got %q, %v, want %q in it", content, err, want)
 	}
+}
+
+// What HTTP/1.1 would read differently is refused.
+func TestHTTP2Malformed(t *testing.T) {
+	g, _, _ := secure(t)
+	f := func(method, value string, want string) {
+		t.Helper()
+		c, err := tls.Dial("tcp", g.addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(c, http2.ClientPreface)
+		framer := http2.NewFramer(c, c)
+		framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		framer.WriteSettings()
+		var block bytes.Buffer
+		encoder := hpack.NewEncoder(&block)
+		for _, f := range []hpack.HeaderField{{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/ignore"},
+			{Name: ":authority", Value: "localhost"}, {Name: "x-http-method-override", Value: "GET"}, {Name: "x-value", Value: value}} {
+			encoder.WriteField(f)
+		}
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+		for {
+			frame, err := framer.ReadFrame()
+			if err != nil {
+				t.Fatalf("%q, %q: %v", method, value, err)
+			}
+			if answer, ok := frame.(*http2.MetaHeadersFrame); ok {
+				if got := answer.PseudoValue("status"); got != want {
+					t.Errorf("%q, %q: got %s, want %s", method, value, got, want)
+				}
+				return
+			}
+		}
+	}
+	f("GET", "a b", "200")
+	f("GET /evil HTTP/1.1", "a", "400")
+	f("GET", " a", "400")
+	f("GET", "a\t", "400")
 }
