@@ -90,7 +90,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	})
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
-		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Overload: g.overloadFigures,
+		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Backends: g.backendFigures, Overload: g.overloadFigures,
 		Inherited: sockets.admin,
 	})
 	return g, err
@@ -374,6 +374,23 @@ func (g *gateway) overloadFigures() control.Overload {
 	}
 }
 
+// backendFigures are what the metrics tell of the backends.
+func (g *gateway) backendFigures() []control.Backend {
+	stats := g.parts.backends.Stats()
+	all := make([]control.Backend, len(stats))
+	for i, s := range stats {
+		all[i] = control.Backend{
+			Name: s.Name, Active: s.Active, Waiting: s.Waiting, Full: s.Full, Refused: s.Refused, Retries: s.Retries, Spared: s.Spared,
+			Targets: make([]control.Target, len(s.Targets)),
+		}
+		for j, t := range s.Targets {
+			all[i].Targets[j] = control.Target(t)
+		}
+	}
+	return all
+}
+
+// pluginFigures are what the metrics tell of the plugins.
 func (g *gateway) pluginFigures() []control.Plugin {
 	stats := g.parts.plugins.Stats()
 	all := make([]control.Plugin, len(stats))

@@ -72,6 +72,15 @@ func TestPaths(t *testing.T) {
 		Plugins: func() []Plugin {
 			return []Plugin{{Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Instances: 4, Memory: 1 << 20}}
 		},
+		Backends: func() []Backend {
+			return []Backend{
+				{Name: "pets", Active: 3, Waiting: 2, Full: true, Refused: 7, Retries: 4, Spared: 1, Targets: []Target{
+					{Address: "10.0.0.1:80", Healthy: true, Open: 5, Idle: 2, Active: 3, Requests: 90, Failures: 6},
+					{Address: "10.0.0.2:80", Ejected: true, Ejections: 2},
+				}},
+				{Name: "http://a:80"},
+			}
+		},
 	})
 	if err := s.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -96,6 +105,15 @@ func TestPaths(t *testing.T) {
 	get("GET", "/metrics", 200, "postern_connections 7", "postern_requests_in_flight 3", "go_goroutines",
 		`postern_plugin_calls_total{plugin="guard"} 5`, `postern_plugin_traps_total{plugin="guard"} 2`,
 		`postern_plugin_deadlines_total{plugin="guard"} 1`, `postern_plugin_instances{plugin="guard"} 4`,
+		`postern_backend_requests_in_flight{backend="pets"} 3`, `postern_backend_requests_waiting{backend="pets"} 2`,
+		`postern_backend_circuit_open{backend="pets"} 1`, `postern_backend_circuit_open{backend="http://a:80"} 0`,
+		`postern_backend_requests_refused_total{backend="pets"} 7`, `postern_backend_retries_total{backend="pets"} 4`,
+		`postern_backend_retries_spared_total{backend="pets"} 1`,
+		`postern_target_healthy{backend="pets",target="10.0.0.1:80"} 1`, `postern_target_healthy{backend="pets",target="10.0.0.2:80"} 0`,
+		`postern_target_ejected{backend="pets",target="10.0.0.2:80"} 1`, `postern_target_ejections_total{backend="pets",target="10.0.0.2:80"} 2`,
+		`postern_target_connections{backend="pets",target="10.0.0.1:80"} 5`, `postern_target_idle_connections{backend="pets",target="10.0.0.1:80"} 2`,
+		`postern_target_requests_in_flight{backend="pets",target="10.0.0.1:80"} 3`,
+		`postern_target_requests_total{backend="pets",target="10.0.0.1:80"} 90`, `postern_target_failures_total{backend="pets",target="10.0.0.1:80"} 6`,
 		`postern_plugin_memory_bytes{plugin="guard"} 1.048576e+06`, "postern_ready 0")
 	get("GET", "/", 404, "/health/ready", "/metrics", "/config", "/debug/pprof/")
 	get("GET", "/healthz", 404, "/health/live")

@@ -50,6 +50,9 @@ func register(o Options) error {
 	if o.Plugins != nil {
 		all = append(all, newPluginMetrics(o.Plugins))
 	}
+	if o.Backends != nil {
+		all = append(all, newBackendMetrics(o.Backends))
+	}
 	for _, c := range all {
 		if err := o.Registry.Register(c); err != nil {
 			return err

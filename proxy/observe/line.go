@@ -70,6 +70,9 @@ func appendIntegration(b []byte, ex *proxy.Exchange) []byte {
 	if notes.BackendStatus != 0 {
 		b = appendInt(b, `,"integration_status":`, int64(notes.BackendStatus))
 	}
+	if notes.Target != "" {
+		b = appendString(b, `,"target":`, notes.Target)
+	}
 	if notes.Retries != 0 {
 		b = appendInt(b, `,"retries":`, int64(notes.Retries))
 	}

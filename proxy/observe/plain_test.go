@@ -82,6 +82,9 @@ func (r *record) addIntegration(line zapcore.ObjectEncoder) {
 	if notes.BackendStatus != 0 {
 		line.AddInt("integration_status", notes.BackendStatus)
 	}
+	if notes.Target != "" {
+		line.AddString("target", notes.Target)
+	}
 	if notes.Retries != 0 {
 		line.AddInt("retries", notes.Retries)
 	}
@@ -145,7 +148,7 @@ func FuzzLine(f *testing.F) {
 		ex.Start = ex.Start.Add(time.Duration(total) * 1000)
 		ex.Reply.Status = status
 		ex.Times = proxy.Times{Total: time.Duration(total), Integration: time.Duration(integration), Authorizer: time.Duration(out)}
-		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Plugin: "guard", PluginFailure: cause, Truncated: out%2 == 0, ClientGone: out%5 == 0}
+		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Target: []string{"", "10.0.0.1:80"}[out&1], Plugin: "guard", PluginFailure: cause, Truncated: out%2 == 0, ClientGone: out%5 == 0}
 		if cause != "" {
 			ex.Fault = &proxy.Fault{Kind: proxy.Internal, Message: agent, Cause: errors.New(cause)}
 		}

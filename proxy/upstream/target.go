@@ -38,7 +38,7 @@ type target struct {
 
 	mu     sync.Mutex // guards what follows
 	idle   []*conn    // least recently used first
-	open   int        // connections, used and unused
+	conns  int        // connections, used and unused
 	closed bool
 
 	names names
@@ -77,13 +77,13 @@ func (t *target) hasRoom(limit int) bool {
 func (t *target) figures() (open, idle int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.open, len(t.idle)
+	return t.conns, len(t.idle)
 }
 
 // connect opens a connection that counts as one of the target's.
 func (t *target) connect(ctx context.Context) (*conn, error) {
 	t.mu.Lock()
-	t.open++
+	t.conns++
 	t.mu.Unlock()
 	c, err := t.dial(ctx)
 	if err != nil {
@@ -97,7 +97,7 @@ func (t *target) connect(ctx context.Context) (*conn, error) {
 // lose counts a connection that is closed.
 func (t *target) lose() {
 	t.mu.Lock()
-	t.open--
+	t.conns--
 	t.mu.Unlock()
 }
 
