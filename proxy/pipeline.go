@@ -63,17 +63,17 @@ func (p *Pipeline) forward(ctx context.Context, ex *Exchange, bodyLimit int64) (
 		if len(steps) == 0 {
 			continue
 		}
-		var begin time.Time
+		var begin time.Duration
 		if phase == MethodRequest || phase == Integration {
-			begin = time.Now()
+			begin = time.Since(ex.Start)
 		}
 		verdict, err := runAll(ctx, ex, steps)
 		switch phase {
 		case MethodRequest:
-			ex.Times.Authorizer = time.Since(begin)
+			ex.Times.Authorizer = time.Since(ex.Start) - begin
 		case Integration:
 			if ex.Times.Integration == 0 {
-				ex.Times.Integration = time.Since(begin)
+				ex.Times.Integration = time.Since(ex.Start) - begin
 			}
 		}
 		if err != nil {

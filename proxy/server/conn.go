@@ -220,11 +220,11 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 		snap.Release()
 		snap = nil
 	}
-	c.now = time.Now()
+	c.now = ex.Now()
 	goOn = c.send()
 	c.life.unbound()
 	ex.Notes.BytesIn = c.body.received.Load()
-	c.now = time.Now()
+	c.now = ex.Now()
 	ex.Times.Total = c.now.Sub(start)
 	c.server.recorderOf(ex).Record(ex)
 	ex.End()

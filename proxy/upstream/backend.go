@@ -124,7 +124,7 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	if lent {
 		defer b.buffers.Give(content)
 	}
-	begin := time.Now()
+	begin := ex.Now()
 	limit := begin.Add(ex.Out.Timeout)
 	streams := ex.Out.Body != nil && !lent
 	var w want

@@ -124,27 +124,27 @@ func (c *conn) send(content []byte, streams bool, now time.Time) error {
 	if err := c.wire.SetWriteTimeout(now, c.backend.idle); err != nil {
 		return c.lost(err)
 	}
-	buf := c.target.buffers.Take(wire.Medium)
-	b := appendHead(buf[:0], out, len(content), streams)
 	if streams {
-		c.upload = startUpload(c, b, out.Body, out.Length)
+		buf := c.target.buffers.Take(wire.Medium)
+		c.upload = startUpload(c, appendHead(buf[:0], out, 0, true), out.Body, out.Length)
 		return nil
 	}
-	var rest []byte
-	if room := len(buf) - len(b); room < len(content) && len(content) > 0 {
-		rest = content
-		if room > 0 && len(b) <= len(buf) {
-			b = append(b, content[:room]...)
-			rest = content[room:]
-		}
-	} else {
-		b = append(b, content...)
+	// The answer isn't read before the request is sent: one buffer serves both.
+	buf := c.wire.Scratch()
+	b := appendHead(buf[:0], out, len(content), false)
+	if whole := len(b) + len(content); whole > len(buf) && whole <= wire.Large {
+		// Copying costs less than a second write.
+		large := c.target.buffers.Take(wire.Large)
+		defer c.target.buffers.Give(large)
+		b, buf = append(large[:0], b...), large
+	}
+	if len(b)+len(content) <= len(buf) {
+		b, content = append(b, content...), nil
 	}
 	_, err := c.wire.Write(b)
-	if err == nil && len(rest) > 0 {
-		_, err = c.wire.Write(rest)
+	if err == nil && len(content) > 0 {
+		_, err = c.wire.Write(content)
 	}
-	c.target.buffers.Give(buf)
 	if err != nil {
 		return c.lost(err)
 	}
@@ -357,6 +357,7 @@ func (c *conn) finish() {
 		}
 		c.upload = nil
 	}
+	now := c.ex.Now()
 	c.ex = nil
 	b, t, placed, cut := c.backend, c.target, c.placed, c.cut
 	// Bytes behind the answer's end would be taken for the next answer.
@@ -365,7 +366,7 @@ func (c *conn) finish() {
 	} else {
 		c.wire.Unpin()
 		c.wire.Release()
-		c.since = time.Now()
+		c.since = now
 		t.put(c) // whose it is from now on
 	}
 	if cut && placed {

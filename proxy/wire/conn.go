@@ -21,6 +21,7 @@ type Conn struct {
 	direct   bool            // net is the socket itself, no TLS in between
 	plain    bool            // reads and writes go to raw
 	buffers  *Buffers
+	records  *Records              // below TLS; nil for others
 	poll     func(fd uintptr) bool // method values made once, not per call
 	probe    func(fd uintptr)
 	recvFunc func(fd uintptr) bool
@@ -36,6 +37,7 @@ type Conn struct {
 	pollErr   error
 	in        transfer
 	readUntil time.Time // the socket's read deadline
+	more      bool      // TLS may have more of what it has decrypted
 
 	// Owned by the writing goroutine.
 	out        transfer
@@ -183,8 +185,13 @@ func (c *Conn) Await() error {
 	if c.r < c.w {
 		return nil
 	}
-	c.Release()
 	if !c.plain || c.pin > 0 {
+		c.Release()
+		if c.records != nil && !c.more && c.records.empty() {
+			if err := c.records.await(); err != nil {
+				return err
+			}
+		}
 		return c.Fill(c.size)
 	}
 	c.pollErr = nil
@@ -197,17 +204,32 @@ func (c *Conn) Await() error {
 // pollRead tries to read from fd. It returns false to be called again when the
 // socket is readable.
 func (c *Conn) pollRead(fd uintptr) bool {
-	buf := c.buffers.Take(c.size)
-	c.in = transfer{buf: buf}
+	if c.buf == nil {
+		c.buf = c.buffers.Take(c.size)
+	}
+	c.in = transfer{buf: c.buf}
 	ready := c.recv(fd)
 	c.in.buf = nil
+	c.r, c.w = 0, c.in.n
 	if c.in.n > 0 {
-		c.buf, c.r, c.w = buf, 0, c.in.n
 		return true
 	}
-	c.buffers.Give(buf)
+	c.Release()
 	c.pollErr = c.in.err
 	return ready
+}
+
+// Scratch returns the read buffer as memory to make a message in that is sent
+// before anything more is read, or nil while something is in the buffer.
+func (c *Conn) Scratch() []byte {
+	if c.r < c.w || c.pin > 0 {
+		return nil
+	}
+	if c.buf == nil {
+		c.buf = c.buffers.Take(c.size)
+	}
+	c.r, c.w = 0, 0
+	return c.buf
 }
 
 // Read implements io.Reader: first what is buffered, then straight from the
@@ -229,7 +251,9 @@ func (c *Conn) readSocket(p []byte) (int, error) {
 	if c.plain {
 		return c.readRaw(p)
 	}
-	return c.net.Read(p)
+	n, err := c.net.Read(p)
+	c.more = n == len(p)
+	return n, err
 }
 
 // Write implements io.Writer. It doesn't buffer.
