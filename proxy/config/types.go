@@ -74,7 +74,8 @@ type Listen struct {
 	// host= in Forwarded. It then decides which API answers.
 	TrustForwardedHost bool `toml:"trust_forwarded_host"`
 	// Open the socket with SO_REUSEPORT, so that several processes can listen on the
-	// address; the kernel spreads connections over them. Linux and BSD.
+	// address; the kernel spreads connections over them. Linux and BSD. A reload leaves
+	// a socket that is open as it is, and so does a socket that another process opened.
 	ReusePort bool `toml:"reuse_port" aka:"reuseport,so_reuseport"`
 }
 
@@ -268,7 +269,8 @@ type Backend struct {
 	MinIdle int `toml:"min_idle" default:"0" min:"0" max:"1000" aka:"warm"`
 	// Time that an unused connection is kept.
 	KeepAlive Duration `toml:"keep_alive" default:"50s" min:"0s" max:"1h"`
-	// Connections to one target, besides those of health checks. 0: no bound.
+	// Connections to one target, besides those of health checks; over HTTP/2,
+	// requests to it at the same time. 0: no bound.
 	MaxConnections int `toml:"max_connections" default:"0" min:"0" max:"1000000" aka:"max_conns"`
 	// Requests at the same time to all targets together. 0: no bound.
 	MaxRequests int `toml:"max_requests" default:"0" min:"0" max:"1000000"`

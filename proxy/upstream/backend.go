@@ -157,7 +157,7 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 		}
 		b.leave(t)
 		var unreached connectError
-		if !more || !errors.As(err, &unreached) || len(b.picks.Load().members) < 2 || !b.mayRetry(now) {
+		if !more || !errors.As(err, &unreached) || !b.others(t) || !b.mayRetry(now) {
 			break
 		}
 		w.failed(t)
@@ -171,6 +171,12 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	ex.Times.Integration = time.Since(begin)
 	ex.Notes.Retries = try
 	return fault(err)
+}
+
+// others reports whether there is a target besides t.
+func (b *backend) others(t *target) bool {
+	members := b.picks.Load().members
+	return len(members) > 1 || len(members) == 1 && members[0].target != t
 }
 
 // attempt sends the request to t, where it has a place. On success the place
