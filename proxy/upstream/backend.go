@@ -350,8 +350,11 @@ func fault(err error) error {
 	if errors.As(err, &f) {
 		return f
 	}
-	if wire.TimedOut(err) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case wire.TimedOut(err), errors.Is(err, context.DeadlineExceeded):
 		return proxy.Fault{Kind: proxy.IntegrationTimeout, Cause: err}
+	case errors.Is(err, context.Canceled): // an HTTP/2 client has reset its stream
+		return proxy.Fault{Kind: proxy.ClientGone, Cause: err}
 	}
 	return proxy.Fault{Kind: proxy.IntegrationFailure, Cause: err}
 }

@@ -368,6 +368,18 @@ func TestClientGone(t *testing.T) {
 	<-left
 }
 
+// A client that leaves while a connection is opened is no failure of the backend.
+func TestClientGoneWhileConnecting(t *testing.T) {
+	s := serve(t, func(net.Conn, *bufio.Reader, string) bool { return false })
+	b, _ := open(t, s.url(), nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var f proxy.Fault
+	if err := b.Send(ctx, request("GET", "")); !errors.As(err, &f) || f.Kind != proxy.ClientGone {
+		t.Errorf("got %v, want the fault %v", err, proxy.ClientGone)
+	}
+}
+
 // Content that streams goes out as it comes, and an answer that comes early is
 // passed on before the content's end.
 func TestUpload(t *testing.T) {
