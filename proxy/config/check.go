@@ -330,6 +330,10 @@ func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 			hint = "use single brackets: [" + keyPath(c.path, nil) + "]"
 		}
 	}
+	if last := len(c.path) - 1; n.kind == tableKind && last > 0 && slices.ContainsFunc(n.fields, func(f *field) bool { return f.key == c.path[last] }) {
+		// [listen] instead of [listen.public]: the key is one of an entry's.
+		hint = fmt.Sprintf("an entry's name is missing: [%s]", keyPath(c.path[:last], nil)+".NAME")
+	}
 	sp := at.whole()
 	if at != nil && (at.form == header || at.form == headers || at.form == implied) {
 		sp = at.key

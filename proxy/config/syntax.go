@@ -98,7 +98,7 @@ func explain(src *source, pe toml.ParseError) (at span, text, hint string) {
 	case strings.HasPrefix(text, "expected value but found"):
 		if word := bareWord(src.text, at.start); word != "" && got != "\n" {
 			at.end = at.start + len(word)
-			text, hint = "expected a value, found "+word, fmt.Sprintf("strings need quotes: %q", word)
+			text, hint = "expected a value, found "+word, fmt.Sprintf("strings need quotes: %q", strings.Trim(word, "“”„‘’"))
 		} else {
 			text, hint = "expected a value", "a key and its value stand on one line"
 		}
