@@ -147,7 +147,9 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 		now = time.Now()
 		more := try < b.retries && now.Before(limit)
 		var stale staleError
-		if fresh = errors.As(err, &stale); fresh && more && !streams && repeatable(ex.Out.Method) {
+		var returned refusedError
+		fresh = errors.As(err, &stale)
+		if more && (fresh && !streams && repeatable(ex.Out.Method) || errors.As(err, &returned)) {
 			b.retried.Add(1) // nothing is wrong with the target: the place is kept
 			err = nil
 			continue
@@ -182,6 +184,9 @@ func (b *backend) others(t *target) bool {
 // attempt sends the request to t, where it has a place. On success the place
 // is given back when ex ends; on failure the caller still has it.
 func (b *backend) attempt(ctx context.Context, ex *proxy.Exchange, t *target, content []byte, streams bool, now, limit time.Time, fresh bool) error {
+	if t.sessions != nil {
+		return t.sessions.exchange(ctx, ex, b, content, streams, limit)
+	}
 	c, err := b.connection(ctx, ex, t, now, limit, fresh)
 	if err != nil {
 		return err
@@ -300,8 +305,9 @@ func readExactly(body proxy.Body, p []byte) error {
 
 // connection returns a kept connection of t, or a new one.
 func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target, now, limit time.Time, fresh bool) (*conn, error) {
+	owner := t.announces.owner(ex.In.Client)
 	for !fresh {
-		c := t.take()
+		c := t.take(owner)
 		if c == nil {
 			break
 		}
@@ -313,12 +319,12 @@ func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target,
 		}
 		c.close()
 	}
-	if fresh && b.perOne > 0 {
+	if (fresh || t.announces != 0) && b.perOne > 0 {
 		t.shed() // a kept connection makes room
 	}
 	limited, cancel := context.WithDeadline(ctx, earlier(now.Add(b.settings.connect), limit))
 	defer cancel()
-	c, err := t.connect(limited)
+	c, err := t.connect(limited, owner, ex.In.Local)
 	if err != nil {
 		return nil, connectError{err}
 	}

@@ -221,7 +221,7 @@ func TestBadAnswers(t *testing.T) {
 			t.Errorf("%.60q: got %v, want %v", answer, err, want)
 		}
 		ex.End()
-		if idle := set.all()[0].all[0].take(); idle != nil {
+		if idle := set.all()[0].all[0].take(netip.AddrPort{}); idle != nil {
 			t.Errorf("%.60q: the connection was kept", answer)
 		}
 	}

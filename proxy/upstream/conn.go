@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -23,6 +24,8 @@ type conn struct {
 	// Owned by target while unused.
 	since   time.Time // when it was used last
 	counted bool      // among the target's open ones
+
+	owner netip.AddrPort // whom it serves only; zero for everybody
 
 	// Owned by the exchange.
 	ex      *proxy.Exchange

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -89,7 +90,10 @@ func (b *backend) check(ctx context.Context, t *target) error {
 	limit := time.Now().Add(h.timeout)
 	limited, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
-	c, err := t.dial(limited)
+	if t.sessions != nil && h.path != "" {
+		return b.checkStream(limited, t, limit)
+	}
+	c, err := t.dial(limited, netip.AddrPort{}, netip.AddrPort{})
 	if err != nil {
 		return err
 	}
@@ -98,18 +102,37 @@ func (b *backend) check(ctx context.Context, t *target) error {
 		return nil
 	}
 	defer context.AfterFunc(limited, func() { _ = c.wire.Close() })() // whoever reads then fails
+	ex := h.question(t)
+	if err := c.exchange(ex, nil, false, time.Now(), limit, b); err != nil {
+		return err
+	}
+	c.failed = true // it isn't kept
+	ex.End()
+	return h.judge(ex.Back.Status)
+}
+
+// checkStream is check over HTTP/2, where requests share the connection.
+func (b *backend) checkStream(ctx context.Context, t *target, limit time.Time) error {
+	ex := b.health.question(t)
+	defer ex.End()
+	if err := t.sessions.exchange(ctx, ex, nil, nil, false, limit); err != nil {
+		return err
+	}
+	return b.health.judge(ex.Back.Status)
+}
+
+// question returns the exchange that asks t.
+func (h *health) question(t *target) *proxy.Exchange {
 	ex := new(proxy.Exchange)
 	ex.Begin(time.Now(), nil)
 	ex.Out = proxy.Outgoing{Method: "GET", Target: h.path, Host: h.host, Timeout: h.timeout}
 	if ex.Out.Host == "" {
 		ex.Out.Host = t.address
 	}
-	if err := c.exchange(ex, nil, false, time.Now(), limit, b); err != nil {
-		return err
-	}
-	status := ex.Back.Status
-	c.failed = true // it isn't kept
-	ex.End()
+	return ex
+}
+
+func (h *health) judge(status int) error {
 	if !h.status.has(status) {
 		return fmt.Errorf("status %d", status)
 	}

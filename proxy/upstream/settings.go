@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
@@ -49,7 +51,13 @@ type settings struct {
 	minIdle     int
 	limits      http1.Limits
 	headerBytes int
+
+	protocol  string       // config.Backend.Protocol
+	announces announcement // of clients' addresses
 }
+
+// multiplexes reports whether HTTP/2 is spoken.
+func (s *settings) multiplexes() bool { return s.protocol == "h2" || s.protocol == "h2c" }
 
 // entry is a target as the configuration has it.
 type entry struct {
@@ -95,7 +103,8 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 		retries: o.Retries, percent: o.RetryBudget, least: o.RetryMinimum,
 		connect: time.Duration(o.ConnectTimeout), idle: time.Duration(o.IdleTimeout), keepAlive: time.Duration(o.KeepAlive),
 		maxIdle: o.MaxIdle, minIdle: o.MinIdle, headerBytes: int(o.Header),
-		limits: http1.Limits{Line: http1.DefaultLine, Head: int(o.Header), Fields: maxFields},
+		limits:   http1.Limits{Line: http1.DefaultLine, Head: int(o.Header), Fields: maxFields},
+		protocol: o.Protocol, announces: announcementOf(o.ProxyProtocol),
 	}
 	if s.name == "" {
 		s.name = u.Scheme + "://" + address
@@ -104,10 +113,16 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 	if err := s.setPolicies(o); err != nil {
 		return nil, err
 	}
+	if s.protocol == "h2" && u.Scheme != "https" || s.protocol == "h2c" && u.Scheme != "http" {
+		return nil, fmt.Errorf("protocol %q doesn't go with %s://", s.protocol, u.Scheme)
+	}
 	var ca []byte
 	if u.Scheme == "https" {
 		if s.tls, ca, err = clientTLS(u.Hostname(), &o.TLS); err != nil {
 			return nil, err
+		}
+		if s.multiplexes() {
+			s.tls.NextProtos = []string{http2.NextProtoTLS}
 		}
 	}
 	s.setKey(u.Scheme, ca, o)

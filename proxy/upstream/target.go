@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,9 @@ type target struct {
 	buffers *wire.Buffers
 	maxIdle int
 	hash    uint64 // of address
+
+	announces announcement
+	sessions  *sessions // nil for HTTP/1.1
 
 	begun   atomic.Uint64 // tries of requests that were begun
 	ended   atomic.Uint64 // of these, how many are over
@@ -58,6 +62,10 @@ func newTarget(address string, s *settings, o *Options, buffers *wire.Buffers) (
 		hash: hashText(address),
 	}
 	t.fixed, _ = netip.ParseAddr(host)
+	t.announces = s.announces
+	if s.multiplexes() {
+		t.sessions = newSessions(t, s)
+	}
 	return t, nil
 }
 
@@ -75,17 +83,20 @@ func (t *target) hasRoom(limit int) bool {
 
 // figures returns how many connections are open, and how many of these unused.
 func (t *target) figures() (open, idle int) {
+	if t.sessions != nil {
+		return t.sessions.figures()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.conns, len(t.idle)
 }
 
 // connect opens a connection that counts as one of the target's.
-func (t *target) connect(ctx context.Context) (*conn, error) {
+func (t *target) connect(ctx context.Context, owner, local netip.AddrPort) (*conn, error) {
 	t.mu.Lock()
 	t.conns++
 	t.mu.Unlock()
-	c, err := t.dial(ctx)
+	c, err := t.dial(ctx, owner, local)
 	if err != nil {
 		t.lose()
 		return nil, err
@@ -117,34 +128,45 @@ func (t *target) shed() {
 	}
 }
 
-// take returns the unused connection that was used last, or nil.
-func (t *target) take() *conn {
+// take returns owner's unused connection that was used last, or nil.
+func (t *target) take(owner netip.AddrPort) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := len(t.idle)
-	if n == 0 {
-		return nil
+	for i := len(t.idle) - 1; i >= 0; i-- {
+		if c := t.idle[i]; c.owner == owner {
+			t.idle = slices.Delete(t.idle, i, i+1)
+			return c
+		}
 	}
-	c := t.idle[n-1]
-	t.idle[n-1] = nil
-	t.idle = t.idle[:n-1]
-	return c
+	return nil
 }
 
 // put keeps c for later, or closes it when there are enough.
 func (t *target) put(c *conn) {
 	t.mu.Lock()
-	if t.closed || len(t.idle) >= t.maxIdle {
+	if t.closed || len(t.idle) >= t.maxIdle && (t.announces == 0 || t.maxIdle == 0) {
 		t.mu.Unlock()
 		c.close()
 		return
 	}
+	var oldest *conn
+	if len(t.idle) >= t.maxIdle {
+		// Each serves one client only: room for the one that is here now.
+		oldest = t.idle[0]
+		t.idle = slices.Delete(t.idle, 0, 1)
+	}
 	t.idle = append(t.idle, c)
 	t.mu.Unlock()
+	if oldest != nil {
+		oldest.close()
+	}
 }
 
 // sweep closes connections that weren't used since before, or whose peer left.
 func (t *target) sweep(before time.Time) {
+	if t.sessions != nil {
+		t.sessions.sweep(before)
+	}
 	t.mu.Lock()
 	var old []*conn
 	kept := t.idle[:0]
@@ -165,6 +187,9 @@ func (t *target) sweep(before time.Time) {
 
 // close closes the unused connections and keeps no further ones.
 func (t *target) close() {
+	if t.sessions != nil {
+		t.sessions.close()
+	}
 	t.mu.Lock()
 	idle := t.idle
 	t.idle, t.closed = nil, true
@@ -174,13 +199,26 @@ func (t *target) close() {
 	}
 }
 
-// dial opens a connection: each address of the host in turn, until ctx ends.
-func (t *target) dial(ctx context.Context) (*conn, error) {
+// dial opens a connection for HTTP/1.1; owner and local are open's.
+func (t *target) dial(ctx context.Context, owner, local netip.AddrPort) (*conn, error) {
+	secure, socket, err := t.open(ctx, owner, local)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(t, wire.NewConn(secure, socket, t.buffers))
+	c.owner = owner
+	return c, nil
+}
+
+// open opens a connection: each address of the host in turn, until ctx ends.
+// secure is socket itself when there is no TLS. owner and local, the gateway's
+// end of that client's connection, are what the PROXY protocol tells, if it is
+// spoken.
+func (t *target) open(ctx context.Context, owner, local netip.AddrPort) (secure, socket net.Conn, err error) {
 	addresses, err := t.addresses(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look up %s: %w", t.host, err)
+		return nil, nil, fmt.Errorf("look up %s: %w", t.host, err)
 	}
-	var socket net.Conn
 	for i, address := range addresses {
 		one, cancel := share(ctx, len(addresses)-i)
 		socket, err = t.options.Dial(one, netip.AddrPortFrom(address, t.port))
@@ -190,18 +228,21 @@ func (t *target) dial(ctx context.Context) (*conn, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	secure := socket
-	if t.tls != nil {
-		session := tls.Client(socket, t.tls)
-		if err := session.HandshakeContext(ctx); err != nil {
-			_ = socket.Close() // the handshake's error says more
-			return nil, fmt.Errorf("TLS with %s: %w", t.host, err)
-		}
-		secure = session
+	if err := t.announces.announce(ctx, socket, owner, local); err != nil {
+		_ = socket.Close() // of no use
+		return nil, nil, err
 	}
-	return newConn(t, wire.NewConn(secure, socket, t.buffers)), nil
+	if t.tls == nil {
+		return socket, socket, nil
+	}
+	session := tls.Client(socket, t.tls)
+	if err := session.HandshakeContext(ctx); err != nil {
+		_ = socket.Close() // the handshake's error says more
+		return nil, nil, fmt.Errorf("TLS with %s: %w", t.host, err)
+	}
+	return session, socket, nil
 }
 
 // share returns a context with an nth of the time that ctx has left, so that

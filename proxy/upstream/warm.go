@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -34,7 +35,7 @@ func (b *backend) warmOne(ctx context.Context, t *target) bool {
 	}()
 	limited, cancel := context.WithTimeout(ctx, b.settings.connect)
 	defer cancel()
-	c, err := t.connect(limited)
+	c, err := t.connect(limited, netip.AddrPort{}, netip.AddrPort{})
 	if err != nil {
 		return false // requests and health checks tell
 	}
