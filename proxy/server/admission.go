@@ -73,37 +73,38 @@ var (
 	ErrRate     = errors.New("limits.client.request_rate is exceeded")
 )
 
-// admit decides about a new connection and says which ends it has. ok is false
-// when the connection is to be closed; else release is called when it ends.
-func (l *listener) admit(s *settings, socket net.Conn) (e ends, release func(), ok bool) {
-	e = endsOf(socket)
+// admit decides about the new connection g. It fills in the ends and, when the
+// connection counts, the key.
+func (l *listener) admit(s *settings, g *greeted) bool {
+	g.ends = endsOf(g.socket)
 	refused := &l.server.refusals
 	if s.preface != nil {
-		told, err := s.preface.read(socket, e)
+		told, err := s.preface.read(g.socket, g.ends)
 		if err != nil {
 			refused.preface.Add(1)
-			l.server.logger.Debug("PROXY protocol", zap.String("listener", l.name), zap.Stringer("from", e.client), zap.Error(err))
-			return e, nil, false
+			l.server.logger.Debug("PROXY protocol", zap.String("listener", l.name), zap.Stringer("from", g.client), zap.Error(err))
+			return false
 		}
-		e = told
+		g.ends = told
 	}
-	addr := e.client.Addr()
+	addr := g.client.Addr()
 	key, known := keyOf(addr)
 	if !known || s.exempt(addr) {
-		return e, func() {}, true
+		return true
 	}
 	if s.arrivals.interval > 0 && s.arrivalLog.take(key, s.arrivals, time.Now()) > 0 {
 		refused.arrivals.Add(1)
-		return e, nil, false
+		return false
 	}
 	if s.Client.Connections == 0 || addr.IsLoopback() {
-		return e, func() {}, true
+		return true
 	}
 	if !l.crowd.open.enter(key, s.Client.Connections) {
 		refused.connections.Add(1)
-		return e, nil, false
+		return false
 	}
-	return e, func() { l.crowd.open.leave(key) }, true
+	g.key = key
+	return true
 }
 
 // admitRequest decides about a request whose In is filled. flying is how many

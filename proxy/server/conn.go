@@ -33,10 +33,7 @@ type conn struct {
 	// Owned by the serving goroutine.
 	settings *settings
 	now      time.Time // when the clock was read last
-	request  http1.Request
-	ex       proxy.Exchange
-	body     requestBody
-	reply    replyWriter
+	*work              // lent from the first byte of a request to the wait for the next
 	life     lifetime
 	served   int  // requests so far
 	closing  bool // this is the last request
@@ -45,15 +42,13 @@ type conn struct {
 	idle atomic.Bool // waits for the next request
 }
 
-func newConn(l *listener, e ends, socket net.Conn, w *wire.Conn, session *sessionTLS) *conn {
-	c := &conn{listener: l, server: l.server, socket: socket, wire: w, session: session}
-	c.client, c.local = e.client, e.local
+func newConn(l *listener, g *greeted) *conn {
+	c := &conn{listener: l, server: l.server, socket: g.socket, wire: g.wire, session: g.state}
+	c.client, c.local = g.client, g.local
 	c.address = c.client.Addr().WithZone("").String()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.now = time.Now()
 	c.life.begin(c.now, l.server.entropy())
-	c.body.conn = c
-	c.reply.conn = c
 	return c
 }
 
@@ -97,11 +92,15 @@ func (c *conn) serve() {
 	defer c.cancel()
 	defer c.wire.Close()
 	defer c.life.unbound()
+	defer c.rest()
 	for {
 		c.settings = c.listener.settings.Load()
 		start, err := c.await()
 		if err != nil {
 			return
+		}
+		if c.work == nil {
+			c.work = c.server.desks.take(c)
 		}
 		if err := c.readHead(start); err != nil {
 			c.refuse(start, err)
@@ -141,11 +140,20 @@ func (c *conn) await() (time.Time, error) {
 			return now, err
 		}
 	}
+	c.rest()
 	if err := c.wire.Await(); err != nil {
 		return now, err
 	}
 	c.now = time.Now()
 	return c.now, nil
+}
+
+// rest gives the work back, which is most of what a connection holds.
+func (c *conn) rest() {
+	if c.work != nil {
+		c.server.desks.give(c.work)
+		c.work = nil
+	}
 }
 
 // ending reports whether connections are to end with their current request.

@@ -77,8 +77,8 @@ func (c *h2Conn) of() *listener { return c.listener }
 // kill implements closer.
 func (c *h2Conn) kill() { _ = c.session.NetConn().Close() }
 
-func (l *listener) serveHTTP2(e ends, session *tls.Conn, h2 *h2Server, state *sessionTLS) {
-	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: h2, session: session, ends: e, state: state}
+func (l *listener) serveHTTP2(g *greeted) {
+	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: g.h2, session: g.session, ends: g.ends, state: g.state}
 	c.life.begin(time.Now(), l.server.entropy())
 	if !l.server.enter(c) {
 		return
@@ -87,16 +87,20 @@ func (l *listener) serveHTTP2(e ends, session *tls.Conn, h2 *h2Server, state *se
 	if l.server.draining.Load() || l.stopped.Load() {
 		c.hurry(0)
 	}
-	h2.server.ServeConn(session, &http2.ServeConnOpts{
-		Context: context.Background(), BaseConfig: h2.base, Handler: http.HandlerFunc(c.serve),
+	g.h2.server.ServeConn(g.session, &http2.ServeConnOpts{
+		Context: context.Background(), BaseConfig: g.h2.base, Handler: http.HandlerFunc(c.serve),
 	})
 }
+
+// stallFrom is how many bytes x/net's server may not buffer but wait to send.
+const stallFrom = 4 << 10
 
 // stream is one HTTP/2 request. It is used again for later ones.
 type stream struct {
 	conn    *h2Conn
 	ex      proxy.Exchange
 	body    streamBody
+	stall   stall
 	names   []string
 	writer  http.ResponseWriter
 	request *http.Request
@@ -281,27 +285,53 @@ func (s *stream) write() bool {
 		return true
 	}
 	if reply.Body == nil {
-		n, err := s.writer.Write(reply.Content)
-		ex.Notes.BytesOut = int64(n)
-		return err == nil
+		return s.content(reply.Content)
 	}
 	return s.stream(reply.Body)
+}
+
+// content writes content piece by piece, each of which has its time.
+func (s *stream) content(content []byte) bool {
+	for {
+		piece := content[:min(len(content), wire.Large)]
+		if err := s.put(piece, false); err != nil {
+			return false
+		}
+		if content = content[len(piece):]; len(content) == 0 {
+			return true
+		}
+	}
+}
+
+// put writes p, and makes it go out if flush is set. The error means that the
+// client doesn't take it.
+func (s *stream) put(p []byte, flush bool) error {
+	if len(p) >= stallFrom || flush { // what is shorter stays in x/net's buffer
+		s.stall.begin(s.writer, time.Duration(s.conn.settings.WriteTimeout))
+		defer s.stall.end()
+	}
+	n, err := s.writer.Write(p)
+	s.ex.Notes.BytesOut += int64(n)
+	if err == nil && flush {
+		err = http.NewResponseController(s.writer).Flush()
+	}
+	if err != nil {
+		s.ex.Notes.ClientGone = true
+		s.ex.Interrupt(proxy.Fault{Kind: proxy.ClientGone, Cause: err})
+	}
+	return err
 }
 
 func (s *stream) stream(body proxy.Body) bool {
 	ex, buffers := &s.ex, &s.conn.listener.server.buffers
 	peek, _ := body.(buffered)
-	flusher, _ := s.writer.(http.Flusher)
 	buf := buffers.Take(wire.Medium)
 	defer buffers.Give(buf)
 	for {
 		n, err := body.Read(buf)
-		if n > 0 {
-			written, werr := s.writer.Write(buf[:n])
-			ex.Notes.BytesOut += int64(written)
-			if werr != nil {
-				ex.Notes.ClientGone = true
-				ex.Interrupt(proxy.Fault{Kind: proxy.ClientGone, Cause: werr})
+		waits := err == nil && (peek == nil || peek.Buffered() == 0)
+		if n > 0 || waits {
+			if s.put(buf[:n], waits) != nil {
 				return false
 			}
 		}
@@ -315,8 +345,6 @@ func (s *stream) stream(body proxy.Body) bool {
 			ex.Notes.Truncated = true
 			ex.Interrupt(err)
 			return false
-		case flusher != nil && (peek == nil || peek.Buffered() == 0):
-			flusher.Flush()
 		}
 	}
 }

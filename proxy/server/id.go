@@ -83,8 +83,18 @@ type sessionTLS = proxy.TLS
 
 func describeTLS(state *tls.ConnectionState) *sessionTLS {
 	return &sessionTLS{
-		Version:     strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1),
+		Version:     versionText(state.Version),
 		CipherSuite: tls.CipherSuiteName(state.CipherSuite),
 		ServerName:  strings.ToLower(state.ServerName),
 	}
+}
+
+func versionText(version uint16) string {
+	switch version { // nearly always one of these
+	case tls.VersionTLS13:
+		return "TLSv1.3"
+	case tls.VersionTLS12:
+		return "TLSv1.2"
+	}
+	return strings.Replace(tls.VersionName(version), "TLS ", "TLSv", 1)
 }

@@ -130,34 +130,65 @@ func (l *listener) serve(socket net.Conn) {
 			s.logger.Error("panic in a connection", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
 		}
 	}()
-	settings := l.settings.Load()
-	e, release, ok := l.admit(settings, socket)
-	if !ok {
+	g := l.greet(socket)
+	if g == nil {
 		return
 	}
-	defer release()
-	if settings.tls == nil {
-		l.serveHTTP1(e, socket, wire.NewConn(socket, socket, &s.buffers), nil)
+	defer l.crowd.open.leave(g.key)
+	if g.h2 != nil {
+		l.serveHTTP2(g)
 		return
 	}
-	session := tls.Server(socket, settings.tls)
-	limited, cancel := context.WithTimeout(context.Background(), time.Duration(settings.HeaderTimeout))
-	err := session.HandshakeContext(limited)
-	cancel()
-	if err != nil {
-		s.logger.Debug("TLS handshake", zap.String("listener", l.name), zap.Stringer("client", socket.RemoteAddr()), zap.Error(err))
-		return
-	}
-	state := session.ConnectionState()
-	if state.NegotiatedProtocol == "h2" && settings.h2 != nil {
-		l.serveHTTP2(e, session, settings.h2, describeTLS(&state))
-		return
-	}
-	l.serveHTTP1(e, socket, wire.NewConn(session, socket, &s.buffers), describeTLS(&state))
+	l.serveHTTP1(g)
 }
 
-func (l *listener) serveHTTP1(e ends, socket net.Conn, w *wire.Conn, session *sessionTLS) {
-	c := newConn(l, e, socket, w, session)
+// greeted is a connection that has come so far that requests can come.
+type greeted struct {
+	ends
+	key     clientKey // what it is counted under; 0: it isn't
+	socket  net.Conn
+	wire    *wire.Conn
+	session *tls.Conn   // nil for cleartext
+	state   *sessionTLS // nil for cleartext
+	h2      *h2Server   // nil for HTTP/1
+}
+
+// greet takes a connection up to its first request; nil means that it is of no
+// use. It is a function of its own, and stays one, for what it needs on the stack
+// would double what an idle connection costs.
+//
+//go:noinline
+func (l *listener) greet(socket net.Conn) *greeted {
+	s, settings := l.server, l.settings.Load()
+	g := &greeted{socket: socket}
+	if !l.admit(settings, g) {
+		return nil
+	}
+	if settings.tls == nil {
+		g.wire = wire.NewConn(socket, socket, &s.buffers)
+		return g
+	}
+	records := wire.NewRecords(socket, &s.buffers)
+	g.session = tls.Server(records, settings.tls)
+	limited, cancel := context.WithTimeout(context.Background(), time.Duration(settings.HeaderTimeout))
+	defer cancel()
+	if err := g.session.HandshakeContext(limited); err != nil {
+		s.logger.Debug("TLS handshake", zap.String("listener", l.name), zap.Stringer("client", g.client), zap.Error(err))
+		l.crowd.open.leave(g.key)
+		return nil
+	}
+	state := g.session.ConnectionState()
+	g.state = describeTLS(&state)
+	if state.NegotiatedProtocol == "h2" && settings.h2 != nil {
+		g.h2 = settings.h2
+		return g
+	}
+	g.wire = wire.NewTLS(g.session, records, &s.buffers)
+	return g
+}
+
+func (l *listener) serveHTTP1(g *greeted) {
+	c := newConn(l, g)
 	if !l.server.enter(c) {
 		return
 	}

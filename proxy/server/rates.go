@@ -137,7 +137,11 @@ func (c *census) enter(key clientKey, limit int) bool {
 	return true
 }
 
+// leave counts one less; the key 0, which nobody has, counts nobody.
 func (c *census) leave(key clientKey) {
+	if key == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n := c.open[key]; n > 1 {

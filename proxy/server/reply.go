@@ -18,6 +18,7 @@ type replyWriter struct {
 	buf  []byte // lent while a reply is written
 
 	waited bool // time went by since conn.now: read the clock before the next write
+	pace   pace
 }
 
 // buffered is implemented by bodies that know how much of them is here already.
@@ -39,7 +40,7 @@ func (w *replyWriter) inform(status int, fields http1.Fields) error {
 func (w *replyWriter) write() error {
 	c := w.conn
 	reply := &c.ex.Reply
-	w.waited = false
+	w.waited, w.pace = false, pace{}
 	w.buf = c.server.buffers.Take(w.room(reply))
 	defer func() {
 		c.server.buffers.Give(w.buf)
@@ -142,6 +143,12 @@ func (w *replyWriter) content(b, content []byte) error {
 	}
 	if err := w.flush(b); err != nil {
 		return err
+	}
+	for len(content) > wire.Large { // the time limit is for a piece that a slow client can take
+		if err := w.flush(content[:wire.Large]); err != nil {
+			return err
+		}
+		content = content[wire.Large:]
 	}
 	return w.flush(content)
 }
@@ -253,6 +260,11 @@ func (w *replyWriter) flush(b []byte) error {
 	}
 	if _, err := c.wire.Write(b); err != nil {
 		return w.left(err)
+	}
+	if w.pace.sent += int64(len(b)); w.pace.sent > paceFrom {
+		if err := w.pace.judge(int64(len(b)), time.Since(c.now), int64(c.settings.MinSendRate)); err != nil {
+			return w.left(err)
+		}
 	}
 	return nil
 }

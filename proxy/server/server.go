@@ -48,6 +48,7 @@ type Server struct {
 	entropy  func() uint64
 	listen   func(name string, c *config.Listen) (net.Listener, error)
 	buffers  wire.Buffers
+	desks    desks
 	date     dateText
 
 	current  atomic.Pointer[snapshot.Snapshot]

@@ -34,7 +34,13 @@ import (
 	"github.com/postern-gateway/postern/proxy/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if args := strings.Fields(os.Getenv("POSTERN_IDLE")); len(args) == 3 {
+		idleClients(args[0], args[1], args[2])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // actor is an integration that does what the path says.
 type actor struct{ gate chan struct{} }
@@ -574,7 +580,7 @@ func TestHTTP2(t *testing.T) {
 }
 
 // certificate writes a self-signed certificate for localhost and its key.
-func certificate(t *testing.T) (cert, key string) {
+func certificate(t testing.TB) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +13,11 @@ import (
 
 // OpenTCP opens a TCP socket at c's address: what a Server does by itself.
 func OpenTCP(_ string, c *config.Listen) (net.Listener, error) {
-	return net.Listen("tcp", c.Address)
+	if !c.ReusePort {
+		return net.Listen("tcp", c.Address)
+	}
+	with := net.ListenConfig{Control: reusePort}
+	return with.Listen(context.Background(), "tcp", c.Address)
 }
 
 // Socket is the socket of a listener, for another process to listen on too.

@@ -280,6 +280,9 @@ func (c *Conn) Close() error { return c.net.Close() }
 // connection, even when bytes that it sent before are still unread. It is
 // false where the operating system can't tell.
 func (c *Conn) Gone() bool {
+	if c.records != nil {
+		return c.records.wire.Gone()
+	}
 	if c.raw == nil {
 		return false
 	}

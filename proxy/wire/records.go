@@ -34,11 +34,10 @@ func NewRecords(socket net.Conn, buffers *Buffers) *Records {
 
 // NewTLS returns a Conn for session, a TLS connection on top of records.
 func NewTLS(session net.Conn, records *Records, buffers *Buffers) *Conn {
-	c := NewConn(session, records.socket, buffers)
-	if records.wire.plain {
-		c.records = records
+	if !records.wire.plain {
+		return NewConn(session, records.socket, buffers)
 	}
-	return c
+	return &Conn{net: session, records: records, buffers: buffers, size: Small}
 }
 
 // Read gives at most what is left of one record.
