@@ -303,6 +303,10 @@ func readExactly(body proxy.Body, p []byte) error {
 	}
 }
 
+// restless is how long a connection has to be unused to be asked whether it is
+// still fit for a request that can be repeated.
+const restless = time.Millisecond
+
 // connection returns a kept connection of t, or a new one.
 func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target, now, limit time.Time, fresh bool) (*conn, error) {
 	owner := t.announces.owner(ex.In.Client)
@@ -312,8 +316,10 @@ func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target,
 			break
 		}
 		// A request that can't be sent twice doesn't go to a connection that the
-		// backend has closed meanwhile; asking costs a system call.
-		if repeatable(ex.Out.Method) && now.Sub(c.since) < time.Second || !c.wire.Gone() {
+		// backend has closed meanwhile, and none to one where bytes have come that
+		// nobody asked for: they would be taken for the answer. Asking costs a system
+		// call; a connection that was in use just now isn't asked.
+		if repeatable(ex.Out.Method) && now.Sub(c.since) < restless || c.rests() {
 			c.reused = true
 			return c, nil
 		}

@@ -35,10 +35,17 @@ type script struct {
 // serve starts a backend that calls handle for each request head.
 func serve(t *testing.T, handle func(conn net.Conn, r *bufio.Reader, head string) (goOn bool)) *script {
 	t.Helper()
+	return serveOn(t, func(l net.Listener) net.Listener { return l }, handle)
+}
+
+// serveOn is serve on what wrap makes of the listener.
+func serveOn(t *testing.T, wrap func(net.Listener) net.Listener, handle func(conn net.Conn, r *bufio.Reader, head string) (goOn bool)) *script {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l = wrap(l)
 	s := &script{t: t, listener: l, heads: make(chan string, 100)}
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -106,7 +106,7 @@ func (p *picks) turn(n uint32) *member {
 type want struct {
 	key   uint64 // for byHash
 	keyed bool
-	turn  uint32 // of its first try, for byTurn
+	turn  uint32              // of its first try, for byTurn
 	tried [maxRetries]*target // that failed it
 	tries int
 }

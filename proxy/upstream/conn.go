@@ -67,6 +67,15 @@ func (c *conn) close() {
 	}
 }
 
+// rests reports whether the unused connection can be used. Below TLS, bytes
+// may well have come: session tickets are sent when the server likes.
+func (c *conn) rests() bool {
+	if c.target.tls != nil {
+		return !c.wire.Gone()
+	}
+	return c.wire.Quiet()
+}
+
 // waitSlice is how long a wait lasts before the client is looked after.
 const waitSlice = 500 * time.Millisecond
 

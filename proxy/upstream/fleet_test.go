@@ -36,8 +36,10 @@ type fleet struct {
 
 // server is one of a fleet.
 type server struct {
-	dead   bool // refuses connections
-	mute   bool // answers nothing
+	dead   bool            // refuses connections
+	lost   bool            // doesn't even refuse connections
+	mute   bool            // answers nothing
+	drip   []time.Duration // pauses, each before one byte of content without a length
 	status int
 	header string        // of the answer, "Name: value"
 	gate   chan struct{} // nil, or what each answer waits for
@@ -68,8 +70,13 @@ func (f *fleet) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		return nil, err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	s := f.servers[to.String()]
+	if s != nil && s.lost {
+		f.mu.Unlock()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	defer f.mu.Unlock()
 	if s == nil || s.dead {
 		return nil, errors.New("connection refused")
 	}
@@ -116,7 +123,7 @@ func (f *fleet) serve(s *server, conn net.Conn) {
 		} else {
 			s.requests++
 		}
-		mute, gate := s.mute, s.gate
+		mute, gate, drip := s.mute, s.gate, s.drip
 		answer := "HTTP/1.1 " + strconv.Itoa(s.status) + " X\r\nContent-Length: 2\r\n" + s.header + "\r\nok"
 		f.mu.Unlock()
 		if mute {
@@ -126,7 +133,19 @@ func (f *fleet) serve(s *server, conn net.Conn) {
 		if gate != nil && !check {
 			<-gate
 		}
+		if drip != nil {
+			answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+		}
 		if _, err := io.WriteString(conn, answer); err != nil {
+			return
+		}
+		for _, pause := range drip {
+			time.Sleep(pause)
+			if _, err := io.WriteString(conn, "x"); err != nil {
+				return
+			}
+		}
+		if drip != nil {
 			return
 		}
 	}

@@ -252,3 +252,32 @@ func TestGateHammer(t *testing.T) {
 		}
 	}
 }
+
+// What a request's way past the choice and the bounds costs.
+func BenchmarkEnter(b *testing.B) {
+	for _, bench := range []struct {
+		name     string
+		settings settings
+		weights  []int
+	}{
+		{"one", settings{}, []int{1}},
+		{"three", settings{}, []int{1, 1, 1}},
+		{"bounds", settings{requests: 100, perOne: 50, queue: 10}, []int{1, 1, 1}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			back := choice(bench.settings, bench.weights...)
+			back.gate = newGate(&bench.settings)
+			ex := request("GET", "")
+			ctx, now := context.Background(), time.Now()
+			b.ReportAllocs()
+			for b.Loop() {
+				var w want
+				t, err := back.enter(ctx, ex, &w, now, now)
+				if err != nil {
+					b.Fatal(err)
+				}
+				back.leave(t)
+			}
+		})
+	}
+}

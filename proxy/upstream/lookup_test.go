@@ -118,3 +118,25 @@ func TestSRVResolved(t *testing.T) {
 		same(t, "each once", f.counts(b, 4), one+"=2 "+two+"=2")
 	})
 }
+
+// A name that is one target is looked up when it connects, and then not for the
+// interval.
+func TestResolveOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, one, two)
+		f.name("pets.internal", "10.0.0.1 10.0.0.2")
+		f.change(one, func(s *server) { s.dead = true })
+		b := f.backend(options(func(o *config.Backend) { o.MaxIdle, o.ResolveInterval = 0, seconds(60) }, "pets.internal:80"))
+		same(t, "the second address", f.counts(b, 3), "pets.internal:80=3")
+		f.name("pets.internal", "10.0.0.3")
+		time.Sleep(59 * time.Second)
+		same(t, "within the interval", f.counts(b, 3), "pets.internal:80=3")
+		time.Sleep(2 * time.Second)
+		same(t, "after it", f.counts(b, 3), "INTEGRATION_FAILURE=3")
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.asked != 2 {
+			t.Errorf("asked %d times, want 2", f.asked)
+		}
+	})
+}

@@ -8,7 +8,7 @@ import (
 
 // How long looked-up addresses count.
 const (
-	namesFresh = 10 * time.Second // asked again after this
+	namesFresh = 10 * time.Second // asked again after this, by default
 	namesStale = 5 * time.Minute  // used this long when asking fails
 	namesWait  = 5 * time.Second  // for one answer of the resolver
 )
@@ -17,6 +17,7 @@ const (
 // whoever waits for it; when it fails, the last good answer serves for a while.
 // The zero value is ready to use. Safe for concurrent use.
 type names struct {
+	fresh   time.Duration // asked again after this; 0: namesFresh
 	lock    chanLock
 	known   []netip.Addr
 	at      time.Time
@@ -32,7 +33,11 @@ func (n *names) lookUp(ctx context.Context, host string, resolve func(context.Co
 	}
 	defer n.lock.unlock()
 	now := time.Now()
-	if len(n.known) > 0 && now.Sub(n.at) < namesFresh {
+	fresh := n.fresh
+	if fresh == 0 {
+		fresh = namesFresh
+	}
+	if len(n.known) > 0 && now.Sub(n.at) < fresh {
 		return n.known, nil
 	}
 	if n.failure != nil && now.Sub(n.failed) < time.Second {

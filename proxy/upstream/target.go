@@ -66,6 +66,7 @@ func newTarget(address string, s *settings, o *Options, buffers *wire.Buffers) (
 	if s.multiplexes() {
 		t.sessions = newSessions(t, s)
 	}
+	t.names.fresh = s.follow
 	return t, nil
 }
 
@@ -162,7 +163,8 @@ func (t *target) put(c *conn) {
 	}
 }
 
-// sweep closes connections that weren't used since before, or whose peer left.
+// sweep closes connections that weren't used since before, or whose peer left
+// or sent what nobody asked for.
 func (t *target) sweep(before time.Time) {
 	if t.sessions != nil {
 		t.sessions.sweep(before)
@@ -171,7 +173,7 @@ func (t *target) sweep(before time.Time) {
 	var old []*conn
 	kept := t.idle[:0]
 	for _, c := range t.idle {
-		if c.since.Before(before) || c.wire.Gone() {
+		if c.since.Before(before) || !c.rests() {
 			old = append(old, c)
 		} else {
 			kept = append(kept, c)

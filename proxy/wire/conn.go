@@ -44,7 +44,8 @@ type Conn struct {
 	writeUntil time.Time // the socket's write deadline
 
 	// Owned by whoever calls Gone, one at a time.
-	gone bool
+	gone  bool
+	eager bool // bytes to read count as well
 }
 
 // NewConn returns a Conn for c. socket is the connection underneath c when c is
@@ -280,7 +281,24 @@ func (c *Conn) Close() error { return c.net.Close() }
 // connection, even when bytes that it sent before are still unread. It is
 // false where the operating system can't tell.
 func (c *Conn) Gone() bool {
-	if c.records != nil {
+	c.eager = false
+	return c.asked()
+}
+
+// Quiet reports whether there is nothing to read: no bytes, and no end or reset
+// either. Only one who owns both directions asks, while it expects nothing. It
+// is true where the operating system can't tell.
+func (c *Conn) Quiet() bool {
+	c.eager = true
+	return c.r == c.w && !c.asked()
+}
+
+// asked returns what probe finds out.
+func (c *Conn) asked() bool {
+	switch {
+	case c.records != nil && c.eager:
+		return !c.records.wire.Quiet()
+	case c.records != nil:
 		return c.records.wire.Gone()
 	}
 	if c.raw == nil {
