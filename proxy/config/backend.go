@@ -31,6 +31,13 @@ func (x *crosser) backend(name string) {
 	case b.Hash != "" && (b.Balance == "round_robin" || b.Balance == "least_requests") && !x.lost(at("balance")...):
 		x.key(at("hash"), fmt.Sprintf("not used by balance = %q", b.Balance), `write balance = "hash"`)
 	}
+	switch {
+	case b.MinIdle == 0:
+	case b.ProxyProtocol != "":
+		x.key(at("min_idle"), "not possible with proxy_protocol", "a connection that tells a client's address can't be opened before the client is here")
+	case b.Protocol == "h2" || b.Protocol == "h2c":
+		x.key(at("min_idle"), fmt.Sprintf("not used by protocol = %q", b.Protocol), "requests share a connection, which stays open as long as keep_alive says")
+	}
 	if limit := b.MaxConnections; limit > 0 && b.MinIdle > limit {
 		x.value(at("min_idle"), "", fmt.Sprintf("more than max_connections, which is %d", limit), "")
 	} else if b.MinIdle > b.MaxIdle {
