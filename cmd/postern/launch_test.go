@@ -88,7 +88,11 @@ func (r *running) pid() int {
 // signal sends a signal to the process that serves.
 func (r *running) signal(sig syscall.Signal) {
 	r.t.Helper()
-	if err := syscall.Kill(r.pid(), sig); err != nil {
+	pid := r.pid()
+	if pid <= 0 { // 0 would be this process and all its relatives
+		r.t.Fatalf("nobody is there to get %v:\n%s", sig, r.stderr.String())
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
 		r.t.Fatal(err)
 	}
 }
