@@ -20,7 +20,7 @@ sdk/go                : sdk/abi
 plugins/meter         :
 proxy                 : proxy/http1 proxy/config zap
 proxy/event           : proxy proxy/http1
-proxy/upstream        : proxy proxy/http1 proxy/config proxy/wire zap
+proxy/upstream        : proxy proxy/http1 proxy/config proxy/wire zap x/net proxyproto net/http
 proxy/snapshot        : proxy proxy/http1 proxy/config zap
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
