@@ -66,7 +66,7 @@ func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 		}
 		// Differs from AWS, which drops Content-Encoding: the content passes as it
 		// came, and without its coding nobody could read it.
-		if !passing.FromClient(f) {
+		if !passing.FromClient(f) || takesTrailers(in, f) {
 			fields = append(fields, *f)
 		}
 	}
@@ -75,6 +75,13 @@ func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 		ex.Out.Upgrade = in.Upgrade
 	}
 	return proxy.Continue, nil
+}
+
+// takesTrailers reports whether f says that the client can do with trailer
+// fields, which is all that TE can say in HTTP/2 (RFC 9113, 8.2.2). gRPC backends
+// want to hear it; over HTTP/1.1, where it is for one connection, it isn't sent.
+func takesTrailers(in *proxy.Request, f *http1.Field) bool {
+	return f.Known() == http1.TE && f.Value == "trailers" && in.Proto == "HTTP/2.0"
 }
 
 // passesUpgrade reports whether the client's wish to switch protocols is passed

@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"sort"
 	"strconv"
@@ -35,14 +35,26 @@ type h2Server struct {
 // RFC 9113, 4.2 lets us announce.
 const maxReadFrame = 16384
 
+// How much of its requests' content a client may have under way, in bytes: on
+// one stream, and on all of a connection. Sixteen streams that nobody reads, as
+// with a slow backend, don't hold up the others.
+const (
+	streamUpload = 256 << 10
+	connUpload   = 16 * streamUpload
+)
+
 func newH2(limits *config.Limits) (*h2Server, error) {
 	h := &h2Server{
 		server: &http2.Server{
 			MaxConcurrentStreams: uint32(limits.Streams),
 			MaxReadFrameSize:     maxReadFrame,
-			IdleTimeout:          time.Duration(limits.IdleTimeout),
-			ReadIdleTimeout:      time.Duration(limits.IdleTimeout),
-			WriteByteTimeout:     time.Duration(limits.WriteTimeout),
+
+			MaxUploadBufferPerStream:     streamUpload,
+			MaxUploadBufferPerConnection: connUpload,
+
+			IdleTimeout:      time.Duration(limits.IdleTimeout),
+			ReadIdleTimeout:  time.Duration(limits.IdleTimeout),
+			WriteByteTimeout: time.Duration(limits.WriteTimeout),
 		},
 		base: &http.Server{
 			MaxHeaderBytes: int(limits.Header),
@@ -60,7 +72,7 @@ type h2Conn struct {
 	listener *listener
 	settings *settings
 	h2       *h2Server
-	session  *tls.Conn
+	socket   net.Conn // without TLS
 	ends     ends
 	state    *sessionTLS
 	life     lifetime
@@ -71,24 +83,30 @@ func (c *h2Conn) hurry(time.Duration) {
 	go func() { _ = c.h2.base.Shutdown(context.Background()) }() // it has no listeners to fail on
 }
 
+// ending reports whether no more requests are wanted.
+func (c *h2Conn) ending() bool { return c.listener.server.draining.Load() || c.listener.stopped.Load() }
+
 // of implements closer.
 func (c *h2Conn) of() *listener { return c.listener }
 
 // kill implements closer.
-func (c *h2Conn) kill() { _ = c.session.NetConn().Close() }
+func (c *h2Conn) kill() { _ = c.socket.Close() }
 
 func (l *listener) serveHTTP2(g *greeted) {
-	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: g.h2, session: g.session, ends: g.ends, state: g.state}
+	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: g.h2, socket: g.socket, ends: g.ends, state: g.state}
 	c.life.begin(time.Now(), l.server.entropy())
 	if !l.server.enter(c) {
 		return
 	}
 	defer l.server.leave(c)
-	if l.server.draining.Load() || l.stopped.Load() {
-		c.hurry(0)
-	}
-	g.h2.server.ServeConn(g.session, &http2.ServeConnOpts{
-		Context: context.Background(), BaseConfig: g.h2.base, Handler: http.HandlerFunc(c.serve),
+	// x/net's server tells when it has begun and can be told to end.
+	base := &http.Server{MaxHeaderBytes: g.h2.base.MaxHeaderBytes, ErrorLog: g.h2.base.ErrorLog, ConnState: func(net.Conn, http.ConnState) {
+		if c.ending() {
+			c.hurry(0)
+		}
+	}}
+	g.h2.server.ServeConn(g.whole(), &http2.ServeConnOpts{
+		Context: context.Background(), BaseConfig: base, Handler: http.HandlerFunc(c.serve),
 	})
 }
 
@@ -209,7 +227,10 @@ func (s *stream) run() {
 // fill makes ex.In from the request, through the same parsers as HTTP/1.1.
 func (s *stream) fill() (refused proxy.Fault, ok bool) {
 	in, r, c := &s.ex.In, s.request, s.conn
-	in.Method, in.Proto, in.Scheme, in.TLS = r.Method, "HTTP/2.0", "https", c.state
+	in.Method, in.Proto, in.Scheme, in.TLS = r.Method, "HTTP/2.0", "http", c.state
+	if c.state != nil {
+		in.Scheme = "https"
+	}
 	in.Client, in.Local = c.ends.client, c.ends.local
 	s.names = s.names[:0]
 	for name := range r.Header {
@@ -227,6 +248,7 @@ func (s *stream) fill() (refused proxy.Fault, ok bool) {
 	}
 	s.body.received.Store(0)
 	s.body.until, s.body.since = time.Time{}, time.Time{}
+	s.body.answered.Store(false)
 	if in.Length = r.ContentLength; in.Length != 0 {
 		s.body.source, s.body.request, s.body.header = r.Body, r, in.Fields
 		s.body.control = http.NewResponseController(s.writer)
@@ -287,6 +309,9 @@ func (s *stream) write() bool {
 	if reply.Body == nil {
 		return s.content(reply.Content)
 	}
+	if ex.In.Body != nil {
+		s.body.answer()
+	}
 	return s.stream(reply.Body)
 }
 
@@ -327,6 +352,10 @@ func (s *stream) stream(body proxy.Body) bool {
 	peek, _ := body.(buffered)
 	buf := buffers.Take(wire.Medium)
 	defer buffers.Give(buf)
+	// A client may need the head before it goes on: gRPC, server-sent events.
+	if ex.Reply.Length == http1.Unknown && (peek == nil || peek.Buffered() == 0) && s.put(nil, true) != nil {
+		return false
+	}
 	for {
 		n, err := body.Read(buf)
 		waits := err == nil && (peek == nil || peek.Buffered() == 0)
@@ -361,12 +390,16 @@ type streamBody struct {
 	since   time.Time // of the first Read
 	until   time.Time // the deadline that is set
 
+	answered atomic.Bool // the reply has begun
 	received atomic.Int64
 }
 
 // Read implements proxy.Body, with the faults of requestBody.Read.
 func (b *streamBody) Read(p []byte) (int, error) {
 	now := time.Now()
+	if b.answered.Load() {
+		return b.judge(b.source.Read(p))
+	}
 	if b.since.IsZero() {
 		b.since = now
 	}
@@ -379,7 +412,14 @@ func (b *streamBody) Read(p []byte) (int, error) {
 			return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: err}
 		}
 	}
-	n, err := b.source.Read(p)
+	if b.answered.Load() {
+		b.free()
+	}
+	return b.judge(b.source.Read(p))
+}
+
+// judge counts n bytes of content, read with err, and turns err into a fault.
+func (b *streamBody) judge(n int, err error) (int, error) {
 	if b.received.Add(int64(n)) > b.limit {
 		return n, proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("more than %d bytes of content", b.limit)}
 	}
@@ -391,6 +431,17 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	}
 	return n, proxy.Fault{Kind: proxy.ClientGone, Cause: fmt.Errorf("the client broke off its request: %w", err)}
 }
+
+// answer says that the reply has begun. How long the client may be silent from
+// now on is for the backend to say: a call that goes both ways, as gRPC has, may
+// be quiet for as long as its answer may.
+func (b *streamBody) answer() {
+	b.answered.Store(true)
+	b.free()
+}
+
+// free takes the deadline away.
+func (b *streamBody) free() { _ = b.control.SetReadDeadline(time.Time{}) } // a stream that has ended needs none
 
 // Abort makes a Read in progress and later ones fail.
 func (b *streamBody) Abort() { _ = b.source.Close() }

@@ -49,7 +49,10 @@ func newSettings(c *config.Listen) (*settings, error) {
 	}
 	s.head = http1.Limits{Line: int(c.Limits.Line), Head: int(c.Limits.Header), Fields: c.Limits.Headers}
 	if c.TLS == nil {
-		return s, nil
+		if c.H2C {
+			s.h2, err = newH2(&c.Limits)
+		}
+		return s, err
 	}
 	if s.tls, err = serverTLS(c.TLS); err != nil {
 		return nil, err
@@ -151,6 +154,7 @@ type greeted struct {
 	session *tls.Conn   // nil for cleartext
 	state   *sessionTLS // nil for cleartext
 	h2      *h2Server   // nil for HTTP/1
+	front   []byte      // what was read already; for cleartext HTTP/2
 }
 
 // greet takes a connection up to its first request; nil means that it is of no
@@ -166,6 +170,10 @@ func (l *listener) greet(socket net.Conn) *greeted {
 	}
 	if settings.tls == nil {
 		g.wire = wire.NewConn(socket, socket, &s.buffers)
+		if settings.h2 != nil && !g.clear(settings) {
+			l.crowd.open.leave(g.key)
+			return nil
+		}
 		return g
 	}
 	records := wire.NewRecords(socket, &s.buffers)
