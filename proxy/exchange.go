@@ -25,6 +25,7 @@ type Exchange struct {
 	ExtendedID string // goes out as x-amz-apigw-id
 	Start      time.Time
 	In         Request
+	Shard      uint8 // spreads counters over memory: connections have different ones
 
 	// Filled by the matcher.
 	Stage    *Stage // nil until host and path led to one

@@ -2,121 +2,79 @@ package observe
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/postern-gateway/postern/proxy"
 )
 
-// metrics are the families of which each stage has its series.
-//
-// AWS: "Amazon API Gateway dimensions and metrics"; the help texts name the
-// metric that has the same meaning there.
-type metrics struct {
-	requests, clientErrors, serverErrors *prometheus.CounterVec
-	latency, integrationLatency          *prometheus.HistogramVec
-	bytesIn, bytesOut                    *prometheus.CounterVec
-	truncated, clientGone, retries       *prometheus.CounterVec
-	faults, unmatched                    *prometheus.CounterVec
+// shards is how many copies of its counters a stage has, so that two processors
+// don't pass the same memory back and forth with every request. A power of two.
+const shards = 8
+
+// bounds are the upper bounds of the latency buckets. AWS ends an integration
+// after 29 s. The table is only read.
+var bounds = [...]time.Duration{
+	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 29 * time.Second,
 }
 
-// buckets are upper bounds in seconds. AWS ends an integration after 29 s.
-func buckets() []float64 {
-	return []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 29}
+// histogram counts durations by bucket. Safe for concurrent use.
+type histogram struct {
+	buckets [len(bounds) + 1]atomic.Uint64 // the last one is for all above the bounds
+	sum     atomic.Int64                   // nanoseconds
 }
 
-// newMetrics makes the families and registers them.
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
-	perStage := []string{"api", "stage"}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+func (h *histogram) observe(d time.Duration) {
+	i := 0
+	for i < len(bounds) && d > bounds[i] {
+		i++
 	}
-	histogram := func(name, help string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets()}, perStage)
-	}
-	m := &metrics{
-		requests:           counter("postern_requests_total", "Requests that reached a stage. AWS: Count.", perStage...),
-		clientErrors:       counter("postern_4xx_total", "Requests answered with 400 to 499. AWS: 4XXError (Sum).", perStage...),
-		serverErrors:       counter("postern_5xx_total", "Requests answered with 500 to 599. AWS: 5XXError (Sum).", perStage...),
-		latency:            histogram("postern_latency_seconds", "Time from a request's head to the end of its reply. AWS: Latency."),
-		integrationLatency: histogram("postern_integration_latency_seconds", "Time from sending to the backend to the head of its answer. AWS: IntegrationLatency."),
-		bytesIn:            counter("postern_request_bytes_total", "Bytes of content received from clients. AWS: part of DataProcessed.", perStage...),
-		bytesOut:           counter("postern_reply_bytes_total", "Bytes of content sent to clients. AWS: part of DataProcessed.", perStage...),
-		truncated:          counter("postern_truncated_replies_total", "Replies that ended before their content did.", perStage...),
-		clientGone:         counter("postern_client_gone_total", "Requests whose client left before the reply was complete.", perStage...),
-		retries:            counter("postern_integration_retries_total", "Further tries of integrations.", perStage...),
-		faults:             counter("postern_faults_total", "Requests that the gateway itself refused or failed, by gateway response type.", "api", "stage", "type"),
-		unmatched:          counter("postern_unmatched_requests_total", "Requests that no stage took, by gateway response type.", "type"),
-	}
-	for _, c := range []prometheus.Collector{
-		m.requests, m.clientErrors, m.serverErrors, m.latency, m.integrationLatency, m.bytesIn,
-		m.bytesOut, m.truncated, m.clientGone, m.retries, m.faults, m.unmatched,
-	} {
-		if err := r.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	h.buckets[i].Add(1)
+	h.sum.Add(int64(d))
 }
 
-// series are one stage's handles.
+// shard is one copy of a stage's counters. How many requests there were is what
+// latency has counted.
+type shard struct {
+	latency, integrationLatency histogram
+	clientErrors, serverErrors  atomic.Uint64
+	bytesIn, bytesOut           atomic.Uint64
+	truncated, clientGone       atomic.Uint64
+	retries                     atomic.Uint64
+
+	_ [64]byte // the next shard is on another cache line
+}
+
+// series are one stage's counters.
 type series struct {
-	requests, clientErrors, serverErrors prometheus.Counter
-	latency, integrationLatency          prometheus.Observer
-	bytesIn, bytesOut                    prometheus.Counter
-	truncated, clientGone, retries       prometheus.Counter
-	faults                               faultCounters
-}
-
-func (m *metrics) bind(api, stage string) *series {
-	return &series{
-		requests:           m.requests.WithLabelValues(api, stage),
-		clientErrors:       m.clientErrors.WithLabelValues(api, stage),
-		serverErrors:       m.serverErrors.WithLabelValues(api, stage),
-		latency:            m.latency.WithLabelValues(api, stage),
-		integrationLatency: m.integrationLatency.WithLabelValues(api, stage),
-		bytesIn:            m.bytesIn.WithLabelValues(api, stage),
-		bytesOut:           m.bytesOut.WithLabelValues(api, stage),
-		truncated:          m.truncated.WithLabelValues(api, stage),
-		clientGone:         m.clientGone.WithLabelValues(api, stage),
-		retries:            m.retries.WithLabelValues(api, stage),
-		faults:             faultCounters{family: m.faults, labels: []string{api, stage}},
-	}
-}
-
-// drop removes a stage's series from what is exposed.
-func (m *metrics) drop(api, stage string) {
-	for _, family := range []*prometheus.CounterVec{
-		m.requests, m.clientErrors, m.serverErrors, m.bytesIn, m.bytesOut, m.truncated, m.clientGone, m.retries,
-	} {
-		family.DeleteLabelValues(api, stage)
-	}
-	m.latency.DeleteLabelValues(api, stage)
-	m.integrationLatency.DeleteLabelValues(api, stage)
-	m.faults.DeletePartialMatch(prometheus.Labels{"api": api, "stage": stage})
+	shards [shards]shard
+	faults faultCounters
 }
 
 func (s *series) record(ex *proxy.Exchange) {
-	s.requests.Inc()
+	one := &s.shards[ex.Shard%shards]
+	one.latency.observe(ex.Times.Total)
+	if ex.Times.Integration > 0 {
+		one.integrationLatency.observe(ex.Times.Integration)
+	}
 	switch status := ex.Reply.Status; {
 	case status >= 400 && status <= 499:
-		s.clientErrors.Inc()
+		one.clientErrors.Add(1)
 	case status >= 500 && status <= 599:
-		s.serverErrors.Inc()
-	}
-	s.latency.Observe(ex.Times.Total.Seconds())
-	if ex.Times.Integration > 0 {
-		s.integrationLatency.Observe(ex.Times.Integration.Seconds())
+		one.serverErrors.Add(1)
 	}
 	notes := &ex.Notes
-	addTo(s.bytesIn, notes.BytesIn)
-	addTo(s.bytesOut, notes.BytesOut)
-	addTo(s.retries, int64(notes.Retries))
+	addTo(&one.bytesIn, notes.BytesIn)
+	addTo(&one.bytesOut, notes.BytesOut)
+	addTo(&one.retries, int64(notes.Retries))
 	if notes.Truncated {
-		s.truncated.Inc()
+		one.truncated.Add(1)
 	}
 	if notes.ClientGone {
-		s.clientGone.Inc()
+		one.clientGone.Add(1)
 	}
 	if ex.Fault != nil {
 		s.faults.inc(ex.Fault.Kind)
@@ -124,10 +82,121 @@ func (s *series) record(ex *proxy.Exchange) {
 }
 
 // addTo spares the counter the common addition of nothing.
-func addTo(c prometheus.Counter, n int64) {
+func addTo(c *atomic.Uint64, n int64) {
 	if n > 0 {
-		c.Add(float64(n))
+		c.Add(uint64(n))
 	}
+}
+
+// metrics collects what the stages have counted, whenever somebody asks. It
+// implements prometheus.Collector.
+//
+// AWS: "Amazon API Gateway dimensions and metrics"; the help texts name the
+// metric that has the same meaning there.
+type metrics struct {
+	stages   func() map[stageName]*stage // a copy
+	counters []counterFamily
+
+	latency, integrationLatency *prometheus.Desc
+	faults, unmatched           *prometheus.CounterVec
+}
+
+// counterFamily is one counter that every stage has.
+type counterFamily struct {
+	desc  *prometheus.Desc
+	value func(*shard) uint64
+}
+
+// newMetrics makes the families and registers them.
+func newMetrics(r prometheus.Registerer, stages func() map[stageName]*stage) (*metrics, error) {
+	perStage := []string{"api", "stage"}
+	describe := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, perStage, nil) }
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		stages: stages,
+		counters: []counterFamily{
+			{describe("postern_requests_total", "Requests that reached a stage. AWS: Count."), func(s *shard) uint64 { return s.latency.count() }},
+			{describe("postern_4xx_total", "Requests answered with 400 to 499. AWS: 4XXError (Sum)."), func(s *shard) uint64 { return s.clientErrors.Load() }},
+			{describe("postern_5xx_total", "Requests answered with 500 to 599. AWS: 5XXError (Sum)."), func(s *shard) uint64 { return s.serverErrors.Load() }},
+			{describe("postern_request_bytes_total", "Bytes of content received from clients. AWS: part of DataProcessed."), func(s *shard) uint64 { return s.bytesIn.Load() }},
+			{describe("postern_reply_bytes_total", "Bytes of content sent to clients. AWS: part of DataProcessed."), func(s *shard) uint64 { return s.bytesOut.Load() }},
+			{describe("postern_truncated_replies_total", "Replies that ended before their content did."), func(s *shard) uint64 { return s.truncated.Load() }},
+			{describe("postern_client_gone_total", "Requests whose client left before the reply was complete."), func(s *shard) uint64 { return s.clientGone.Load() }},
+			{describe("postern_integration_retries_total", "Further tries of integrations."), func(s *shard) uint64 { return s.retries.Load() }},
+		},
+		latency:            describe("postern_latency_seconds", "Time from a request's head to the end of its reply. AWS: Latency."),
+		integrationLatency: describe("postern_integration_latency_seconds", "Time from sending to the backend to the head of its answer. AWS: IntegrationLatency."),
+		faults:             counter("postern_faults_total", "Requests that the gateway itself refused or failed, by gateway response type.", "api", "stage", "type"),
+		unmatched:          counter("postern_unmatched_requests_total", "Requests that no stage took, by gateway response type.", "type"),
+	}
+	for _, c := range []prometheus.Collector{m, m.faults, m.unmatched} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	for _, c := range m.counters {
+		to <- c.desc
+	}
+	to <- m.latency
+	to <- m.integrationLatency
+}
+
+// Collect implements prometheus.Collector: it adds the shards up.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	for name, st := range m.stages() {
+		all := &st.series.shards
+		for _, c := range m.counters {
+			total := uint64(0)
+			for i := range all {
+				total += c.value(&all[i])
+			}
+			to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(total), name.api, name.stage)
+		}
+		to <- collect(m.latency, name, all, func(s *shard) *histogram { return &s.latency })
+		to <- collect(m.integrationLatency, name, all, func(s *shard) *histogram { return &s.integrationLatency })
+	}
+}
+
+func collect(desc *prometheus.Desc, name stageName, all *[shards]shard, of func(*shard) *histogram) prometheus.Metric {
+	var seconds float64
+	var count uint64
+	buckets := make(map[float64]uint64, len(bounds))
+	for i := range len(bounds) + 1 {
+		for s := range all {
+			count += of(&all[s]).buckets[i].Load()
+		}
+		if i < len(bounds) {
+			buckets[bounds[i].Seconds()] = count // cumulative
+		}
+	}
+	for s := range all {
+		seconds += time.Duration(of(&all[s]).sum.Load()).Seconds()
+	}
+	return prometheus.MustNewConstHistogram(desc, count, seconds, buckets, name.api, name.stage)
+}
+
+// count returns how many durations were observed.
+func (h *histogram) count() (n uint64) {
+	for i := range h.buckets {
+		n += h.buckets[i].Load()
+	}
+	return n
+}
+
+func (m *metrics) bind(api, stage string) *series {
+	return &series{faults: faultCounters{family: m.faults, labels: []string{api, stage}}}
+}
+
+// drop removes what isn't collected from the stages themselves.
+func (m *metrics) drop(api, stage string) {
+	m.faults.DeletePartialMatch(prometheus.Labels{"api": api, "stage": stage})
 }
 
 // faultCounters have a counter for each kind of fault that occurred: most never

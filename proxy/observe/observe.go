@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -59,14 +60,15 @@ func New(o Options) (*Observer, error) {
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
-	m, err := newMetrics(o.Registry)
+	ob := &Observer{
+		options: o,
+		stages:  make(map[stageName]*stage),
+	}
+	m, err := newMetrics(o.Registry, ob.named)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	ob := &Observer{
-		options: o, metrics: m,
-		stages: make(map[stageName]*stage),
-	}
+	ob.metrics = m
 	ob.unmatched = &unmatched{observer: ob, faults: faultCounters{family: m.unmatched}}
 	err = o.Registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "postern_access_log_dropped_lines_total",
@@ -93,6 +95,13 @@ func (o *Observer) Stage(api, name string) proxy.Recorder {
 		o.stages[key] = s
 	}
 	return s
+}
+
+// named returns the stages that there are.
+func (o *Observer) named() map[stageName]*stage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.stages)
 }
 
 // Unmatched returns the recorder of the exchanges that no stage took.
