@@ -8,7 +8,7 @@ TIMEOUT  ?= 8m
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
-.PHONY: run build examples test race check fuzz microbench bench bench-short profile clean
+.PHONY: run build examples test race check fuzz soak microbench bench bench-short profile h2spec clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
@@ -38,7 +38,7 @@ race: examples
 # What a machine can see of STYLE: format, vet, import layers, sizes, words.
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./... ./testdata/bench
+	$(GO) vet ./... ./testdata/bench ./testdata/soak
 	$(GO) test -run '^TestGuard' ./proxy
 
 # Every fuzz target for FUZZTIME.
@@ -70,6 +70,18 @@ profile: bin/bench
 .PHONY: bin/bench
 bin/bench: build examples/quickstart/guard.wasm
 	$(GO) build -trimpath -o $@ ./testdata/bench
+
+# What of h2spec's 145 cases passes; proxy/proxytest/h2spec_test.go names the rest.
+h2spec: bin/h2spec
+	H2SPEC=$(CURDIR)/bin/h2spec $(GO) test -count=1 -v -run '^TestH2Spec$$' ./proxy/proxytest
+
+bin/h2spec:
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+
+# Half an hour of faults on all sides, reloads, new binaries and restarts; a
+# shorter or a raced one: make soak SOAK='-duration 3m -race -seed 42'
+soak:
+	$(GO) run ./testdata/soak $(SOAK)
 
 clean:
 	rm -rf bin build
