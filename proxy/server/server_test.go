@@ -30,6 +30,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
@@ -70,6 +71,13 @@ func (a *actor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, err
 		reply.Content = []byte("held")
 	case "/big":
 		reply.Content = bytes.Repeat([]byte("0123456789"), 100_000)
+	case "/huge":
+		reply.Body, reply.Length = new(flood), flooded
+	case "/flood":
+		reply.Content = make([]byte, flooded)
+	case "/wait":
+		<-ctx.Done()
+		return proxy.Continue, proxy.Fault{Kind: proxy.ClientGone, Cause: ctx.Err()}
 	case "/hints":
 		if err := ex.Inform(103, http1.Fields{http1.NewField("Link", "</a.css>")}); err != nil {
 			return proxy.Continue, err
@@ -147,6 +155,23 @@ func (*feed) Trailers() http1.Fields {
 	return http1.Fields{http1.NewField("X-Sum", "abc")}
 }
 
+// flooded is more content than the kernel buffers.
+const flooded = 64 << 20
+
+// flood is a body of zeros.
+type flood struct{ sent int }
+
+func (f *flood) Read(p []byte) (int, error) {
+	n := min(len(p), flooded-f.sent)
+	f.sent += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (*flood) Trailers() http1.Fields { return nil }
+
 // records keeps what was recorded.
 type records struct {
 	mu  sync.Mutex
@@ -211,8 +236,15 @@ response.default.status = 200
 
 func start(t testing.TB, limits string) *gateway {
 	t.Helper()
+	return startUnder(t, nil, limits)
+}
+
+// startUnder is start with a monitor of memory and file descriptors.
+func startUnder(t testing.TB, m *overload.Monitor, limits string) *gateway {
+	t.Helper()
 	g := &gateway{t: t, gate: make(chan struct{}), records: new(records)}
-	g.Server = New(Options{Recorder: g.records, Poison: true})
+	_, measured := t.(*testing.B)
+	g.Server = New(Options{Recorder: g.records, Poison: !measured, Overload: m})
 	g.apply(fmt.Sprintf(plain, limits))
 	t.Cleanup(func() {
 		g.release()
@@ -609,6 +641,23 @@ func certificate(t testing.TB) (cert, key string) {
 func BenchmarkExchange(b *testing.B) {
 	g := start(b, "[listen.public.limits]\nrequests = 1000000000")
 	c := g.dial()
+	c.SetDeadline(time.Time{})
+	request := []byte("GET /nothing HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n")
+	buf := make([]byte, 4096)
+	g.records.all = make([]record, 0, 10_000_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Write(request)
+		if _, err := c.Read(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExchangeTLS(b *testing.B) {
+	cert, key := certificate(b)
+	g := start(b, fmt.Sprintf("limits = { requests = 1000000000 }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
+	c := tls.Client(g.dial(), &tls.Config{InsecureSkipVerify: true})
 	c.SetDeadline(time.Time{})
 	request := []byte("GET /nothing HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n")
 	buf := make([]byte, 4096)
