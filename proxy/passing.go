@@ -70,7 +70,9 @@ func (p *Passing) listed(name string) bool {
 func (p *Passing) FromClient(f *http1.Field) bool {
 	switch k := f.Known(); k {
 	case http1.Other:
-		if vouches(f.Name) {
+		// CGI makes HTTP_PROXY of a field called Proxy, and programs take that for
+		// the proxy to send their own requests by.
+		if vouches(f.Name) || len(f.Name) == 5 && strings.EqualFold(f.Name, "proxy") {
 			return true
 		}
 	case http1.ContentLength, http1.ContentMD5, http1.Expect, http1.MaxForwards,

@@ -59,6 +59,8 @@ func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 		switch f.Known() {
 		case http1.Host, http1.Via: // AWS: "Amazon API Gateway important notes", as recorded
 			continue
+		case http1.XAmznRequestID, http1.XAmzApigwID:
+			continue // the gateway's own: a backend must not take a client's for them
 		case http1.XHTTPMethodOverride:
 			// It has done its work. A backend that heeds it too would run another
 			// method than the one that was authorized.

@@ -51,6 +51,9 @@ func TestHTTPProxyRequestHeaders(t *testing.T) {
 	// Ended here.
 	f("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20260101/x/execute-api/aws4_request, SignedHeaders=host, Signature=0", "")
 	f("X-HTTP-Method-Override", "DELETE", "")
+	f("Proxy", "evil.test:3128", "")
+	f("x-amzn-RequestId", "forged", "")
+	f("x-amz-apigw-id", "forged", "")
 	f("Keep-Alive", "timeout=5", "")
 	f("Proxy-Connection", "keep-alive", "")
 	f("Proxy-Authorization", "Basic eA==", "")

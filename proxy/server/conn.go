@@ -35,6 +35,7 @@ type conn struct {
 	now      time.Time // when the clock was read last
 	*work              // lent from the first byte of a request to the wait for the next
 	life     lifetime
+	shard    uint8
 	served   int  // requests so far
 	closing  bool // this is the last request
 	unread   bool // the client may still be sending when the connection is closed
@@ -49,6 +50,7 @@ func newConn(l *listener, g *greeted) *conn {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.now = time.Now()
 	c.life.begin(c.now, l.server.entropy())
+	c.shard = l.server.nextShard()
 	return c
 }
 
@@ -206,6 +208,7 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 		}
 	}()
 	ex.Begin(start, c)
+	ex.Shard = c.shard
 	c.identify()
 	refused, ok := c.fill()
 	c.closing = !ok || !c.request.KeepAlive || c.served >= c.settings.Requests || c.ending() || c.life.over(c.settings, start)
@@ -307,6 +310,7 @@ func (c *conn) refuse(start time.Time, err error) {
 	c.now = time.Now()
 	ex := &c.ex
 	ex.Begin(start, c)
+	ex.Shard = c.shard
 	c.identify()
 	ex.In.Method, ex.In.Proto = "-", "HTTP/1.1"
 	ex.In.Client, ex.In.Local, ex.In.TLS = c.client, c.local, c.session

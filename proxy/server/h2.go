@@ -76,6 +76,7 @@ type h2Conn struct {
 	ends     ends
 	state    *sessionTLS
 	life     lifetime
+	shard    uint8
 }
 
 // hurry implements closer: GOAWAY, then no new streams. RFC 9113, 6.8.
@@ -93,7 +94,7 @@ func (c *h2Conn) of() *listener { return c.listener }
 func (c *h2Conn) kill() { _ = c.socket.Close() }
 
 func (l *listener) serveHTTP2(g *greeted) {
-	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: g.h2, socket: g.socket, ends: g.ends, state: g.state}
+	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: g.h2, socket: g.socket, ends: g.ends, state: g.state, shard: l.server.nextShard()}
 	c.life.begin(time.Now(), l.server.entropy())
 	if !l.server.enter(c) {
 		return
@@ -188,6 +189,7 @@ func (s *stream) answer() (complete bool) {
 	}()
 	start := time.Now()
 	ex.Begin(start, s)
+	ex.Shard = s.conn.shard
 	identify(server, ex)
 	refused, ok := s.fill()
 	s.bound(start)

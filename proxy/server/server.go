@@ -53,6 +53,7 @@ type Server struct {
 
 	current  atomic.Pointer[snapshot.Snapshot]
 	draining atomic.Bool
+	shards   atomic.Uint32 // connections so far
 	overload *overload.Monitor
 	refusals refusals
 	open     atomic.Int64
@@ -259,6 +260,9 @@ func (s *Server) Close() error {
 	}
 	return nil
 }
+
+// nextShard returns the number of a new connection's counters.
+func (s *Server) nextShard() uint8 { return uint8(s.shards.Add(1)) }
 
 // snapshot returns the current snapshot, acquired; nil when there is none.
 func (s *Server) snapshot() *snapshot.Snapshot {

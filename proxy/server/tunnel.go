@@ -124,6 +124,10 @@ func (c *conn) appendSwitch(b []byte) []byte {
 		}
 	}
 	b = append(b, "Connection: Upgrade\r\n"...)
-	b = http1.AppendField(b, "Upgrade", c.request.Upgrade)
+	protocol := c.ex.Reply.Fields.GetKnown(http1.Upgrade) // the backend's choice
+	if protocol == "" {
+		protocol = c.request.Upgrade
+	}
+	b = http1.AppendField(b, "Upgrade", protocol)
 	return append(b, "\r\n"...)
 }

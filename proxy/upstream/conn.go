@@ -38,6 +38,7 @@ type conn struct {
 	left    int64 // content still to come when its length is known
 	kind    framing
 	ended   bool // the whole answer was read
+	bare    bool // it has no content, whatever its fields say
 	failed  bool // the connection can't be used again
 	limit   time.Time
 	upload  *upload // nil when nothing streams
@@ -86,7 +87,7 @@ const maxInformational = 16
 // success the connection belongs to ex until ex ends; on failure it is closed.
 func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, now, limit time.Time, b *backend) error {
 	c.ex, c.backend, c.limit = ex, b, limit
-	c.ended, c.failed, c.cut, c.placed, c.upload = false, false, false, false, nil
+	c.ended, c.bare, c.failed, c.cut, c.placed, c.upload = false, false, false, false, false, nil
 	err := c.send(content, streams, now)
 	if err == nil || c.answerMayWait(err) {
 		if headErr := c.readHead(now); headErr != nil || err == nil {
@@ -251,7 +252,7 @@ func (c *conn) frame(back *proxy.Response) error {
 	c.left = c.head.Length
 	switch {
 	case c.ex.Out.Method == "HEAD" || c.head.Status == 204 || c.head.Status == 304:
-		c.ended = true
+		c.ended, c.bare = true, true
 		back.Length = declared(c.head.Fields)
 	case c.head.Chunked:
 		c.kind = byChunks
@@ -372,8 +373,9 @@ func (c *conn) finish() {
 	now := c.ex.Now()
 	c.ex = nil
 	b, t, placed, cut := c.backend, c.target, c.placed, c.cut
-	// Bytes behind the answer's end would be taken for the next answer.
-	if c.failed || !c.ended || !c.head.KeepAlive || len(c.wire.Buffered()) > 0 {
+	// Bytes behind the answer's end would be taken for the next answer. They are
+	// likeliest where an answer has no content but a backend sends some.
+	if c.failed || !c.ended || !c.head.KeepAlive || len(c.wire.Buffered()) > 0 || c.bare && !c.rests() {
 		c.close()
 	} else {
 		c.wire.Unpin()
