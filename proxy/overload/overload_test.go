@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,7 +58,11 @@ func TestMonitor(t *testing.T) {
 				garbage = 0
 				collections++
 			},
-			Changed: func(level Level, _ Usage) { levels = append(levels, level) },
+			Changed: func(level Level, _ Usage) {
+				mu.Lock()
+				defer mu.Unlock()
+				levels = append(levels, level)
+			},
 		})
 		defer m.Close()
 		set := func(u, g uint64) Level {
@@ -68,20 +73,30 @@ func TestMonitor(t *testing.T) {
 			synctest.Wait()
 			return m.Level()
 		}
-		if got := set(50, 0); got != Calm || collections != 0 {
-			t.Errorf("at 50: %v, %d collections", got, collections)
+		collected := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return collections
+		}
+		changes := func() []Level {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(levels)
+		}
+		if got := set(50, 0); got != Calm || collected() != 0 {
+			t.Errorf("at 50: %v, %d collections", got, collected())
 		}
 		// Garbage is collected before anybody suffers.
-		if got := set(50, 49); got != Calm || collections != 1 || len(levels) != 0 {
-			t.Errorf("with garbage: %v, %d collections, changes %v", got, collections, levels)
+		if got := set(50, 49); got != Calm || collected() != 1 || len(changes()) != 0 {
+			t.Errorf("with garbage: %v, %d collections, changes %v", got, collected(), changes())
 		}
 		// But not all the time.
-		if got := set(93, 0); got != Strained || collections != 1 {
-			t.Errorf("at 93: %v, %d collections", got, collections)
+		if got := set(93, 0); got != Strained || collected() != 1 {
+			t.Errorf("at 93: %v, %d collections", got, collected())
 		}
 		time.Sleep(3 * collectEvery)
-		if set(96, 0) != Shedding || collections < 3 || collections > 4 {
-			t.Errorf("at 96: %v, %d collections", m.Level(), collections)
+		if got, n := set(96, 0), collected(); got != Shedding || n < 3 || n > 5 {
+			t.Errorf("at 96: %v, %d collections", got, n)
 		}
 		if w := m.Worst(); w.Used != 96 || w.Limit != 100 {
 			t.Errorf("worst: %+v", w)
@@ -89,8 +104,8 @@ func TestMonitor(t *testing.T) {
 		if got := set(10, 0); got != Calm {
 			t.Errorf("at 10: %v", got)
 		}
-		if len(levels) != 3 {
-			t.Errorf("changes %v", levels)
+		if !slices.Equal(changes(), []Level{Strained, Shedding, Calm}) {
+			t.Errorf("changes %v", changes())
 		}
 		if m.FileMark() != 900 {
 			t.Errorf("file mark %d", m.FileMark())
