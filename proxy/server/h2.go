@@ -153,22 +153,6 @@ func (c *h2Conn) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// addFields adds copies of fields: HPACK's table remembers names and values for
-// as long as the connection lives, which is longer than the exchange's memory.
-func addFields(header http.Header, fields http1.Fields) {
-	for i := range fields {
-		f := &fields[i]
-		if framed(f.Known()) {
-			continue
-		}
-		name := f.Known().String()
-		if name == "" {
-			name = strings.Clone(f.Name)
-		}
-		header.Add(name, strings.Clone(f.Value))
-	}
-}
-
 // answer takes the request through the pipeline and reports whether the reply
 // went out whole.
 func (s *stream) answer() (complete bool) {
