@@ -47,12 +47,12 @@ func newRate(n, burst int) rate {
 }
 
 const (
-	rateShards  = 64 // locks
-	rateBuckets = 64 // of each shard
-	rateWays    = 16 // clients of a bucket
 	// rateClients is how many clients rates remembers: 1 MiB. Beyond, the one of a
 	// bucket that has been quiet for longest is forgotten.
-	rateClients = rateShards * rateBuckets * rateWays
+	rateClients = 64 << 10
+	rateShards  = 64                                  // locks
+	rateWays    = 16                                  // clients of a bucket
+	rateBuckets = rateClients / rateShards / rateWays // of each shard
 )
 
 // rates remembers, for a bounded number of clients, when each may come next: the
