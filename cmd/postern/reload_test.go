@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -253,4 +254,36 @@ template."text/plain" = "%d"
 		}
 	}
 	t.Errorf("goroutines %g, then %g; descriptors %g, then %g; heap %g, then %g", goroutines, g, fds, f, heap, h)
+}
+
+// When the time to drain is over, the clients of WebSockets are told that the
+// server goes away, and the gateway ends well: nothing else was cut off.
+func TestDrainWebSockets(t *testing.T) {
+	backend := strings.Replace(echoed(echo(t), "0"), `timeout = "10s"`, `timeout = "200ms"`, 1)
+	r := launch(t, write(t, backend), nil)
+	r.listening()
+	r.await("the PID file", func() bool { return r.pid() > 0 })
+	idle, torn := r.tunnel(), r.tunnel()
+	frame := "\x81\x05hello"
+	for u, text := range map[*tunnel]string{idle: frame, torn: frame[:4]} {
+		if _, err := io.WriteString(u.conn, text); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(text))
+		if _, err := io.ReadFull(u.read, got); err != nil || string(got) != text {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+	r.signal(syscall.SIGTERM)
+	// RFC 6455, 7.4.1: 1001 is "going away". In the middle of a frame it would be
+	// taken for that frame's content.
+	for u, want := range map[*tunnel]string{idle: "\x88\x02\x03\xe9", torn: ""} {
+		if got, err := io.ReadAll(u.read); err != nil || string(got) != want {
+			t.Errorf("at the end came %q, %v; want %q", got, err, want)
+		}
+		u.conn.Close()
+	}
+	if code := r.ended(); code != exitOK {
+		t.Errorf("exit code %d: %s", code, r.stderr.String())
+	}
 }

@@ -159,7 +159,7 @@ func (l *life) run(ctx context.Context) error {
 		if l.watcher != nil {
 			l.watcher.close()
 		}
-		if l.options.pidFile != "" {
+		if l.options.pidFile != "" && !l.gateway.shared.Load() { // else it is the other process's, or about to be
 			removePID(l.options.pidFile)
 		}
 	}()

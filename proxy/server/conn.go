@@ -40,7 +40,9 @@ type conn struct {
 	closing  bool // this is the last request
 	unread   bool // the client may still be sending when the connection is closed
 
-	idle atomic.Bool // waits for the next request
+	idle    atomic.Bool                  // waits for the next request
+	back    atomic.Pointer[proxy.Tunnel] // the open tunnel
+	leaving atomic.Bool                  // it is to end
 }
 
 func newConn(l *listener, g *greeted) *conn {
@@ -74,6 +76,9 @@ func (c *conn) of() *listener { return c.listener }
 
 // kill implements closer.
 func (c *conn) kill() {
+	if c.leave() {
+		return
+	}
 	c.cancel()
 	_ = c.socket.Close()
 }
@@ -353,6 +358,11 @@ func (c *conn) linger() {
 	if c.body.finished() && len(c.wire.Buffered()) == 0 && c.session == nil && !c.refusing() {
 		return // nothing unread: a plain close resets nothing
 	}
+	c.outlast()
+}
+
+// outlast is linger for a connection on which something may be unread.
+func (c *conn) outlast() {
 	_ = c.wire.CloseWrite() // the connection ends either way
 	if c.wire.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return

@@ -57,6 +57,7 @@ type Server struct {
 	overload *overload.Monitor
 	refusals refusals
 	open     atomic.Int64
+	tunnels  atomic.Int64
 	work     sync.WaitGroup // accept loops and connections
 
 	mu        sync.Mutex // guards what follows
@@ -192,7 +193,8 @@ func (s *Server) Addrs() map[string]net.Addr {
 // Stats are what the server is busy with.
 type Stats struct {
 	Connections int64 // open client connections
-	InFlight    int64 // requests that are being answered
+	InFlight    int64 // requests that are being answered, upgraded ones included
+	Tunnels     int64 // connections that were upgraded, such as WebSockets
 
 	// Refused says what was turned away so far, by the reason: "files",
 	// "proxy_protocol", "client_connections" and "client_connection_rate" count
@@ -202,7 +204,7 @@ type Stats struct {
 
 // Stats returns current figures.
 func (s *Server) Stats() Stats {
-	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Refused: s.refusals.all()}
+	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Tunnels: s.tunnels.Load(), Refused: s.refusals.all()}
 }
 
 // idleGrace is how long an idle connection may still begin a request once the

@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,12 +34,33 @@ func (c *conn) tunnel() {
 		defer up.Done()
 		c.toBackend(back, &last, over)
 	}()
+	c.server.tunnels.Add(1)
+	defer c.server.tunnels.Add(-1)
+	c.back.Store(&back)
 	ex.Notes.BytesOut = c.toClient(back, &last)
 	c.body.aborted.Store(true)
 	close(over)
 	c.wire.Abort()
 	up.Wait()
 	_ = back.Close()
+	if c.leaving.Load() {
+		c.outlast()
+	}
+}
+
+// farewell is how long a tunnel's client may take for what it is still told.
+const farewell = time.Second
+
+// leave ends a tunnel that is open, at a point where its client can be told.
+func (c *conn) leave() bool {
+	back := c.back.Load()
+	if back == nil {
+		return false
+	}
+	c.leaving.Store(true)
+	_ = c.socket.SetWriteDeadline(time.Now().Add(farewell)) // fails on a closed connection only
+	_ = (*back).Close()                                     // ends toClient's read
+	return true
 }
 
 // toBackend copies what the client sends until it ends or nothing went by for
@@ -99,18 +121,23 @@ func outwait(last *atomic.Int64, over <-chan struct{}) {
 func (c *conn) toClient(back proxy.Tunnel, last *atomic.Int64) (total int64) {
 	buf := c.server.buffers.Take(wire.Medium)
 	defer c.server.buffers.Give(buf)
+	var passed frames
 	for {
 		n, err := back.Read(buf)
 		if n > 0 {
 			last.Store(time.Now().UnixNano())
 			total += int64(n)
 			if c.reply.flush(buf[:n]) != nil {
-				break
+				return total
 			}
+			passed.pass(buf[:n])
 		}
 		if err != nil {
 			break
 		}
+	}
+	if c.leaving.Load() && passed.between() && strings.EqualFold(c.request.Upgrade, "websocket") {
+		_ = c.reply.flush([]byte(goingAway)) // a courtesy
 	}
 	return total
 }
