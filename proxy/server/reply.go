@@ -167,6 +167,15 @@ func (w *replyWriter) stream(b []byte, body proxy.Body, room int) error {
 		}
 		b = w.buf[:0]
 	}
+	if w.conn.ex.Reply.Length == http1.Unknown && (peek == nil || peek.Buffered() == 0) {
+		// Content may be long in coming (server-sent events), and the client may want
+		// to know that it will.
+		w.waited = true
+		if err := w.flush(b); err != nil {
+			return err
+		}
+		b = w.buf[:0]
+	}
 	tail := 0
 	if room > 0 {
 		tail = 2
