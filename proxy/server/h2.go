@@ -40,7 +40,7 @@ const maxReadFrame = 16384
 // with a slow backend, don't hold up the others.
 const (
 	streamUpload = 256 << 10
-	connUpload   = 16 * streamUpload
+	connUpload   = 4 << 20
 )
 
 func newH2(limits *config.Limits) (*h2Server, error) {
