@@ -49,6 +49,13 @@ func (b *requestBody) begin(r *http1.Request) {
 	if b.chunked {
 		b.decoder.Reset(&b.conn.settings.head)
 	}
+	// Who sends much often sends much again: with room for it, one read gets all.
+	switch {
+	case b.left > wire.Large-wire.Small:
+		b.conn.wire.SetSize(wire.Medium)
+	case b.left > wire.Small/2:
+		b.conn.wire.SetSize(wire.Large)
+	}
 }
 
 // finished reports whether nothing of the content is left on the connection.
@@ -115,6 +122,21 @@ func (b *requestBody) TryRead(p []byte) (int, error) {
 		err = badChunks(err)
 	}
 	return b.count(nd, err)
+}
+
+// Arrived implements upstream.Arrived: the content in the read buffer, which
+// stays as it is until the exchange ends.
+func (b *requestBody) Arrived() []byte {
+	w := b.conn.wire
+	if b.chunked || b.ended.Load() || b.aborted.Load() || b.received.Load() > 0 || int64(len(w.Buffered())) < b.left || b.left > b.limit {
+		return nil
+	}
+	content := w.Buffered()[:b.left]
+	w.Discard(len(content))
+	b.left, b.expected = 0, false
+	b.received.Store(int64(len(content)))
+	b.ended.Store(true)
+	return content
 }
 
 // count notes that n bytes of content were read, with err, and judges the limit.

@@ -117,7 +117,7 @@ const holdBody = wire.Large
 
 // Send implements proxy.Backend.
 func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
-	content, lent, err := b.hold(ex)
+	content, lent, streams, err := b.hold(ex)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,6 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	}
 	begin := ex.Now()
 	limit := begin.Add(ex.Out.Timeout)
-	streams := ex.Out.Body != nil && !lent
 	var w want
 	if b.hash != nil {
 		w.key, w.keyed = b.hash.of(ex)
@@ -199,26 +198,37 @@ func (b *backend) attempt(ctx context.Context, ex *proxy.Exchange, t *target, co
 }
 
 // hold reads a short request body whole, so that it can be sent in one piece.
-// lent says that content came from the buffers and goes back there. When the
-// body goes on, what was read of it stays in front of ex.Out.Body.
-func (b *backend) hold(ex *proxy.Exchange) (content []byte, lent bool, err error) {
+// lent says that content came from the buffers and goes back there. streams says
+// that the body goes on; what was read of it stays in front of ex.Out.Body.
+func (b *backend) hold(ex *proxy.Exchange) (content []byte, lent, streams bool, err error) {
 	out := &ex.Out
 	if out.Body == nil {
-		return out.Content, false, nil
+		return out.Content, false, false, nil
 	}
 	if out.Length > holdBody {
-		return nil, false, nil
+		return nil, false, true, nil
 	}
 	if out.Length < 0 {
-		return b.holdReady(ex)
+		content, lent, err = b.holdReady(ex)
+		return content, lent, !lent, err
+	}
+	if body, ok := out.Body.(Arrived); ok {
+		if content := body.Arrived(); content != nil {
+			return content, false, false, nil
+		}
 	}
 	buf := b.buffers.Take(int(out.Length))
 	if err := readExactly(out.Body, buf[:out.Length]); err != nil {
 		b.buffers.Give(buf)
-		return nil, false, bodyFault(err)
+		return nil, false, false, bodyFault(err)
 	}
-	return buf[:out.Length], true, nil
+	return buf[:out.Length], true, false, nil
 }
+
+// Arrived is implemented by bodies that can hand out their content without
+// copying it: all of it, valid until the exchange ends, or nil if not all of it
+// is here or some was read.
+type Arrived interface{ Arrived() []byte }
 
 // Trier is implemented by bodies that can be read without waiting: (0, nil)
 // means that nothing is here yet.

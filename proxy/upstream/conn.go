@@ -145,19 +145,10 @@ func (c *conn) send(content []byte, streams bool, now time.Time) error {
 	// The answer isn't read before the request is sent: one buffer serves both.
 	buf := c.wire.Scratch()
 	b := appendHead(buf[:0], out, len(content), false)
-	if whole := len(b) + len(content); whole > len(buf) && whole <= wire.Large {
-		// Copying costs less than a second write.
-		large := c.target.buffers.Take(wire.Large)
-		defer c.target.buffers.Give(large)
-		b, buf = append(large[:0], b...), large
-	}
-	if len(b)+len(content) <= len(buf) {
+	if len(b)+len(content) <= wire.Small {
 		b, content = append(b, content...), nil
 	}
-	_, err := c.wire.Write(b)
-	if err == nil && len(content) > 0 {
-		_, err = c.wire.Write(content)
-	}
+	_, err := c.wire.WriteBoth(b, content)
 	if err != nil {
 		return c.lost(err)
 	}

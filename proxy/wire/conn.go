@@ -260,9 +260,22 @@ func (c *Conn) readSocket(p []byte) (int, error) {
 // Write implements io.Writer. It doesn't buffer.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.plain {
-		return c.writeRaw(p)
+		return c.writeRaw(p, nil)
 	}
 	return c.net.Write(p)
+}
+
+// WriteBoth writes a and then b, in one system call where that is possible.
+func (c *Conn) WriteBoth(a, b []byte) (int, error) {
+	if c.plain {
+		return c.writeRaw(a, b)
+	}
+	n, err := c.net.Write(a)
+	if err != nil || len(b) == 0 {
+		return n, err
+	}
+	m, err := c.net.Write(b)
+	return n + m, err
 }
 
 // CloseWrite ends our direction of the connection, if it can be ended alone.

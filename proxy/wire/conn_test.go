@@ -129,6 +129,42 @@ func TestConnWrites(t *testing.T) {
 	}
 }
 
+// Two pieces arrive as one, whatever the socket takes at once.
+func TestConnWritesBoth(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	for _, plain := range []bool{true, false} {
+		c, far := pair(t, new(Buffers))
+		c.plain = c.plain && plain
+		var want []byte
+		done := make(chan struct{})
+		pieces := make([][2][]byte, 60)
+		for i := range pieces {
+			for j := range 2 {
+				p := make([]byte, random.IntN(1<<uint(random.IntN(20))+1))
+				for k := range p {
+					p[k] = byte(random.Uint32())
+				}
+				pieces[i][j] = p
+				want = append(want, p...)
+			}
+		}
+		go func() {
+			defer close(done)
+			for _, p := range pieces {
+				if n, err := c.WriteBoth(p[0], p[1]); n != len(p[0])+len(p[1]) || err != nil {
+					t.Errorf("wrote %d of %d, %v", n, len(p[0])+len(p[1]), err)
+				}
+			}
+			c.CloseWrite()
+		}()
+		got, err := io.ReadAll(far)
+		<-done
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("plain %v: got %d bytes, %v, want %d, or others", plain, len(got), err, len(want))
+		}
+	}
+}
+
 // Limits are kept to a twentieth, and an idle connection holds no buffer.
 func TestConnTimeouts(t *testing.T) {
 	c, far := pair(t, new(Buffers))

@@ -15,9 +15,11 @@ import (
 // transfer is one read or write in progress. The poller calls try until it
 // returns true.
 type transfer struct {
-	buf []byte
-	n   int
-	err error
+	buf  []byte
+	next []byte // written behind buf
+	at   int    // how much of buf is written
+	n    int    // bytes so far
+	err  error
 }
 
 // recv implements raw reads into c.in.buf.
@@ -41,24 +43,48 @@ func (c *Conn) recv(fd uintptr) bool {
 	}
 }
 
-// send implements raw writes of what is left of c.out.buf.
+// send implements raw writes of what is left of c.out.buf and c.out.next.
 func (c *Conn) send(fd uintptr) bool {
-	for c.out.n < len(c.out.buf) {
-		rest := c.out.buf[c.out.n:]
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
-			uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)), syscall.MSG_NOSIGNAL, 0, 0)
+	for {
+		if c.out.at == len(c.out.buf) {
+			if len(c.out.next) == 0 {
+				return true
+			}
+			c.out.buf, c.out.next, c.out.at = c.out.next, nil, 0
+		}
+		n, errno := c.sendSome(fd)
 		switch {
 		case errno == syscall.EINTR:
 			continue
 		case errno == syscall.EAGAIN:
 			return false
 		case errno != 0:
-			c.out.err = os.NewSyscallError("sendto", errno)
+			c.out.err = os.NewSyscallError("send", errno)
 			return true
 		}
-		c.out.n += int(n)
+		c.out.n += n
+		if rest := len(c.out.buf) - c.out.at; n >= rest && len(c.out.next) > 0 {
+			c.out.buf, c.out.next, c.out.at = c.out.next, nil, n-rest
+			continue
+		}
+		c.out.at += n
 	}
-	return true
+}
+
+// sendSome is one system call: sendto, or sendmsg for two pieces.
+func (c *Conn) sendSome(fd uintptr) (int, syscall.Errno) {
+	rest := c.out.buf[c.out.at:]
+	if len(c.out.next) == 0 {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)), syscall.MSG_NOSIGNAL, 0, 0)
+		return int(n), errno
+	}
+	pieces := [2]syscall.Iovec{{Base: unsafe.SliceData(rest)}, {Base: unsafe.SliceData(c.out.next)}}
+	pieces[0].SetLen(len(rest))
+	pieces[1].SetLen(len(c.out.next))
+	message := syscall.Msghdr{Iov: &pieces[0], Iovlen: 2}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&message)), syscall.MSG_NOSIGNAL)
+	return int(n), errno
 }
 
 // readRaw reads into p from the socket itself; p is not empty.
@@ -72,11 +98,11 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	return c.in.n, c.in.err
 }
 
-// writeRaw writes p to the socket itself.
-func (c *Conn) writeRaw(p []byte) (int, error) {
-	c.out = transfer{buf: p}
+// writeRaw writes p and then q to the socket itself.
+func (c *Conn) writeRaw(p, q []byte) (int, error) {
+	c.out = transfer{buf: p, next: q}
 	err := c.raw.Write(c.sendFunc)
-	c.out.buf = nil
+	c.out.buf, c.out.next = nil, nil
 	if err == nil {
 		err = c.out.err
 	}

@@ -11,8 +11,8 @@ type transfer struct {
 func (c *Conn) recv(uintptr) bool { return true }
 func (c *Conn) send(uintptr) bool { return true }
 
-func (c *Conn) readRaw(p []byte) (int, error)  { return c.net.Read(p) }
-func (c *Conn) writeRaw(p []byte) (int, error) { return c.net.Write(p) }
+func (c *Conn) readRaw(p []byte) (int, error)     { return c.net.Read(p) }
+func (c *Conn) writeRaw(p, _ []byte) (int, error) { return c.net.Write(p) }
 
 // rawSockets says that sockets are read and written through package net here.
 const rawSockets = false
