@@ -88,8 +88,11 @@ func (r *running) pid() int {
 // signal sends a signal to the process that serves.
 func (r *running) signal(sig syscall.Signal) {
 	r.t.Helper()
+	// It listens before it says who it is; 0 would be this process and all its
+	// relatives.
+	r.await("the PID file", func() bool { return r.pid() > 0 })
 	pid := r.pid()
-	if pid <= 0 { // 0 would be this process and all its relatives
+	if pid <= 0 {
 		r.t.Fatalf("nobody is there to get %v:\n%s", sig, r.stderr.String())
 	}
 	if err := syscall.Kill(pid, sig); err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -329,6 +330,44 @@ tls.certificates = [{ cert = "broken.wasm", key = "broken.wasm" }]
 		}
 		if strings.Contains(errs.String(), "listening") {
 			t.Errorf("%s: it listened: %s", command, errs.String())
+		}
+	}
+}
+
+// What only the plugins' host and the kinds can judge is found together with
+// what the file's reader finds, and nothing is told twice.
+func TestFindingsOfAllLayers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "postern.toml")
+	text := `[listen.public]
+address = "127.0.0.1:0"
+data = 1
+[api.a]
+type = "rest"
+[api.a.route."GET /x"]
+integraton = { type = "mock" }
+[api.a.route."GET /y"]
+integration = { type = "mock" }
+response.default.template."application/json" = '$input.body'
+[api.a.route."GET /z"]
+integration = { type = "http", url = "http://127.0.0.1:1/" }
+[api.a.stage.s]
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"validate", file}, {"run", "-c", file}} {
+		var stdout, stderr bytes.Buffer
+		if code := run(context.Background(), args, &stdout, &stderr); code != exitInvalid {
+			t.Errorf("%s: exit %d, want %d", args[0], code, exitInvalid)
+		}
+		var got []string
+		for line := range strings.Lines(stderr.String()) {
+			if place, _, found := strings.Cut(strings.TrimPrefix(line, file+":"), ": error:"); found {
+				got = append(got, place)
+			}
+		}
+		if want := []string{"3:1", "7:1", "10:48", "11:1"}; !slices.Equal(got, want) {
+			t.Errorf("%s: findings at %v, want %v\n%s", args[0], got, want, stderr.String())
 		}
 	}
 }

@@ -76,6 +76,10 @@ func serve(ctx context.Context, s *streams, o *runOptions) error {
 	defer before.close()
 	cfg, findings := config.Load(file)
 	if cfg == nil || findings.Failed() {
+		if cfg != nil {
+			more, _ := inspect(ctx, cfg) // the findings so far are reason enough
+			findings = findings.And(more)
+		}
 		before.fail(reasonsOf(&invalid{findings}))
 		return refused(s, findings)
 	}

@@ -55,12 +55,12 @@ func validate(ctx context.Context, s *streams, file, format string) error {
 		return &failure{exitInvalid, err}
 	}
 	cfg, findings := config.Load(file)
-	if !findings.Failed() {
+	if cfg != nil {
 		more, err := inspect(ctx, cfg)
-		if err != nil {
+		if err != nil && !findings.Failed() {
 			return &failure{exitFailed, err}
 		}
-		findings = append(findings, more...)
+		findings = findings.And(more)
 	}
 	var err error
 	switch {

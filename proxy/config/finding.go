@@ -110,6 +110,27 @@ func (fs Findings) JSON() []byte {
 	return append(text, '\n')
 }
 
+// And returns fs and those of more that are about something else: where fs has
+// an error already, what is built on it can only repeat or follow from that.
+func (fs Findings) And(more Findings) Findings {
+	all := slices.Clone(fs)
+	for _, m := range more {
+		known := slices.ContainsFunc(fs, func(f Finding) bool {
+			return f.Severity == SeverityError && (within(f.Key, m.Key) || within(m.Key, f.Key) || f.File == m.File && f.Line == m.Line)
+		})
+		if !known {
+			all = append(all, m)
+		}
+	}
+	all.sort()
+	return all
+}
+
+// within reports whether key is table's own or stands below it.
+func within(key, table string) bool {
+	return strings.HasPrefix(key, table) && (len(key) == len(table) || key[len(table)] == '.' || key[len(table)] == '[')
+}
+
 func (fs Findings) sort() {
 	slices.SortStableFunc(fs, func(a, b Finding) int {
 		for _, d := range []int{a.order - b.order, strings.Compare(a.File, b.File), a.Line - b.Line, a.Column - b.Column} {
