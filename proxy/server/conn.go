@@ -111,6 +111,7 @@ func (c *conn) serve() {
 		}
 		if err := c.readHead(start); err != nil {
 			c.refuse(start, err)
+			c.work.request.Reset() // what it knows of this head isn't for the next connection
 			return
 		}
 		if !c.answer(start) {
