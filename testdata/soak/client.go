@@ -105,7 +105,13 @@ func (f *fleet) work(paused <-chan struct{}, who int, dice *rand.Rand) {
 		pick := dice.IntN(total)
 		for _, a := range all {
 			if pick -= a.often; pick < 0 {
-				f.tally.note(a.name, a.do(c, fmt.Sprintf("w%d-%d-%d", f.round, who, n), dice))
+				began := time.Now()
+				err := a.do(c, fmt.Sprintf("w%d-%d-%d", f.round, who, n), dice)
+				if err != nil {
+					err = fmt.Errorf("%w (after %v, on a connection with %q)", err, time.Since(began), c.story)
+				}
+				c.story = append(c.story, a.name)
+				f.tally.note(a.name, err)
 				break
 			}
 		}
@@ -118,6 +124,7 @@ type client struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	used    time.Time
+	story   []string // what was done on the connection before
 }
 
 // A gateway that drains may close a connection that is idle for two seconds.
@@ -133,6 +140,7 @@ func (c *client) dial() error {
 		return err
 	}
 	c.conn, c.in, c.used = conn, bufio.NewReader(conn), time.Now()
+	c.story = nil
 	return conn.SetDeadline(time.Now().Add(10 * time.Minute)) // no read is for ever
 }
 
