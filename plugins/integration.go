@@ -105,20 +105,10 @@ func (in *instance) command() ([]byte, error) {
 	return in.result, nil
 }
 
-// readAnswer fills to from a plugin's answer. AWS: "Output format
-// of a Lambda function for proxy integration".
+// readAnswer fills to from a plugin's answer.
 func readAnswer(answer []byte, to *proxy.Response) error {
 	if err := event.ReadAnswer(answer, to); err != nil {
 		return &failure{"answer", err}
-	}
-	if to.Status < 200 || to.Status > 599 {
-		return &failure{"answer", fmt.Errorf("status %d", to.Status)}
-	}
-	for i := range to.Fields {
-		// No plugin may end a header line early and write one of its own making.
-		if f := &to.Fields[i]; !http1.ValidFieldName(f.Name) || !http1.ValidFieldValue(f.Value) {
-			return &failure{"answer", fmt.Errorf("header %.64q has a name or a value that can't be sent", f.Name)}
-		}
 	}
 	return nil
 }
@@ -141,20 +131,10 @@ func (p *plugin) fault(ex *proxy.Exchange, err error, kind func(what string) pro
 // reply makes the client's answer from the plugin's.
 type reply struct{}
 
-// Run fills Reply from Back. AWS: "Amazon API Gateway
-// important notes", recorded for Lambda proxies.
+// Run fills Reply from Back, whose fields event.ReadAnswer has checked, renamed
+// and dropped.
 func (reply) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
-	fields := ex.Reply.Fields[:0]
-	for _, f := range ex.Back.Fields {
-		switch f.Known() {
-		case http1.TransferEncoding, http1.KeepAlive, http1.ProxyConnection, http1.TE, http1.Trailer,
-			http1.Upgrade, http1.HTTP2Settings: // RFC 9110, 7.6.1: not the plugin's to say
-		case http1.Connection, http1.ContentLength, http1.Date, http1.Server:
-			fields = append(fields, http1.NewField(ex.Text.Concat("x-amzn-Remapped-", f.Name), f.Value))
-		default:
-			fields = append(fields, f)
-		}
-	}
+	fields := append(ex.Reply.Fields[:0], ex.Back.Fields...)
 	if !fields.HasKnown(http1.XAmznTraceID) {
 		fields = append(fields, http1.NewField("X-Amzn-Trace-Id", ex.TraceID()))
 	}
