@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -222,13 +221,7 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 		c.life.bound(c, time.Duration(limit))
 	}
 	if ok {
-		refused, ok = c.listener.admitRequest(c.settings, ex, flying)
-	}
-	if ok {
-		refused, ok = route(snap, ex)
-	}
-	if ok {
-		c.run()
+		c.listener.dispatch(c.ctx, c.settings, snap, ex, flying, &c.body.limit)
 	} else {
 		ex.Refuse(refused)
 	}
@@ -247,26 +240,6 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 	ex.End()
 	c.wire.Unpin()
 	return goOn
-}
-
-// run runs the route's pipeline. A request that is too large by its own account
-// is refused before anything else is done with it.
-func (c *conn) run() {
-	ex := &c.ex
-	limit := c.bodyLimit()
-	if ex.In.Length > limit {
-		ex.Refuse(proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("%d bytes of content, limit %d", ex.In.Length, limit)})
-		return
-	}
-	c.body.limit = limit
-	ex.Route.Pipeline.Run(c.ctx, ex, limit)
-}
-
-func (c *conn) bodyLimit() int64 {
-	if limit := c.ex.Route.BodyLimit; limit > 0 {
-		return limit
-	}
-	return int64(c.settings.Body)
 }
 
 // send writes the reply and reports whether the connection can go on.

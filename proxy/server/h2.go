@@ -178,13 +178,7 @@ func (s *stream) answer() (complete bool) {
 	refused, ok := s.fill()
 	s.bound(start)
 	if ok {
-		refused, ok = s.conn.listener.admitRequest(s.conn.settings, ex, flying)
-	}
-	if ok {
-		refused, ok = route(snap, ex)
-	}
-	if ok {
-		s.run()
+		s.conn.listener.dispatch(s.request.Context(), s.conn.settings, snap, ex, flying, &s.body.limit)
 	} else {
 		ex.Refuse(refused)
 	}
@@ -194,20 +188,6 @@ func (s *stream) answer() (complete bool) {
 	server.recorderOf(ex).Record(ex)
 	ex.End()
 	return complete
-}
-
-func (s *stream) run() {
-	ex := &s.ex
-	limit := ex.Route.BodyLimit
-	if limit == 0 {
-		limit = int64(s.conn.settings.Body)
-	}
-	if ex.In.Length > limit {
-		ex.Refuse(proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("%d bytes of content, limit %d", ex.In.Length, limit)})
-		return
-	}
-	s.body.limit = limit
-	ex.Route.Pipeline.Run(s.request.Context(), ex, limit)
 }
 
 // fill makes ex.In from the request, through the same parsers as HTTP/1.1.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -75,6 +76,30 @@ func fillTarget(in *proxy.Request, rawTarget, rawHost string) (refused proxy.Fau
 		}
 	}
 	return proxy.Fault{}, true
+}
+
+// dispatch takes an exchange whose In is filled to its reply: is it admitted, has
+// it a route, is its content small enough; then the route's pipeline runs. flying
+// is how many requests are under way; limit gets the most bytes of content that
+// the body may give. What is too large by its own account is refused before
+// anything else is done with it.
+func (l *listener) dispatch(ctx context.Context, s *settings, snap *snapshot.Snapshot, ex *proxy.Exchange, flying int64, limit *int64) {
+	refused, ok := l.admitRequest(s, ex, flying)
+	if ok {
+		refused, ok = route(snap, ex)
+	}
+	if ok {
+		*limit = int64(s.Body)
+		if ex.Route.BodyLimit > 0 {
+			*limit = ex.Route.BodyLimit
+		}
+		if ex.In.Length <= *limit {
+			ex.Route.Pipeline.Run(ctx, ex, *limit)
+			return
+		}
+		refused = proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("%d bytes of content, limit %d", ex.In.Length, *limit)}
+	}
+	ex.Refuse(refused)
 }
 
 // route finds the exchange's route in snap, which may be nil.
