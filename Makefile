@@ -8,7 +8,7 @@ TIMEOUT  ?= 8m
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
-.PHONY: run build examples test race check fuzz soak microbench bench bench-short profile h2spec clean
+.PHONY: run build examples test race check fuzz soak microbench bench bench-short profile h2spec slowhttptest clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
@@ -82,6 +82,10 @@ bin/h2spec:
 # shorter or a raced one: make soak SOAK='-duration 3m -race -seed 42'
 soak:
 	$(GO) run ./testdata/soak $(SOAK)
+
+# Slow clients by slowhttptest, beside which others are served at once.
+slowhttptest: build
+	testdata/slow/run.sh
 
 clean:
 	rm -rf bin build
