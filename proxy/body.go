@@ -23,9 +23,6 @@ type Tunnel interface {
 	CloseWrite() error
 }
 
-// ErrTooLarge is what a request body's Read returns past the listener's limit.
-var ErrTooLarge = Fault{Kind: RequestTooLarge}
-
 // ReadWhole reads the request's body into In.Content, once. It fails with the
 // fault RequestTooLarge past limit bytes, and with BadRequest when the client
 // broke off. limit is above zero.

@@ -35,6 +35,13 @@ func AppendField(dst []byte, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// AppendLength appends the Content-Length field. n is not negative.
+func AppendLength(dst []byte, n int64) []byte {
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, "\r\n"...)
+}
+
 // AppendChunkSize appends the line in front of a chunk of n bytes. n is above
 // zero: a chunk of 0 bytes is the last one. Behind the chunk stands CR LF.
 func AppendChunkSize(dst []byte, n int) []byte {

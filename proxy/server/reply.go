@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy"
@@ -27,11 +26,7 @@ type buffered interface{ Buffered() int }
 // inform writes an informational answer.
 func (w *replyWriter) inform(status int, fields http1.Fields) error {
 	b := http1.AppendStatusLine(nil, status)
-	for i := range fields {
-		if f := &fields[i]; !framed(f.Known()) {
-			b = http1.AppendField(b, f.Name, f.Value)
-		}
-	}
+	b = appendFields(b, fields)
 	w.waited = true // it can be long since the request came
 	return w.flush(append(b, "\r\n"...))
 }
@@ -97,41 +92,41 @@ func framed(k http1.Known) bool {
 	return false
 }
 
+// appendFields appends those of fields that aren't the server's to write.
+func appendFields(b []byte, fields http1.Fields) []byte {
+	for i := range fields {
+		if f := &fields[i]; !framed(f.Known()) {
+			b = http1.AppendField(b, f.Name, f.Value)
+		}
+	}
+	return b
+}
+
 func (w *replyWriter) appendHead(b []byte, reply *proxy.Response, chunked bool) []byte {
 	c := w.conn
 	b = http1.AppendStatusLine(b, reply.Status)
 	b = append(b, "Date: "...)
 	b = append(b, c.server.date.at(c.now)...)
 	b = append(b, "\r\n"...)
-	for i := range reply.Fields {
-		if f := &reply.Fields[i]; !framed(f.Known()) {
-			b = http1.AppendField(b, f.Name, f.Value)
-		}
-	}
+	b = appendFields(b, reply.Fields)
 	switch {
 	case chunked && c.request.Method != "HEAD":
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	case bodiless(reply.Status):
 	case reply.Body == nil && reply.Content == nil && c.request.Method == "HEAD":
 		if reply.Length > 0 { // what a GET would get
-			b = appendLength(b, reply.Length)
+			b = http1.AppendLength(b, reply.Length)
 		}
 	case reply.Body == nil:
-		b = appendLength(b, int64(len(reply.Content)))
+		b = http1.AppendLength(b, int64(len(reply.Content)))
 	case reply.Length >= 0:
-		b = appendLength(b, reply.Length)
+		b = http1.AppendLength(b, reply.Length)
 	}
 	if c.closing {
 		b = append(b, "Connection: close\r\n"...)
 	} else if c.request.Minor == 0 {
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
-	return append(b, "\r\n"...)
-}
-
-func appendLength(b []byte, n int64) []byte {
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, n, 10)
 	return append(b, "\r\n"...)
 }
 
@@ -234,11 +229,7 @@ func (w *replyWriter) end(b []byte, body proxy.Body, room int) []byte {
 		return b
 	}
 	b = append(b, "0\r\n"...)
-	for _, f := range body.Trailers() {
-		if f := f; !framed(f.Known()) {
-			b = http1.AppendField(b, f.Name, f.Value)
-		}
-	}
+	b = appendFields(b, body.Trailers())
 	return append(b, "\r\n"...)
 }
 

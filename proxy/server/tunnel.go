@@ -145,11 +145,7 @@ func (c *conn) toClient(back proxy.Tunnel, last *atomic.Int64) (total int64) {
 // appendSwitch appends the head of the 101 reply.
 func (c *conn) appendSwitch(b []byte) []byte {
 	b = http1.AppendStatusLine(b, 101)
-	for i := range c.ex.Reply.Fields {
-		if f := &c.ex.Reply.Fields[i]; !framed(f.Known()) {
-			b = http1.AppendField(b, f.Name, f.Value)
-		}
-	}
+	b = appendFields(b, c.ex.Reply.Fields)
 	b = append(b, "Connection: Upgrade\r\n"...)
 	protocol := c.ex.Reply.Fields.GetKnown(http1.Upgrade) // the backend's choice
 	if protocol == "" {

@@ -178,9 +178,9 @@ func appendHead(b []byte, out *proxy.Outgoing, content int, streams bool) []byte
 	case streams && out.Length == http1.Unknown:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	case streams:
-		b = appendLength(b, out.Length)
+		b = http1.AppendLength(b, out.Length)
 	case content > 0 || takesContent(out.Method):
-		b = appendLength(b, int64(content))
+		b = http1.AppendLength(b, int64(content))
 	}
 	if out.Upgrade != "" {
 		b = append(b, "Connection: Upgrade\r\n"...)
@@ -380,13 +380,6 @@ func (c *conn) finish() {
 	if placed {
 		b.leave(t)
 	}
-}
-
-// appendLength appends the Content-Length field.
-func appendLength(b []byte, n int64) []byte {
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, n, 10)
-	return append(b, "\r\n"...)
 }
 
 // malformed is an answer that can't be passed on.

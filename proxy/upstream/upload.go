@@ -94,11 +94,7 @@ func (u *upload) frame(buf []byte, n int, last bool) []byte {
 		framed = append(buf[start:sizeRoom+n], "\r\n"...)
 	}
 	if last {
-		framed = append(framed, "0\r\n"...)
-		for _, f := range u.body.Trailers() {
-			framed = http1.AppendField(framed, f.Name, f.Value)
-		}
-		framed = append(framed, "\r\n"...)
+		framed = http1.AppendLastChunk(framed, u.body.Trailers())
 	}
 	return framed
 }

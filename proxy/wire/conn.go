@@ -64,9 +64,6 @@ func NewConn(c, socket net.Conn, buffers *Buffers) *Conn {
 	return conn
 }
 
-// Net returns the connection underneath.
-func (c *Conn) Net() net.Conn { return c.net }
-
 // Buffered returns what was received and not yet used. It is valid until the
 // next call of Fill, Read, Await or Release.
 func (c *Conn) Buffered() []byte { return c.buf[c.r:c.w] }
