@@ -121,6 +121,9 @@ type Outgoing struct {
 
 	// Timeout is the longest wait for the answer's head; above 0.
 	Timeout time.Duration
+	// ContentTimeout is how long the answer's content may be waited for in all; 0
+	// leaves it to the backend.
+	ContentTimeout time.Duration
 }
 
 // Response is an answer: the backend's in Back, the client's in Reply.

@@ -22,6 +22,7 @@ type outgoing struct {
 	backend   proxy.Backend
 	method    string // "" for the client's
 	timeout   time.Duration
+	content   time.Duration // for the answer's content; 0: the backend's
 	forwarded bool
 
 	// Fields that only lack their value.
@@ -35,6 +36,7 @@ func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
 	in := o.Integration
 	t := &outgoing{
 		timeout:   time.Duration(in.Timeout),
+		content:   time.Duration(in.ContentTimeout),
 		forwarded: in.Forwarded != "off",
 		apiID:     http1.NewField(http1.XAmznAPIGatewayAPIID.String(), b.Route.Stage.API.ID),
 		traceID:   http1.NewField(http1.XAmznTraceID.String(), ""),
@@ -88,7 +90,7 @@ func (t *outgoing) request(ex *proxy.Exchange, passQuery bool) error {
 		return err
 	}
 	out := &ex.Out
-	out.Target, out.Host, out.Timeout = target, t.address.host, t.timeout
+	out.Target, out.Host, out.Timeout, out.ContentTimeout = target, t.address.host, t.timeout, t.content
 	out.Method = t.method
 	if out.Method == "" {
 		out.Method = ex.Method

@@ -263,6 +263,10 @@ type Backend struct {
 	ConnectTimeout Duration `toml:"connect_timeout" default:"5s" min:"1ms" max:"5m"`
 	// Longest wait for further bytes of an answer's content.
 	IdleTimeout Duration `toml:"idle_timeout" default:"30s" min:"1ms" max:"1h"`
+	// Longest time that an answer's content may keep the gateway waiting in all, all its
+	// waits for further bytes added up; then it is cut. The time that the client takes to
+	// read doesn't count. 0s: no bound.
+	ContentTimeout Duration `toml:"content_timeout" default:"1h" min:"0s" max:"168h" aka:"total_timeout,response_timeout,read_timeout"`
 	// Unused kept connections to one target.
 	MaxIdle int `toml:"max_idle" default:"64" min:"0" max:"100000"`
 	// Connections that are opened ahead and kept unused to each target.
@@ -402,6 +406,9 @@ type Integration struct {
 	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin" example:"greeter" aka:"module,function"`
 	// Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s.
 	Timeout Duration `toml:"timeout" aka:"timeoutInMillis,timeout_ms" for:"http_proxy,http,wasm" default:"29s" min:"50ms" max:"15m"`
+	// Longest time that the answer's content may keep the gateway waiting in all.
+	// Default: what content_timeout of the backend says.
+	ContentTimeout Duration `toml:"content_timeout" for:"http_proxy,http" min:"10ms" max:"168h"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:

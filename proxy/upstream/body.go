@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/wire"
 )
 
 // Read implements proxy.Body for the answer's content.
@@ -18,6 +19,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.readContent(p)
 	if err != nil && err != io.EOF {
 		c.failed = true
+		err = c.overdue(err)
 		c.cut = c.cut || c.theirs(err)
 		err = endOf(err)
 	}
@@ -55,7 +57,8 @@ func (c *conn) readContent(p []byte) (int, error) {
 // readSome reads what there is, at least a byte.
 func (c *conn) readSome(p []byte) (int, error) {
 	var now time.Time
-	if len(c.wire.Buffered()) == 0 {
+	waits := len(c.wire.Buffered()) == 0
+	if waits {
 		now = c.startWait()
 	}
 	for {
@@ -66,6 +69,9 @@ func (c *conn) readSome(p []byte) (int, error) {
 		}
 		n, err := c.wire.Read(p)
 		if n > 0 {
+			if waits {
+				c.endWait()
+			}
 			return n, nil // an error comes again
 		}
 		if err == nil {
@@ -81,8 +87,39 @@ func (c *conn) readSome(p []byte) (int, error) {
 // startWait begins the wait for further content and returns the time.
 func (c *conn) startWait() time.Time {
 	now := time.Now()
-	c.limit = now.Add(c.backend.idle)
+	if c.patience == 0 {
+		c.patience = c.backend.patience(&c.ex.Out)
+	}
+	c.began = now
+	c.limit = c.bounded(now.Add(c.backend.idle))
 	return now
+}
+
+// endWait counts the wait that ended with content.
+func (c *conn) endWait() {
+	if c.patience != noLimit {
+		c.spent += time.Since(c.began)
+	}
+}
+
+// bounded returns limit, or what is left of the patience with the answer's
+// content if that is over before.
+func (c *conn) bounded(limit time.Time) time.Time {
+	if left := c.patience - c.spent; c.patience > 0 && left < limit.Sub(c.began) {
+		return c.began.Add(left)
+	}
+	return limit
+}
+
+// overdue says of err, which ended the content, which of the time limits it is.
+func (c *conn) overdue(err error) error {
+	switch {
+	case !wire.TimedOut(err) || c.upload != nil && c.upload.aborted.Load():
+		return err
+	case time.Since(c.began) >= c.patience-c.spent:
+		return long(c.patience)
+	}
+	return silent(c.backend.idle)
 }
 
 func (c *conn) readChunks(p []byte) (int, error) {
@@ -103,6 +140,7 @@ func (c *conn) readChunks(p []byte) (int, error) {
 		if err := c.fill(c.startWait()); err != nil {
 			return 0, endOf(err)
 		}
+		c.endWait()
 	}
 }
 

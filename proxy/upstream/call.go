@@ -39,7 +39,9 @@ type call struct {
 	ended    bool     // the answer's content was read to its end
 	cut      bool     // it broke off
 
-	waiting atomic.Int64 // when the wait for further content began, Unix nanoseconds; 0: no wait
+	waiting  atomic.Int64  // when the wait for further content began, Unix nanoseconds; 0: no wait
+	spent    atomic.Int64  // nanoseconds of the waits before
+	patience time.Duration // for all waits together; set before the first
 
 	mu    sync.Mutex // guards what follows
 	watch *time.Timer
@@ -246,8 +248,9 @@ func (c *call) head() error {
 		back.Length = max(0, r.ContentLength)
 		return nil
 	}
+	c.patience = c.settings.patience(&c.ex.Out)
 	c.mu.Lock()
-	c.watch = time.AfterFunc(min(waitSlice, c.settings.idle), c.tick)
+	c.watch = time.AfterFunc(c.slice(), c.tick)
 	c.mu.Unlock()
 	if r.ContentLength == 0 {
 		// Nothing but the end can follow, and with trailers it makes a difference.
@@ -271,9 +274,11 @@ func (c *call) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.waiting.Store(time.Now().UnixNano())
+	began := time.Now()
+	c.waiting.Store(began.UnixNano())
 	n, err := c.response.Body.Read(p)
 	c.waiting.Store(0)
+	c.spent.Add(int64(time.Since(began)))
 	switch err {
 	case nil:
 		return n, nil
@@ -282,7 +287,7 @@ func (c *call) Read(p []byte) (int, error) {
 		return n, io.EOF
 	}
 	err = c.why(err)
-	c.cut = c.cut || isLost(err)
+	c.cut = c.cut || blames(err)
 	return n, err
 }
 
@@ -304,6 +309,9 @@ func (c *call) why(err error) error {
 	return endOf(err)
 }
 
+// slice is how long an answer that streams is left alone.
+func (c *call) slice() time.Duration { return min(waitSlice, c.settings.idle, c.patience) }
+
 // tick looks after an answer that streams: content that is waited for too long,
 // a client that has left. It runs on a goroutine of its own.
 func (c *call) tick() {
@@ -312,17 +320,21 @@ func (c *call) tick() {
 	if c.over || c.cause != nil {
 		return
 	}
-	next := waitSlice
+	next := c.slice()
+	rest := c.patience - time.Duration(c.spent.Load()) // first: a wait that ends now counts once at most
 	if since := c.waiting.Load(); since != 0 {
 		now := time.Now()
+		rest -= now.Sub(time.Unix(0, since))
 		// While the client sends, an answer may take its time.
 		if c.content != nil {
 			since = max(since, c.content.moved.Load())
 		}
 		left := c.settings.idle - now.Sub(time.Unix(0, since))
 		switch {
+		case rest <= 0:
+			c.cause = long(c.patience)
 		case left <= 0:
-			c.cause = fmt.Errorf("no content for %s: %w", c.settings.idle, os.ErrDeadlineExceeded)
+			c.cause = silent(c.settings.idle)
 			c.pool.suspect(c.session)
 		case c.ex.ClientGone():
 			c.cause = proxy.Fault{Kind: proxy.ClientGone, Cause: errors.New("the client left while the backend worked")}
@@ -331,7 +343,7 @@ func (c *call) tick() {
 			c.cancel()
 			return
 		}
-		next = min(next, left)
+		next = min(next, left, rest)
 	}
 	c.watch.Reset(next)
 }

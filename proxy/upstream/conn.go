@@ -42,6 +42,12 @@ type conn struct {
 	failed  bool // the connection can't be used again
 	limit   time.Time
 	upload  *upload // nil when nothing streams
+
+	// Of the answer's content: how long it may be waited for in all, 0 before the
+	// first wait; since when it is waited for; and how long it was before.
+	patience time.Duration
+	began    time.Time
+	spent    time.Duration
 }
 
 // framing is how the content of the answer is delimited.
@@ -88,6 +94,7 @@ const maxInformational = 16
 func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, now, limit time.Time, b *backend) error {
 	c.ex, c.backend, c.limit = ex, b, limit
 	c.ended, c.bare, c.failed, c.cut, c.placed, c.upload = false, false, false, false, false, nil
+	c.patience, c.spent = 0, 0
 	err := c.send(content, streams, now)
 	if err == nil || c.answerMayWait(err) {
 		if headErr := c.readHead(now); headErr != nil || err == nil {
@@ -342,7 +349,7 @@ func (c *conn) waited(err error) error {
 	if u := c.upload; u != nil && u.running() {
 		// The time for an answer counts from the end of the request; the upload
 		// has time limits of its own.
-		c.limit = now.Add(c.ex.Out.Timeout)
+		c.limit = c.bounded(now.Add(c.ex.Out.Timeout))
 	}
 	if !now.Before(c.limit) {
 		return err

@@ -71,9 +71,13 @@ func (b *backend) blame(t *target) {
 }
 
 // blames reports whether a failed try is to be counted against its target:
-// the client's own failures aren't, nor a kept connection that had ended.
+// the client's own failures aren't, nor a kept connection that had ended, nor
+// content that is only long.
 func blames(err error) bool {
 	var f proxy.Fault
+	if errors.As(err, new(longError)) {
+		return false
+	}
 	if errors.As(err, &f) {
 		return f.Kind == proxy.BadIntegration || f.Kind == proxy.IntegrationFailure || f.Kind == proxy.IntegrationTimeout
 	}

@@ -112,10 +112,52 @@ func TestDrip(t *testing.T) {
 		}
 		got, err := io.ReadAll(ex.Back.Body)
 		ex.End()
-		if took := time.Since(begin); string(got) != "xxx" || err == nil || took < 37*time.Second || took > 38*time.Second {
+		if took := time.Since(begin); string(got) != "xxx" || !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) || took < 37*time.Second || took > 38*time.Second {
 			t.Errorf("got %q and %v after %s, want what came in time and an error after 37 s", got, err, took)
 		}
 	})
+}
+
+// A backend that drips content for ever is cut when all its pauses together are
+// too long, whatever each is; an integration's own limit goes before the
+// backend's. The target isn't blamed for it: a stream of events ends this way.
+func TestDripInAll(t *testing.T) {
+	for _, c := range []struct{ own, want time.Duration }{{0, 30 * time.Second}, {14 * time.Second, 14 * time.Second}} {
+		bubble(t, func(t *testing.T) {
+			f := newFleet(t, one)
+			pauses := make([]time.Duration, 100)
+			for i := range pauses {
+				pauses[i] = 4 * time.Second
+			}
+			f.change(one, func(s *server) { s.drip = pauses })
+			b := f.backend(options(func(o *config.Backend) { o.IdleTimeout, o.ContentTimeout = seconds(10), seconds(30) }, one))
+			ex := request("GET", "")
+			ex.Out.Timeout, ex.Out.ContentTimeout = time.Second, c.own
+			if err := b.Send(context.Background(), ex); err != nil {
+				t.Fatal(err)
+			}
+			var waited time.Duration
+			var got int
+			var err error
+			for buf := make([]byte, 10); err == nil; {
+				begin, n := time.Now(), 0
+				n, err = ex.Back.Body.Read(buf)
+				got += n
+				waited += time.Since(begin)
+				time.Sleep(time.Second) // a client that takes its time, which doesn't count
+			}
+			ex.End()
+			if !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) || !strings.Contains(err.Error(), c.want.String()+" in all") || waited != c.want {
+				t.Errorf("got %d bytes and %v after waiting for %s, want the end after %s", got, err, waited, c.want)
+			}
+			if s := f.look(one); s.open != 0 {
+				t.Errorf("%d connections are open", s.open)
+			}
+			if x := f.set.Stats()[0].Targets[0]; x.Failures != 0 || x.Active != 0 {
+				t.Errorf("got %+v, want no failure", x)
+			}
+		})
+	}
 }
 
 // A kept connection whose other side has vanished costs one request its time

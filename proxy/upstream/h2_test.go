@@ -622,6 +622,46 @@ func TestH2Silence(t *testing.T) {
 	ex.End()
 }
 
+// An answer that drips for ever is cut when its pauses add up to its time. The
+// stream is reset, the connection stays, and nobody is blamed.
+func TestH2DripInAll(t *testing.T) {
+	reset := make(chan struct{}, 1)
+	p := serveH2(t, new(http2.Server), func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			io.WriteString(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(5 * time.Millisecond)
+		}
+		reset <- struct{}{}
+	})
+	o := h2c()
+	o.ContentTimeout = config.Duration(300 * time.Millisecond)
+	b, set := open(t, p.url(), o)
+	for range 2 {
+		ex := request("GET", "")
+		if err := b.Send(context.Background(), ex); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		got, err := io.ReadAll(ex.Back.Body)
+		took := time.Since(start)
+		if !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) || !strings.Contains(err.Error(), "300ms in all") || len(got) == 0 {
+			t.Errorf("got %d bytes and %v, want some and the end", len(got), err)
+		}
+		if took < 250*time.Millisecond || took > 5*time.Second {
+			t.Errorf("took %s, want 300ms", took)
+		}
+		ex.End()
+		<-reset
+	}
+	if n := p.accepted.Load(); n != 1 {
+		t.Errorf("got %d connections, want 1", n)
+	}
+	if x := set.Stats()[0].Targets[0]; x.Failures != 0 || x.Active != 0 {
+		t.Errorf("got %+v, want no failure", x)
+	}
+}
+
 // A stream that nobody reads doesn't hold up another one on its connection, nor
 // does an upload that the backend doesn't take.
 func TestH2Stalls(t *testing.T) {

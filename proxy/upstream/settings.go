@@ -46,6 +46,7 @@ type settings struct {
 	tls         *tls.Config
 	connect     time.Duration
 	idle        time.Duration
+	content     time.Duration // all waits for an answer's content; 0: no bound
 	keepAlive   time.Duration
 	maxIdle     int
 	minIdle     int
@@ -71,6 +72,7 @@ type entry struct {
 const (
 	defaultConnect   = 5 * time.Second
 	defaultIdle      = 30 * time.Second
+	defaultContent   = time.Hour
 	defaultKeepAlive = 50 * time.Second
 	defaultMaxIdle   = 64
 	defaultRetries   = 1
@@ -88,7 +90,8 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 	if o == nil {
 		o = &config.Backend{
 			ConnectTimeout: config.Duration(defaultConnect), IdleTimeout: config.Duration(defaultIdle),
-			MaxIdle: defaultMaxIdle, KeepAlive: config.Duration(defaultKeepAlive), Retries: defaultRetries, Header: defaultHeader,
+			ContentTimeout: config.Duration(defaultContent),
+			MaxIdle:        defaultMaxIdle, KeepAlive: config.Duration(defaultKeepAlive), Retries: defaultRetries, Header: defaultHeader,
 		}
 	}
 	port := u.Port()
@@ -101,7 +104,7 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 		refuse: o.AllDown == "refuse", slow: time.Duration(o.SlowStart),
 		requests: o.MaxRequests, perOne: o.MaxConnections, queue: o.Queue, wait: time.Duration(o.QueueTimeout),
 		retries: o.Retries, percent: o.RetryBudget, least: o.RetryMinimum,
-		connect: time.Duration(o.ConnectTimeout), idle: time.Duration(o.IdleTimeout), keepAlive: time.Duration(o.KeepAlive),
+		connect: time.Duration(o.ConnectTimeout), idle: time.Duration(o.IdleTimeout), content: time.Duration(o.ContentTimeout), keepAlive: time.Duration(o.KeepAlive),
 		maxIdle: o.MaxIdle, minIdle: o.MinIdle, headerBytes: int(o.Header),
 		limits:   http1.Limits{Line: http1.DefaultLine, Head: int(o.Header), Fields: maxFields},
 		protocol: o.Protocol, announces: announcementOf(o.ProxyProtocol),
