@@ -18,6 +18,8 @@ proxy/wire            : x/sys
 sdk/abi               :
 sdk/go                : sdk/abi
 plugins/meter         :
+plugins/supply        : oras oci minisign net/http
+plugins/supply/supplytest : net/http
 proxy                 : proxy/http1 proxy/config zap
 proxy/event           : proxy proxy/http1
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/wire zap x/net proxyproto net/http
@@ -48,6 +50,9 @@ x/sys       golang.org/x/sys
 go-systemd  github.com/coreos/go-systemd/v22
 txtar       golang.org/x/tools/txtar
 proxyproto  github.com/pires/go-proxyproto
+oras        oras.land/oras-go/v2
+oci         github.com/opencontainers
+minisign    aead.dev/minisign
 net/http    net/http
 `
 
