@@ -29,7 +29,7 @@ func (g *Generation) Kinds() []proxy.Kind {
 
 // plugin returns the plugin called name for a role. It is nil without an error
 // when there is a finding about the plugin already.
-func (g *Generation) plugin(b proxy.Build, name string, role uint32, verb string) (*plugin, error) {
+func (g *Generation) plugin(b proxy.Build, name string, role uint32) (*plugin, error) {
 	p := g.plugins[name]
 	if p == nil {
 		if g.failed[name] {
@@ -38,25 +38,12 @@ func (g *Generation) plugin(b proxy.Build, name string, role uint32, verb string
 		return nil, &config.KeyError{Path: []string{"plugin"}, Text: fmt.Sprintf("there is no plugin %q", name)}
 	}
 	if p.roles&role == 0 {
-		text := fmt.Sprintf("plugin %q can't %s: %s", name, verb, p.abilities())
+		text := fmt.Sprintf("plugin %q can't %s: %s", name, verbs(role), p.abilities())
 		return nil, &config.KeyError{Path: []string{"plugin"}, Text: text}
 	}
 	g.host.acquire(p)
 	b.OnClose(func() { g.host.release(p) })
 	return p, nil
-}
-
-// abilities says which roles p has.
-func (p *plugin) abilities() string {
-	switch {
-	case p.module.abi == eventABI:
-		return "it is an event plugin, which can only be an integration"
-	case p.roles == abi.RoleAuthorize:
-		return "it is an authorizer only"
-	case p.roles == abi.RoleIntegrate:
-		return "it is an integration only"
-	}
-	return "it has no role"
 }
 
 // variablesOf returns a stage's variables in the order of their names.
@@ -71,6 +58,7 @@ func variablesOf(r *proxy.Route) []proxy.Param {
 // authorizer is the method request step of a Wasm authorizer.
 type authorizer struct {
 	plugin       *plugin
+	abi          authorizerABI
 	sources      []source
 	variables    []proxy.Param
 	limit        time.Duration
@@ -85,12 +73,12 @@ type source struct {
 }
 
 func (g *Generation) newAuthorizer(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
-	p, err := g.plugin(b, o.Authorizer.Plugin, abi.RoleAuthorize, "authorize")
+	p, err := g.plugin(b, o.Authorizer.Plugin, abi.RoleAuthorize)
 	if p == nil || err != nil {
 		return proxy.Steps{}, err
 	}
 	a := &authorizer{
-		plugin: p, variables: variablesOf(b.Route), limit: p.limit(authorizeTimeout),
+		plugin: p, abi: p.module.abi.(authorizerABI), variables: variablesOf(b.Route), limit: p.limit(authorizeTimeout),
 		denied:       proxy.Fault{Kind: proxy.AccessDenied},
 		unauthorized: proxy.Fault{Kind: proxy.Unauthorized},
 	}
@@ -163,18 +151,14 @@ func (a *authorizer) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict
 	case decision == abi.Unauthenticated:
 		return proxy.Continue, a.unauthorized
 	}
-	return proxy.Continue, a.failed(ex, &failure{"answer", fmt.Errorf("%s returned %d", abi.ExportAuthorize, decision)})
+	return proxy.Continue, a.failed(ex, &failure{"answer", fmt.Errorf("the decision is %d", decision)})
 }
 
 // ask calls the guest and, when it allows, takes over who it says calls.
 func (a *authorizer) ask(in *instance, ex *proxy.Exchange) (decision int32, err error) {
 	in.begin(abi.Authorize, ex, a.variables, a.limit)
-	if err := in.run(in.authorize); err != nil {
+	if decision, err = a.abi.authorize(in); err != nil {
 		return 0, err
-	}
-	decision = int32(in.stack[0])
-	if in.failed {
-		return 0, &failure{"fail", fmt.Errorf("%s", in.failure)}
 	}
 	if decision == abi.Allow {
 		ex.Caller.Principal = in.principal

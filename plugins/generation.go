@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
-	"github.com/postern-gateway/postern/sdk/abi"
 )
 
 // Generation is the plugins of one configuration. What two configurations have
@@ -90,7 +88,11 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin) (p *plugi
 	if err != nil {
 		return nil, "module", err
 	}
-	if key, err := checkOptions(m, o); err != nil {
+	key, err = m.abi.checkOptions(o)
+	if err == nil {
+		key, err = "module", checkGrants(m, o)
+	}
+	if err != nil {
 		h.releaseModule(m)
 		return nil, key, err
 	}
@@ -133,17 +135,6 @@ func settingsOf(o config.Plugin) (s settings, option string, err error) {
 	return s, "", nil
 }
 
-// checkOptions refuses options that the module's ABI has no use for.
-func checkOptions(m *module, o config.Plugin) (option string, err error) {
-	switch {
-	case m.abi == nativeABI && len(o.Env) > 0:
-		return "env", refuse("use config", "a native plugin has no environment variables")
-	case m.abi == eventABI && len(o.Config) > 0:
-		return "config", refuse("use env", "an event plugin can't read a configuration")
-	}
-	return "", nil
-}
-
 // running returns the live plugin with this identity, referred to once more.
 func (h *Host) running(identity string) *plugin {
 	h.mu.Lock()
@@ -165,9 +156,9 @@ func (h *Host) module(ctx context.Context, key moduleKey, wasm []byte, want stri
 	}
 	h.mu.Unlock()
 	if m != nil {
-		if want != "auto" && want != "" && want != string(m.abi) {
+		if want != "auto" && want != "" && want != m.abi.name() {
 			h.releaseModule(m)
-			return nil, refuse("", "the module speaks the ABI %q, also in another plugin", m.abi)
+			return nil, refuse("", "the module speaks the ABI %q, also in another plugin", m.abi.name())
 		}
 		return m, nil
 	}
@@ -237,59 +228,19 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 	}
 }
 
-// warm starts the first instance, which also tells whether a native plugin fits
-// this host and which roles it has.
+// warm starts the first instance, which also tells which roles the plugin has.
 func (p *plugin) warm() error {
 	in, err := newInstance(p)
 	if err != nil {
 		return refuse("", "the plugin doesn't start: %v", err)
 	}
-	if p.module.abi == eventABI {
-		p.roles = abi.RoleIntegrate
-		in.close() // that it links was all to know
-		return nil
-	}
-	if err = p.greet(in); err != nil {
+	if p.roles, err = p.module.abi.greet(in); err != nil {
 		in.close()
 		return err
 	}
 	in.end()
-	p.keep(in)
-	return nil
-}
-
-// greet asks a native plugin for its version and its roles.
-func (p *plugin) greet(in *instance) error {
-	ask := func(export string) (uint32, error) {
-		in.begin(abi.Start, nil, nil, startTimeout)
-		if err := in.run(in.module.ExportedFunction(export)); err != nil {
-			return 0, refuse("", "%s: %v", export, err)
-		}
-		return uint32(in.stack[0]), nil
-	}
-	version, err := ask(abi.ExportVersion)
-	if err != nil {
-		return err
-	}
-	if version>>16 != abi.Major || version&0xffff > abi.Minor {
-		return refuse("build it with the SDK of this release",
-			"the plugin needs ABI version %d.%d; this host has %d.%d", version>>16, version&0xffff, abi.Major, abi.Minor)
-	}
-	if p.module.exports[abi.ExportAuthorize] != nil {
-		p.roles |= abi.RoleAuthorize
-	}
-	if p.module.exports[abi.ExportIntegrate] != nil {
-		p.roles |= abi.RoleIntegrate
-	}
-	if p.module.exports[abi.ExportRoles] == nil {
-		return nil
-	}
-	meant, err := ask(abi.ExportRoles)
-	if err != nil {
-		return err
-	}
-	if p.roles &= meant; p.roles == 0 {
-		return errors.New("the plugin registers no role: neither an authorizer nor an integration")
+	if p.module.abi.fresh() || !p.keep(in) {
+		in.close() // that it starts was all to know
 	}
 	return nil
 }

@@ -138,7 +138,7 @@ func TestBadModulesAreFindings(t *testing.T) {
 	}
 	f(write(t, string(whole[:len(whole)/2])), "module", "isn't valid")
 	f(write(t, "\x00asm\x01\x00\x00\x00"+strings.Repeat("x", maxModule)), "module", "at most 16777216 are allowed")
-	f(wasmFile(t, nil, nil), "module", "exports neither")
+	f(wasmFile(t, nil, nil), "module", "speaks none of the ABIs")
 	f(wasmFile(t, nil, version), "module", "has no role")
 	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: 2 << 16, abi.ExportAuthorize: 1}), "module", "needs ABI version 2.0; this host has 1.0")
 	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: 1<<16 | 99, abi.ExportAuthorize: 1}), "module", "needs ABI version 1.99")
@@ -178,7 +178,7 @@ func TestSmallestPlugin(t *testing.T) {
 	}
 	_, err := g.Kinds()[1].New(r.build(), proxy.Options{Integration: &config.Integration{Type: "wasm", Plugin: "p"}})
 	var key *config.KeyError
-	if !errors.As(err, &key) || !strings.Contains(key.Text, "authorizer only") || fmt.Sprint(key.Path) != "[plugin]" {
+	if !errors.As(err, &key) || !strings.Contains(key.Text, "that can authorize") || fmt.Sprint(key.Path) != "[plugin]" {
 		t.Errorf("got %v", err)
 	}
 	if _, err := g.Kinds()[0].New(r.build(), proxy.Options{Authorizer: ptrPlugin("none")}); !errors.As(err, &key) {

@@ -21,11 +21,12 @@ import (
 // host function finds its instance by one type assertion.
 type instance struct {
 	// Set at construction.
-	plugin    *plugin
-	module    api.Module
-	memory    api.Memory
-	authorize api.Function
-	integrate api.Function
+	plugin *plugin
+	module api.Module
+	memory api.Memory
+
+	// What the ABI of the guest keeps: one of these.
+	native *nativeGuest
 
 	// The call's, set by begin.
 	phase     abi.Phase
@@ -57,11 +58,12 @@ type instance struct {
 	// A command's standard input and output.
 	stdin    []byte
 	stdinPos int
+	stdout   bool // standard output is the answer
 
 	stack   [4]uint64
 	scratch []byte
 	calls   int
-	spent   bool // a command that ran
+	spent   bool // it serves one call only
 }
 
 // The reasons for which a host function ends a guest's call.
@@ -114,8 +116,8 @@ func instanceOf(ctx context.Context) *instance {
 	return ctx.Value(instanceKey{}).(*instance)
 }
 
-// newInstance makes an instance of p and, for the native ABI, starts it: its
-// _initialize and its postern_configure. Both have startTimeout.
+// newInstance makes an instance of p and starts it as its ABI wants, for which
+// it has startTimeout.
 func newInstance(p *plugin) (in *instance, err error) {
 	in = &instance{plugin: p, slice: firstSlice}
 	in.begin(abi.Start, nil, nil, startTimeout)
@@ -131,15 +133,11 @@ func newInstance(p *plugin) (in *instance, err error) {
 	p.counters.instances.Add(1)
 	p.counters.started.Add(1)
 	in.memory = in.module.Memory()
-	if p.module.abi == eventABI {
-		return in, nil
-	}
-	if err := in.configure(); err != nil {
+	if err := p.module.abi.start(in); err != nil {
 		in.close()
 		return nil, err
 	}
-	in.authorize = in.module.ExportedFunction(abi.ExportAuthorize)
-	in.integrate = in.module.ExportedFunction(abi.ExportIntegrate)
+	in.spent = p.module.abi.fresh()
 	in.end()
 	return in, nil
 }
@@ -155,29 +153,6 @@ func instantiate(ctx context.Context, r wazero.Runtime, m wazero.CompiledModule,
 	return r.InstantiateModule(ctx, m, mc)
 }
 
-// configure runs what a native instance does before its first request.
-func (in *instance) configure() error {
-	if f := in.module.ExportedFunction(abi.ExportInitialize); f != nil {
-		if err := in.run(f); err != nil {
-			return err
-		}
-	}
-	f := in.module.ExportedFunction(abi.ExportConfigure)
-	if f == nil {
-		return nil
-	}
-	if err := in.run(f); err != nil {
-		return err
-	}
-	if in.failed {
-		return &failure{"fail", errors.New(in.failure)}
-	}
-	if code := int32(in.stack[0]); code != 0 {
-		return &failure{"fail", fmt.Errorf("%s returned %d", abi.ExportConfigure, code)}
-	}
-	return nil
-}
-
 // begin makes in ready for one call, which may take limit.
 func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy.Param, limit time.Duration) {
 	in.phase, in.ex, in.variables = phase, ex, variables
@@ -190,7 +165,7 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 	in.result, in.answered, in.rendered = nil, false, false
 	in.failure, in.failed, in.exited = "", false, false
 	in.logLines, in.line = 0, in.line[:0]
-	in.stdin, in.stdinPos = nil, 0
+	in.stdin, in.stdinPos, in.stdout = nil, 0, false
 }
 
 // end forgets the exchange, and the memory of an unusually large call.

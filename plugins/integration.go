@@ -16,12 +16,13 @@ import (
 // integration, with the plugin as the function.
 type integration struct {
 	plugin    *plugin
+	abi       integrationABI
 	variables []proxy.Param
 	limit     time.Duration
 }
 
 func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
-	p, err := g.plugin(b, o.Integration.Plugin, abi.RoleIntegrate, "be an integration")
+	p, err := g.plugin(b, o.Integration.Plugin, abi.RoleIntegrate)
 	if p == nil || err != nil {
 		return proxy.Steps{}, err
 	}
@@ -30,7 +31,7 @@ func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps
 		limit = min(limit, time.Duration(o.Integration.Timeout))
 	}
 	var steps proxy.Steps
-	steps[proxy.Integration] = &integration{plugin: p, variables: variablesOf(b.Route), limit: limit}
+	steps[proxy.Integration] = &integration{plugin: p, abi: p.module.abi.(integrationABI), variables: variablesOf(b.Route), limit: limit}
 	steps[proxy.IntegrationResponse] = reply{}
 	return steps, nil
 }
@@ -47,12 +48,8 @@ func (i *integration) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdic
 		return proxy.Continue, i.failed(ex, err)
 	}
 	in.begin(abi.Integrate, ex, i.variables, i.limit)
-	var answer []byte
-	if p.module.abi == eventABI {
-		answer, err = in.command()
-	} else {
-		answer, err = in.function()
-	}
+	err = i.abi.integrate(in)
+	answer := in.result
 	p.give(in, err)
 	if err == nil {
 		err = readAnswer(answer, &ex.Back)
@@ -71,38 +68,6 @@ func (i *integration) failed(ex *proxy.Exchange, err error) error {
 		}
 		return proxy.BadIntegration
 	})
-}
-
-// function calls a native plugin as an integration.
-func (in *instance) function() ([]byte, error) {
-	if err := in.run(in.integrate); err != nil {
-		return nil, err
-	}
-	if in.failed {
-		return nil, &failure{"fail", errors.New(in.failure)}
-	}
-	if code := int32(in.stack[0]); code != 0 {
-		return nil, &failure{"answer", fmt.Errorf("%s returned %d", abi.ExportIntegrate, code)}
-	}
-	if !in.answered {
-		return nil, &failure{"answer", errors.New("the plugin wrote no answer")}
-	}
-	return in.result, nil
-}
-
-// command runs an event plugin from its start to its end.
-func (in *instance) command() ([]byte, error) {
-	in.event = event.AppendRequest(in.event[:0], in.ex)
-	in.stdin = in.event
-	in.spent = true
-	err := in.run(in.module.ExportedFunction(abi.ExportStart))
-	if in.exited && in.exitCode == 0 {
-		err = nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return in.result, nil
 }
 
 // readAnswer fills to from a plugin's answer.

@@ -33,14 +33,6 @@ const (
 	pageSize = 64 << 10
 )
 
-// guestABI is how a module wants to be talked to.
-type guestABI string
-
-const (
-	nativeABI guestABI = "native"
-	eventABI  guestABI = "event"
-)
-
 // moduleKey identifies a compiled module: its file's content and the memory
 // that the meter wrote into it.
 type moduleKey struct {
@@ -57,6 +49,7 @@ func (k moduleKey) file() string {
 type module struct {
 	key      moduleKey
 	abi      guestABI
+	groups   []string // capability groups that it imports from
 	compiled wazero.CompiledModule
 	exports  map[string]api.FunctionDefinition
 	minimum  uint64 // bytes of linear memory that it starts with
@@ -200,54 +193,46 @@ func (h *Host) validate(ctx context.Context, wasm []byte, want string) error {
 	return err
 }
 
-// newModule checks what a module imports and exports. want is "auto" or an ABI.
+// newModule finds out which ABI a module speaks, and checks what it imports and
+// exports. want is "auto" or an ABI.
 func newModule(key moduleKey, compiled wazero.CompiledModule, want string) (*module, error) {
 	m := &module{key: key, compiled: compiled, exports: compiled.ExportedFunctions()}
-	if err := checkImports(compiled); err != nil {
-		return nil, err
-	}
 	memory, ok := compiled.ExportedMemories()[abi.ExportMemory]
 	if !ok {
 		return nil, refuse("", "the module doesn't export its memory as %q", abi.ExportMemory)
 	}
 	m.minimum = uint64(memory.Min()) * pageSize
-	_, native := m.exports[abi.ExportVersion]
-	_, command := m.exports[abi.ExportStart]
-	switch {
-	case want == string(nativeABI) && !native:
-		return nil, refuse("a native plugin is built with an SDK of postern", "the module doesn't export %s, so it isn't a native plugin", abi.ExportVersion)
-	case want == string(eventABI) && !command:
-		return nil, refuse("build a WASI command: in Go without -buildmode=c-shared", "the module doesn't export %s, so it isn't an event plugin", abi.ExportStart)
-	case native && want != string(eventABI):
-		m.abi = nativeABI
-		return m, m.checkNative(command)
-	case command:
-		m.abi = eventABI
-		return m, m.checkSignature(abi.ExportStart, "")
+	var err error
+	if m.abi, err = abiFor(m, want); err != nil {
+		return nil, err
 	}
-	return nil, refuse("a native plugin is built with an SDK of postern; an event plugin is a WASI command",
-		"the module exports neither %s (native plugin) nor %s (event plugin)", abi.ExportVersion, abi.ExportStart)
+	if err := m.checkImports(); err != nil {
+		return nil, err
+	}
+	return m, m.abi.check(m)
 }
 
 // checkImports compares the module's imports with what the host provides. The
 // list of imports is what a plugin asks for, so each of them is named.
-func checkImports(compiled wazero.CompiledModule) error {
-	provided := providedFunctions()
+func (m *module) checkImports() error {
+	all := providedTo(m.abi)
 	var unknown, sockets []string
-	for _, f := range compiled.ImportedFunctions() {
+	for _, f := range m.compiled.ImportedFunctions() {
 		from, name, _ := f.Import()
-		want, ok := provided[from+"."+name]
+		want, ok := all[from+"."+name]
 		switch got := letters(f.ParamTypes()) + ":" + letters(f.ResultTypes()); {
 		case from == abi.WASI && strings.HasPrefix(name, "sock_"):
 			sockets = append(sockets, name)
 		case !ok:
 			unknown = append(unknown, from+"."+name)
-		case got != want:
-			return refuse("", "the module imports %s.%s as (%s), but it is (%s)", from, name, got, want)
+		case got != want.signature:
+			return refuse("", "the module imports %s.%s as (%s), but it is (%s)", from, name, got, want.signature)
+		case want.group != "" && !slices.Contains(m.groups, want.group):
+			m.groups = append(m.groups, want.group)
 		}
 	}
-	for _, m := range compiled.ImportedMemories() {
-		from, name, _ := m.Import()
+	for _, memory := range m.compiled.ImportedMemories() {
+		from, name, _ := memory.Import()
 		unknown = append(unknown, from+"."+name+" (memory)")
 	}
 	if len(sockets) > 0 {
@@ -256,23 +241,22 @@ func checkImports(compiled wazero.CompiledModule) error {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return refuse(fmt.Sprintf("provided are %s version %d.%d and %s", abi.Module, abi.Major, abi.Minor, abi.WASI),
+		return refuse(fmt.Sprintf("plugins of the ABI %q may import from: %s", m.abi.name(), moduleNames(all)),
 			"the module imports what isn't provided: %s", strings.Join(unknown, ", "))
 	}
 	return nil
 }
 
-// providedFunctions are the signatures of everything a guest may import, and
-// of the meter's own import.
-func providedFunctions() map[string]string {
-	all := map[string]string{meter.Module + "." + meter.Tick: "i:i"}
-	for _, f := range abi.Functions() {
-		all[abi.Module+"."+f.Name] = f.Params + ":" + f.Results
+// moduleNames lists the modules of all, but for the meter's.
+func moduleNames(all map[string]provided) string {
+	var names []string
+	for name := range all {
+		if from := name[:strings.LastIndexByte(name, '.')]; from != meter.Module && !slices.Contains(names, from) {
+			names = append(names, from)
+		}
 	}
-	for _, f := range wasiFunctions() {
-		all[abi.WASI+"."+f.name] = f.params + ":" + f.results
-	}
-	return all
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 func letters(types []api.ValueType) string {
@@ -288,24 +272,6 @@ func letters(types []api.ValueType) string {
 		}
 	}
 	return b.String()
-}
-
-func (m *module) checkNative(command bool) error {
-	if command {
-		return refuse("build a reactor: in Go with -buildmode=c-shared", "the module exports %s: a native plugin is called more than once", abi.ExportStart)
-	}
-	for _, f := range []struct{ name, results string }{
-		{abi.ExportVersion, "i"}, {abi.ExportRoles, "i"}, {abi.ExportConfigure, "i"},
-		{abi.ExportAuthorize, "i"}, {abi.ExportIntegrate, "i"}, {abi.ExportInitialize, ""},
-	} {
-		if err := m.checkSignature(f.name, f.results); err != nil {
-			return err
-		}
-	}
-	if m.exports[abi.ExportAuthorize] == nil && m.exports[abi.ExportIntegrate] == nil {
-		return refuse("", "the module has no role: it exports neither %s nor %s", abi.ExportAuthorize, abi.ExportIntegrate)
-	}
-	return nil
 }
 
 // checkSignature checks an export without parameters, if it is there.

@@ -10,14 +10,6 @@ import (
 	"github.com/postern-gateway/postern/sdk/abi"
 )
 
-// wasiFunc is one function of WASI preview 1.
-type wasiFunc struct {
-	name    string
-	params  string
-	results string
-	call    hostFunc
-}
-
 // Error numbers of WASI preview 1.
 const (
 	wasiSuccess = 0
@@ -31,37 +23,37 @@ const (
 // wasiFunctions are what guests' runtimes need to start and to print: no files,
 // no sockets. What opens or changes a file is there, because runtimes link it,
 // and answers that there is none. Source: WASI snapshot preview 1, witx.
-func wasiFunctions() []wasiFunc {
-	return append([]wasiFunc{
-		{"args_get", "ii", "i", func(in *instance, s []uint64) { in.writeStrings(s, []string{in.plugin.name}) }},
-		{"args_sizes_get", "ii", "i", func(in *instance, s []uint64) { in.writeSizes(s, []string{in.plugin.name}) }},
-		{"environ_get", "ii", "i", func(in *instance, s []uint64) { in.writeStrings(s, in.plugin.environ) }},
-		{"environ_sizes_get", "ii", "i", func(in *instance, s []uint64) { in.writeSizes(s, in.plugin.environ) }},
-		{"clock_res_get", "ii", "i", (*instance).clockResolution},
-		{"clock_time_get", "iIi", "i", (*instance).clockTime},
-		{"random_get", "ii", "i", (*instance).wasiRandom},
-		{"sched_yield", "", "i", func(_ *instance, s []uint64) { s[0] = wasiSuccess }},
-		{"proc_exit", "i", "", func(in *instance, s []uint64) {
+func wasiFunctions() []hostFunc {
+	return append([]hostFunc{
+		{"args_get", "ii", "i", 0, func(in *instance, s []uint64) { in.writeStrings(s, []string{in.plugin.name}) }},
+		{"args_sizes_get", "ii", "i", 0, func(in *instance, s []uint64) { in.writeSizes(s, []string{in.plugin.name}) }},
+		{"environ_get", "ii", "i", 0, func(in *instance, s []uint64) { in.writeStrings(s, in.plugin.environ) }},
+		{"environ_sizes_get", "ii", "i", 0, func(in *instance, s []uint64) { in.writeSizes(s, in.plugin.environ) }},
+		{"clock_res_get", "ii", "i", 0, (*instance).clockResolution},
+		{"clock_time_get", "iIi", "i", 0, (*instance).clockTime},
+		{"random_get", "ii", "i", 0, (*instance).wasiRandom},
+		{"sched_yield", "", "i", 0, func(_ *instance, s []uint64) { s[0] = wasiSuccess }},
+		{"proc_exit", "i", "", 0, func(in *instance, s []uint64) {
 			in.exited, in.exitCode = true, uint32(s[0])
 			panic(errExit)
 		}},
-		{"poll_oneoff", "iiii", "i", (*instance).poll},
-		{"fd_read", "iiii", "i", (*instance).readStdin},
-		{"fd_write", "iiii", "i", (*instance).writeStdout},
-		{"fd_fdstat_get", "ii", "i", (*instance).fdStat},
-		{"fd_fdstat_set_flags", "ii", "i", standardStream(wasiSuccess)},
-		{"fd_close", "i", "i", standardStream(wasiSuccess)},
-		{"fd_seek", "iIii", "i", standardStream(wasiSpipe)},
-		{"fd_tell", "ii", "i", standardStream(wasiSpipe)},
-		{"fd_filestat_get", "ii", "i", (*instance).fileStat},
-		{"proc_raise", "i", "i", func(_ *instance, s []uint64) { s[0] = wasiNosys }},
+		{"poll_oneoff", "iiii", "i", 0, (*instance).poll},
+		{"fd_read", "iiii", "i", 0, (*instance).readStdin},
+		{"fd_write", "iiii", "i", 0, (*instance).writeStdout},
+		{"fd_fdstat_get", "ii", "i", 0, (*instance).fdStat},
+		{"fd_fdstat_set_flags", "ii", "i", 0, standardStream(wasiSuccess)},
+		{"fd_close", "i", "i", 0, standardStream(wasiSuccess)},
+		{"fd_seek", "iIii", "i", 0, standardStream(wasiSpipe)},
+		{"fd_tell", "ii", "i", 0, standardStream(wasiSpipe)},
+		{"fd_filestat_get", "ii", "i", 0, (*instance).fileStat},
+		{"proc_raise", "i", "i", 0, func(_ *instance, s []uint64) { s[0] = wasiNosys }},
 	}, wasiFiles()...)
 }
 
 // wasiFiles are the functions about files. There are none: no descriptor but
 // the three standard streams exists, no folder is preopened.
-func wasiFiles() []wasiFunc {
-	var all []wasiFunc
+func wasiFiles() []hostFunc {
+	var all []hostFunc
 	for _, f := range [][2]string{
 		{"fd_advise", "iIIi"}, {"fd_allocate", "iII"}, {"fd_datasync", "i"}, {"fd_fdstat_set_rights", "iII"},
 		{"fd_filestat_set_size", "iI"}, {"fd_filestat_set_times", "iIIi"}, {"fd_pread", "iiiIi"},
@@ -71,13 +63,13 @@ func wasiFiles() []wasiFunc {
 		{"path_readlink", "iiiiii"}, {"path_remove_directory", "iii"}, {"path_rename", "iiiiii"},
 		{"path_symlink", "iiiii"}, {"path_unlink_file", "iii"},
 	} {
-		all = append(all, wasiFunc{f[0], f[1], "i", func(_ *instance, s []uint64) { s[0] = wasiBadf }})
+		all = append(all, hostFunc{name: f[0], params: f[1], results: "i", call: func(_ *instance, s []uint64) { s[0] = wasiBadf }})
 	}
 	return all
 }
 
 // standardStream answers code for the three descriptors that exist.
-func standardStream(code uint64) hostFunc {
+func standardStream(code uint64) hostCall {
 	return func(_ *instance, s []uint64) {
 		if s[0] > 2 {
 			code := uint64(wasiBadf)
@@ -213,7 +205,7 @@ func (in *instance) writeStdout(s []uint64) {
 	total := 0
 	ok := in.vectors(s[1], s[2], func(b []byte) bool {
 		total += len(b)
-		if fd == 1 && in.plugin.module.abi == eventABI {
+		if fd == 1 && in.stdout {
 			if len(in.result)+len(b) > abi.MaxResult {
 				panic(errAnswerSize)
 			}

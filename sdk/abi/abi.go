@@ -4,6 +4,8 @@
 // Numbers are never given a second meaning; a later minor version only adds.
 package abi
 
+import "strings"
+
 // The version that a guest returns from its export Version: major<<16 | minor.
 // A host takes guests of its own major version whose minor isn't above its own.
 const (
@@ -35,6 +37,22 @@ const (
 	RoleAuthorize = 1 << iota
 	RoleIntegrate
 )
+
+// Role is one thing that a plugin can do.
+type Role struct {
+	Bit    uint32
+	Name   string
+	Export string // the native ABI's
+	Verb   string // "the plugin can …"
+}
+
+// Roles returns all roles.
+func Roles() []Role {
+	return []Role{
+		{RoleAuthorize, "authorize", ExportAuthorize, "authorize"},
+		{RoleIntegrate, "integrate", ExportIntegrate, "be an integration"},
+	}
+}
 
 // Decisions are what ExportAuthorize returns; any other number is a failure.
 // Zero is none of them, so that nobody is let in by an accident.
@@ -116,36 +134,56 @@ const (
 	Authorize
 	Integrate
 
-	Always = Start | Authorize | Integrate
+	Request = Authorize | Integrate // those with a request
+	Always  = Start | Request
 )
 
-// Function is one host function of Module. Params and Results have one letter
-// per value: 'i' for i32, 'I' for i64.
+// Function is one function that guests import. Args describes its parameters: a
+// list of name=kind, with the kinds of Params.
 type Function struct {
-	Name    string
-	Params  string
-	Results string
-	Phases  Phase
+	Module string // import module
+	Name   string
+	Args   string
+	Result byte // 'i' for i32, 'I' for i64
+	Phases Phase
 }
 
-// Functions returns all functions of Module, in a fixed order.
+// Params has one letter for each parameter: 'i' for i32, 'I' for i64. An argument
+// of the kinds i and I is one parameter; t (text, UTF-8), d (bytes) and b (a
+// buffer to fill) are two, address and length.
+func (f *Function) Params() string {
+	var letters []byte
+	for arg := range strings.FieldsSeq(f.Args) {
+		switch kind := arg[len(arg)-1]; kind {
+		case 'i', 'I':
+			letters = append(letters, kind)
+		default:
+			letters = append(letters, "ii"...)
+		}
+	}
+	return string(letters)
+}
+
+// Results has the letter of the result.
+func (f *Function) Results() string { return string(f.Result) }
+
+// Functions returns all functions of the ABI, in a fixed order.
 func Functions() []Function {
-	const request = Authorize | Integrate
 	return []Function{
-		{"field_get", "iii", "i", request},
-		{"map_count", "i", "i", request},
-		{"map_get", "iiiii", "i", request},
-		{"map_entry", "iiiiii", "I", request},
-		{"principal_set", "ii", "i", Authorize},
-		{"context_set", "iiii", "i", Authorize},
-		{"event_read", "ii", "i", Integrate},
-		{"result_write", "ii", "i", Integrate},
-		{"config_read", "ii", "i", Always},
-		{"log", "iii", "i", Always},
-		{"log_enabled", "i", "i", Always},
-		{"time", "", "I", Always},
-		{"random", "ii", "i", Always},
-		{"deadline_left", "", "I", Always},
-		{"fail", "iii", "i", Always},
+		{Module, "field_get", "field=i buffer=b", 'i', Request},
+		{Module, "map_count", "map=i", 'i', Request},
+		{Module, "map_get", "map=i name=t buffer=b", 'i', Request},
+		{Module, "map_entry", "map=i index=i name=b value=b", 'I', Request},
+		{Module, "principal_set", "principal=t", 'i', Authorize},
+		{Module, "context_set", "name=t value=t", 'i', Authorize},
+		{Module, "event_read", "buffer=b", 'i', Integrate},
+		{Module, "result_write", "answer=d", 'i', Integrate},
+		{Module, "config_read", "buffer=b", 'i', Always},
+		{Module, "log", "level=i text=t", 'i', Always},
+		{Module, "log_enabled", "level=i", 'i', Always},
+		{Module, "time", "", 'I', Always},
+		{Module, "random", "buffer=b", 'i', Always},
+		{Module, "deadline_left", "", 'I', Always},
+		{Module, "fail", "code=i text=t", 'i', Always},
 	}
 }

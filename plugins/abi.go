@@ -1,0 +1,117 @@
+package plugins
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+// guestABI is one way of talking to modules. Each has a file of its own,
+// abi_<name>.go, and one line in guestABIs; nothing else knows its name.
+//
+// A guestABI has no state: it is made anew wherever it is needed, and what it
+// has to remember about one instance stands in a struct of its own type, which
+// the instance points to by a field of that type (as instance.native does).
+//
+// Besides these methods it has one for each role that it can play: those of
+// authorizerABI, integrationABI and so on. They run the guest with instance.run
+// between instance.begin and instance.end, which are the steps' business: an
+// ABI's method sees an instance that is ready for one call of a given phase,
+// whose exchange is in.ex, and whose deadline runs. Whatever error it returns
+// costs the instance, and is told to the client by plugin.fault.
+type guestABI interface {
+	// name is the word in `abi = "…"`.
+	name() string
+
+	// speaks returns nil for a module of this ABI, as its imports and exports
+	// show. Else the error (of refuse) says what it lacks, for who insists by
+	// `abi = "…"`. With `abi = "auto"` the first of guestABIs that returns nil
+	// gets the module, so it must not claim what another one is closer to.
+	speaks(m *module) error
+
+	// provides lists what its guests may import besides what every guest may:
+	// WASI and the meter's import. Several ABIs may have functions in one module
+	// (such as "env"), if each name has one signature.
+	provides() []hostModule
+
+	// check refuses (with refuse) a module that speaks the ABI but can't work:
+	// exports with wrong signatures, none of the roles, unknown versions.
+	check(m *module) error
+
+	// checkOptions refuses options that mean nothing to its guests. option is
+	// the key to blame.
+	checkOptions(o config.Plugin) (option string, err error)
+
+	// start makes a new instance ready for its first call: _initialize, its
+	// configuration, a callback that says that the machine is up. It runs in
+	// phase abi.Start, under startTimeout. It also looks up the exports that are
+	// called later (a look-up costs 6 µs and 12 KB) and keeps them in its struct.
+	start(in *instance) error
+
+	// greet asks the first instance of a plugin what no import or export says,
+	// after start, and returns the plugin's roles: bits of abi.Role….
+	greet(in *instance) (roles uint32, err error)
+
+	// fresh reports whether an instance serves one call only.
+	fresh() bool
+}
+
+// authorizerABI is a guestABI with the role authorize.
+type authorizerABI interface {
+	// authorize returns the guest's decision: abi.Allow, abi.Deny or
+	// abi.Unauthenticated; every other number is a failure. Who calls is left in
+	// in.principal and in.context (see setPrincipal and setContext), which count
+	// if the decision is abi.Allow.
+	authorize(in *instance) (decision int32, err error)
+}
+
+// integrationABI is a guestABI with the role integrate.
+type integrationABI interface {
+	// integrate leaves the guest's answer in in.result: AWS's proxy response as
+	// JSON. It may be a view of memory that is the instance's until in.end.
+	integrate(in *instance) error
+}
+
+// guestABIs are all of them, in the order in which they are asked.
+func guestABIs() []guestABI {
+	return []guestABI{
+		nativeABI{},
+		commandABI{},
+	}
+}
+
+// abiFor finds the ABI of m. want is "auto" or a name.
+func abiFor(m *module, want string) (guestABI, error) {
+	var lacks []string
+	for _, a := range guestABIs() {
+		err := a.speaks(m)
+		switch {
+		case err == nil && (want == a.name() || want == "auto" || want == ""):
+			return a, nil
+		case want == a.name():
+			return nil, err
+		case err != nil:
+			lacks = append(lacks, a.name()+": "+err.Error())
+		}
+	}
+	return nil, refuse("a native plugin is built with an SDK of postern; an event plugin is a WASI command",
+		"the module speaks none of the ABIs that run here (%s)", strings.Join(lacks, "; "))
+}
+
+// abilities says which roles p has.
+func (p *plugin) abilities() string {
+	return fmt.Sprintf("it is a plugin of the ABI %q that can %s", p.module.abi.name(), verbs(p.roles))
+}
+
+// verbs says what a plugin with roles can do.
+func verbs(roles uint32) string {
+	var can []string
+	for _, r := range abi.Roles() {
+		if roles&r.Bit != 0 {
+			can = append(can, r.Verb)
+		}
+	}
+	return strings.Join(can, ", ")
+}
