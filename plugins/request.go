@@ -7,6 +7,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/uri"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
 
@@ -268,24 +269,14 @@ const (
 // took. A "%" without two hex digits stands for itself.
 func (p plus) next(s string) (c byte, n int) {
 	switch {
-	case s[0] == '%' && len(s) > 2 && hexValue(s[1]) < 16 && hexValue(s[2]) < 16:
-		return hexValue(s[1])<<4 | hexValue(s[2]), 3
+	case s[0] == '%':
+		if c, ok := uri.Unescape(s, 0); ok {
+			return c, 3
+		}
 	case s[0] == '+' && p == plusIsSpace:
 		return ' ', 1
 	}
 	return s[0], 1
-}
-
-func hexValue(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 16
 }
 
 // appendDecoded appends s, percent-decoded once.

@@ -13,6 +13,7 @@ import (
 // line is a commit of its own, with the reason.
 const layers = `
 proxy/http1           :
+proxy/uri             :
 proxy/config          : toml
 proxy/wire            : x/sys
 sdk/abi               :
@@ -21,16 +22,16 @@ plugins/meter         :
 plugins/supply        : oras oci minisign net/http
 plugins/supply/supplytest : net/http
 proxy                 : proxy/http1 proxy/config zap
-proxy/event           : proxy proxy/http1
-proxy/upstream        : proxy proxy/http1 proxy/config proxy/wire zap x/net proxyproto net/http
-proxy/snapshot        : proxy proxy/http1 proxy/config zap
+proxy/event           : proxy proxy/http1 proxy/uri
+proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap x/net proxyproto net/http
+proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri zap
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
 proxy/server          : proxy proxy/http1 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/net x/sys proxyproto net/http
 proxy/control         : zap prometheus net/http
-builtins/integration  : proxy proxy/http1 proxy/config
+builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins              : proxy builtins/integration
-plugins               : proxy proxy/http1 proxy/config proxy/event sdk/abi plugins/meter wazero zap
+plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri sdk/abi plugins/meter wazero zap
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
 cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http

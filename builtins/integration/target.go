@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // Why a target is refused. Each says that the matcher let something through
@@ -83,7 +84,7 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange) ([]byte, error) {
 	}
 	// Parameters beside literal dots, or beside each other, can make what none of
 	// them is alone.
-	if climbs(b) {
+	if uri.HasDotSegment(b) {
 		return nil, errParamClimbs
 	}
 	return b, nil
@@ -102,36 +103,4 @@ func appendQueryValue(b []byte, value string) []byte {
 		}
 	}
 	return b
-}
-
-// climbs reports whether a reader of path could see a segment "." or "..": also
-// one who decodes it first, takes "\" for "/", or cuts ";params" off.
-func climbs(path []byte) bool {
-	dots, only := 0, false // dots so far; nothing but dots since the last separator
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
-			c = hexValue(path[i+1])<<4 | hexValue(path[i+2])
-			i += 2
-		}
-		switch c {
-		case '/', '\\', ';':
-			if only && (dots == 1 || dots == 2) {
-				return true
-			}
-			dots, only = 0, c != ';'
-		case '.':
-			dots++
-		default:
-			only = false
-		}
-	}
-	return only && (dots == 1 || dots == 2)
-}
-
-func hexValue(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
 }

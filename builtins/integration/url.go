@@ -9,6 +9,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // address is an integration's URL, taken apart for one route of one stage.
@@ -204,19 +205,16 @@ func pieces(text, what, marks string, params []piece) ([]piece, *config.KeyError
 func foreign(text, marks string) int {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
+		_, escape := uri.Unescape(text, i)
 		switch {
 		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', strings.IndexByte(marks, c) >= 0:
-		case c == '%' && marks != valueMarks && i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]):
+		case escape && marks != valueMarks:
 			i += 2
 		default:
 			return i
 		}
 	}
 	return -1
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
 // paramsOf returns the parameters of a resource's path, as /pets/{id}/{rest+}.
@@ -252,7 +250,7 @@ func literalDots(all []piece) bool {
 		}
 		text = append(text, p.text...)
 	}
-	return climbs(text)
+	return uri.HasDotSegment(text)
 }
 
 // listed is a hint that names what there is.

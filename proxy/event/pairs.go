@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // pair is one name with one value, of a header or of the query string.
@@ -144,25 +145,13 @@ func decoded(ex *proxy.Exchange, s string) string {
 		switch {
 		case c == '+':
 			c = ' '
-		case c == '%' && i+2 < len(s):
-			high, ok1 := hexValue(s[i+1])
-			low, ok2 := hexValue(s[i+2])
-			if ok1 && ok2 {
-				c = high<<4 | low
+		case c == '%':
+			if d, ok := uri.Unescape(s, i); ok {
+				c = d
 				i += 2
 			}
 		}
 		b = append(b, c)
 	}
 	return ex.Text.Finish(b)
-}
-
-func hexValue(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10, true
-	}
-	return 0, false
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // walker steps through a JSON document without a copy and without a tree. All
@@ -187,7 +189,7 @@ func unescaped(s []byte, first int) []byte {
 func hexRune(s []byte) rune {
 	var r rune
 	for _, c := range s[:4] {
-		v, _ := hexValue(c)
+		v, _ := uri.HexDigit(c)
 		r = r<<4 | rune(v)
 	}
 	return r

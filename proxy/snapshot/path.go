@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // What a path is checked for, once, before anything looks at it. Routing,
@@ -113,7 +114,7 @@ func checkPath(path string) (v pathView, why refusal) {
 			if path[i] != '%' {
 				continue
 			}
-			c, ok := unescape(path, i)
+			c, ok := uri.Unescape(path, i)
 			if !ok {
 				return v, badEscape
 			}
@@ -130,40 +131,10 @@ func checkPath(path string) (v pathView, why refusal) {
 		// "%2F.." has no "/." but a segment of dots for whoever decodes it.
 		dots = dots || v.separators && seen&dot != 0
 	}
-	if dots && hasDotSegment(path) {
+	if dots && uri.HasDotSegment(path) {
 		return v, dotSegment
 	}
 	return v, acceptable
-}
-
-// hasDotSegment reports whether a reader of path could see a segment "." or
-// "..": one that decodes first, or takes "\" for a slash, or cuts ";params".
-func hasDotSegment(path string) bool {
-	dots, only := 0, false // dots so far; nothing but dots since the last separator
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c == '%' {
-			c, _ = unescape(path, i) // checked before
-			i += 2
-		}
-		switch c {
-		case '/', '\\':
-			if only && (dots == 1 || dots == 2) {
-				return true
-			}
-			dots, only = 0, true
-		case ';':
-			if only && (dots == 1 || dots == 2) {
-				return true
-			}
-			only = false
-		case '.':
-			dots++
-		default:
-			only = false
-		}
-	}
-	return only && (dots == 1 || dots == 2)
 }
 
 // goodQuery reports whether a raw query string may pass.
@@ -173,26 +144,6 @@ func goodQuery(query string) bool {
 		seen |= byteClass[query[i]]
 	}
 	return seen&outOfQuery == 0
-}
-
-// unescape returns the byte that the escape at s[i] stands for.
-func unescape(s string, i int) (c byte, ok bool) {
-	if i+2 >= len(s) {
-		return 0, false
-	}
-	high, ok1 := hexDigit(s[i+1])
-	low, ok2 := hexDigit(s[i+2])
-	return high<<4 | low, ok1 && ok2
-}
-
-func hexDigit(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10, true
-	}
-	return 0, false
 }
 
 // decodeInto decodes segment, whose escapes are good, into buf. It returns
@@ -205,7 +156,7 @@ func decodeInto(buf *[longestDecode]byte, segment string) (string, bool) {
 		}
 		c := segment[i]
 		if c == '%' {
-			c, _ = unescape(segment, i)
+			c, _ = uri.Unescape(segment, i)
 			i += 2
 		}
 		buf[n] = c

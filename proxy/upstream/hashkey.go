@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // hashKey is the value of a request that balance = "hash" goes by.
@@ -114,24 +115,12 @@ func unescape(s string, plus byte) (c byte, rest string) {
 	switch {
 	case s[0] == '+':
 		return plus, s[1:]
-	case s[0] == '%' && len(s) > 2:
-		high, low := hexDigit(s[1]), hexDigit(s[2])
-		if high < 16 && low < 16 {
-			return high<<4 | low, s[3:]
+	case s[0] == '%':
+		if c, ok := uri.Unescape(s, 0); ok {
+			return c, s[3:]
 		}
 	}
 	return s[0], s[1:]
-}
-
-// hexDigit returns the value of a hexadecimal digit, or 16.
-func hexDigit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10
-	}
-	return 16
 }
 
 // queryValue returns the last value of name in a raw query, still escaped.
