@@ -1,4 +1,5 @@
-# Needs Go and make, nothing else. `make run` and `make test` are the two to know.
+# Needs Go and make. `make run` and `make test` are the two to know; the latter
+# installs the compilers of the other languages that plugins are written in.
 
 GO       ?= go
 FUZZTIME ?= 20s
@@ -8,7 +9,7 @@ TIMEOUT  ?= 8m
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
-.PHONY: run build examples test race check fuzz soak microbench bench bench-short profile h2spec slowhttptest clean
+.PHONY: run build examples toolchains tinygo test race check fuzz soak microbench bench bench-short profile h2spec slowhttptest clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
@@ -29,10 +30,19 @@ $(GUESTS): %.wasm:
 	@mode=exe; if grep -q '^func main() {}' $*/main.go; then mode=c-shared; fi; \
 		echo "guest $@"; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=$$mode -o $@ ./$*
 
-test: examples
+# What tests compile plugins with; quick when all is there. Without root, tests skip
+# what is missing.
+toolchains:
+	@sdk/toolchains.sh
+
+# TinyGo takes two minutes to build; its tests skip without it.
+tinygo:
+	@GO=$(GO) sdk/toolchains.sh tinygo
+
+test: toolchains examples
 	$(GO) test -timeout $(TIMEOUT) ./... ./testdata/bench
 
-race: examples
+race: toolchains examples
 	$(GO) test -race -timeout 20m ./...
 
 # What a machine can see of STYLE: format, vet, import layers, sizes, words.
