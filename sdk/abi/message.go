@@ -1,0 +1,116 @@
+package abi
+
+// Fields are the numbers for field_get and field_set.
+const (
+	FieldMethod        = 1
+	FieldPath          = 2
+	FieldFullPath      = 3
+	FieldRawQuery      = 4
+	FieldRouteKey      = 5
+	FieldResource      = 6
+	FieldStage         = 7
+	FieldAPIID         = 8
+	FieldRequestID     = 9
+	FieldSourceIP      = 10
+	FieldProtocol      = 11
+	FieldHost          = 12
+	FieldScheme        = 13
+	FieldPrincipal     = 14
+	FieldAccountID     = 15
+	FieldRegion        = 16
+	FieldDomainName    = 17
+	FieldMethodARN     = 18
+	FieldStatus        = 19
+	FieldMessage       = 20
+	FieldFault         = 21
+	FieldBackendMethod = 22
+	FieldBackendTarget = 23
+	FieldBackendHost   = 24
+	FieldBackendStatus = 25
+)
+
+// Maps are the numbers for the functions map_….
+const (
+	MapHeaders                = 1
+	MapQuery                  = 2
+	MapPathParams             = 3
+	MapStageVariables         = 4
+	MapContext                = 5
+	MapResponseHeaders        = 6
+	MapBag                    = 7
+	MapBackendHeaders         = 8
+	MapBackendResponseHeaders = 9
+)
+
+// Bodies are the numbers for the functions body_….
+const (
+	BodyRequest  = 1
+	BodyResponse = 2
+	BodyBackend  = 3
+)
+
+// Part is something of a message that guests name by a number.
+type Part struct {
+	Number   int32
+	Name     string
+	Readable Phase // in these it may be read
+	Writable Phase // in these it may be changed
+	Doc      string
+}
+
+// FieldParts describes the fields, in the order of their numbers.
+func FieldParts() []Part {
+	const answers = Integrate | Request | Response | MapResponse // they may set the client's status
+	const replied = Response | MapResponse
+	return []Part{
+		{FieldMethod, "method", Requests, 0, "The effective verb."},
+		{FieldPath, "path", Requests, 0, "The path after stage or base path, as sent."},
+		{FieldFullPath, "full_path", Requests, 0, "The path with stage or base path, as sent."},
+		{FieldRawQuery, "raw_query", Requests, Request, `The query without "?", as sent.`},
+		{FieldRouteKey, "route_key", Requests, 0, `The route, as "GET /pets/{id}".`},
+		{FieldResource, "resource", Requests, 0, `The resource, as "/pets/{id}".`},
+		{FieldStage, "stage", Requests, 0, "The stage's name."},
+		{FieldAPIID, "api_id", Requests, 0, "The API's id."},
+		{FieldRequestID, "request_id", Requests, 0, "The request's id."},
+		{FieldSourceIP, "source_ip", Requests, 0, "The client's address."},
+		{FieldProtocol, "protocol", Requests, 0, `The client's protocol, as "HTTP/1.1".`},
+		{FieldHost, "host", Requests, 0, "The host that the client named, in lower case, without port."},
+		{FieldScheme, "scheme", Requests, 0, `"http" or "https".`},
+		{FieldPrincipal, "principal", Requests, 0, "Who calls, as the authorizer found out."},
+		{FieldAccountID, "account_id", Requests, 0, "The account id that ARNs name."},
+		{FieldRegion, "region", Requests, 0, "The region that ARNs name."},
+		{FieldDomainName, "domain_name", Requests, 0, "The whole host name by which the request came in."},
+		{FieldMethodARN, "method_arn", Requests, 0, "The ARN of the called method."},
+		{FieldStatus, "status", replied, answers, "The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200."},
+		{FieldMessage, "message", 0, Authorize | Validate, "What a client that is refused is told; at most 1 KiB of text."},
+		{FieldFault, "fault", Response, 0, `The gateway response type when the gateway itself answers, as "THROTTLED"; else empty.`},
+		{FieldBackendMethod, "backend_method", MapRequest, MapRequest, "The verb for the backend."},
+		{FieldBackendTarget, "backend_target", MapRequest, MapRequest, "Path and query for the backend, encoded."},
+		{FieldBackendHost, "backend_host", MapRequest, MapRequest, "The Host for the backend. It doesn't change who is connected to."},
+		{FieldBackendStatus, "backend_status", replied, 0, "The backend's status; empty when there was no answer."},
+	}
+}
+
+// MapParts describes the maps, in the order of their numbers.
+func MapParts() []Part {
+	return []Part{
+		{MapHeaders, "headers", Requests, Request, "Request headers, names without regard to case. Hidden are fields of the connection, what AWS drops, and what a client can't say of itself (X-Forwarded-For, Forwarded, …)."},
+		{MapQuery, "query", Requests, 0, `Query parameters, decoded; they end at "&" and ";".`},
+		{MapPathParams, "path_params", Requests, 0, "Path parameters, decoded."},
+		{MapStageVariables, "stage_variables", Requests, 0, "Stage variables."},
+		{MapContext, "context", Requests, 0, "What the authorizer has found out."},
+		{MapResponseHeaders, "response_headers", Integrate | Request | Response | MapResponse, Integrate | Request | Response | MapResponse, "Headers for the client: of the answer that is under way, or of the guest's own."},
+		{MapBag, "bag", Requests, Requests, "What plugins have kept for later calls about the same request, each plugin for itself."},
+		{MapBackendHeaders, "backend_headers", MapRequest, MapRequest, "Headers for the backend."},
+		{MapBackendResponseHeaders, "backend_response_headers", Response | MapResponse, 0, "Headers of the backend's answer."},
+	}
+}
+
+// BodyParts describes the bodies, in the order of their numbers.
+func BodyParts() []Part {
+	return []Part{
+		{BodyRequest, "request", Requests &^ (Response | MapResponse), Request, "The request's content."},
+		{BodyResponse, "response", Response | MapResponse, Integrate | Request | Response | MapResponse, "The content for the client."},
+		{BodyBackend, "backend", MapRequest, MapRequest, "The content for the backend."},
+	}
+}
