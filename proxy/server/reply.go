@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy"
@@ -242,6 +243,10 @@ func (w *replyWriter) cut(b []byte, cause error) error {
 		ex.Interrupt(cause)
 	}
 	_ = w.flush(b) // what did arrive is the client's
+	if socket, ok := w.conn.socket.(*net.TCPConn); ok && w.conn.request.Minor == 0 && ex.Reply.Length == http1.Unknown {
+		// The connection's end is the content's: only a reset tells the two apart.
+		_ = socket.SetLinger(0) // fails on a closed connection only
+	}
 	return fmt.Errorf("content broke off: %w", cause)
 }
 
