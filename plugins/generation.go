@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +12,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/postern-gateway/postern/plugins/manifest"
+	"github.com/postern-gateway/postern/plugins/supply"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 )
@@ -33,17 +36,25 @@ func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, conf
 	h.loading.Lock()
 	defer h.loading.Unlock()
 	g := &Generation{host: h, plugins: map[string]*plugin{}, failed: map[string]bool{}}
-	var findings config.Findings
+	from := &sources{Supply(h.artifacts, cfg), LockFile(cfg)}
+	fetching, done := context.WithTimeout(ctx, supply.FetchTimeout) // of all registries together
+	defer done()
+	var all config.Findings
 	for _, name := range slices.Sorted(maps.Keys(cfg.Plugin)) {
-		p, key, err := h.load(ctx, name, cfg.Plugin[name])
+		o := cfg.Plugin[name]
+		var p *plugin
+		wasm, digest, key, err := from.read(fetching, o)
+		if err == nil {
+			p, key, err = h.load(ctx, name, o, wasm, digest)
+		}
 		if err != nil {
 			g.failed[name] = true
-			findings = append(findings, describe(cfg, []string{"plugin", name, key}, err))
+			all = append(all, findings(cfg, []string{"plugin", name, key}, err)...)
 			continue
 		}
 		g.plugins[name] = p
 	}
-	return g, findings
+	return g, all
 }
 
 // Commit makes g the running generation and gives up the one before.
@@ -54,6 +65,7 @@ func (g *Generation) Commit() {
 	h.current = g
 	h.mu.Unlock()
 	if before != nil {
+		g.tellUpgrades(before)
 		before.release()
 	}
 }
@@ -68,13 +80,9 @@ func (g *Generation) release() {
 	clear(g.plugins)
 }
 
-// load returns the plugin that name and o describe, referred to once more. With
-// an error it returns the option that is to blame.
-func (h *Host) load(ctx context.Context, name string, o config.Plugin) (p *plugin, key string, err error) {
-	wasm, digest, err := readModule(o.Module, o.SHA256)
-	if err != nil {
-		return nil, "module", err
-	}
+// load returns the plugin that name and o describe, whose module is wasm,
+// referred to once more. With an error it returns the option that is to blame.
+func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []byte, digest [sha256.Size]byte) (p *plugin, key string, err error) {
 	settings, option, err := settingsOf(o)
 	if err != nil {
 		return nil, option, err
@@ -92,11 +100,16 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin) (p *plugi
 	if err == nil {
 		key, err = "module", checkGrants(m, o)
 	}
+	var said *manifest.Manifest
+	if err == nil {
+		said, key, err = readManifest(wasm, settings.config)
+	}
 	if err != nil {
 		h.releaseModule(m)
 		return nil, key, err
 	}
 	p = h.newPlugin(name, identity, m, o, settings)
+	p.manifest = said
 	if err := p.warm(); err != nil {
 		p.close()
 		h.releaseModule(m)

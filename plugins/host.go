@@ -29,8 +29,11 @@ type Options struct {
 	// native code: the host makes it readable by its own user only and refuses
 	// one that others can write to.
 	CacheDir string
-	Clock    func() time.Time // what guests see as the time; nil is time.Now
-	Entropy  io.Reader        // what guests get as random bytes; nil is crypto/rand
+	// ArtifactDir keeps modules from registries, so that no later start needs a
+	// network; "" keeps none.
+	ArtifactDir string
+	Clock       func() time.Time // what guests see as the time; nil is time.Now
+	Entropy     io.Reader        // what guests get as random bytes; nil is crypto/rand
 }
 
 // Host owns the WebAssembly runtime, the compiled modules and the pools of
@@ -44,6 +47,8 @@ type Host struct {
 	cache   wazero.CompilationCache
 	runtime wazero.Runtime
 	store   store
+
+	artifacts string // Options.ArtifactDir
 
 	loading sync.Mutex // one module is compiled at a time
 
@@ -63,7 +68,8 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst | e
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
 		logger: o.Logger, clock: o.Clock, entropy: o.Entropy, base: time.Now(),
-		modules: map[moduleKey]*module{}, plugins: map[string]*plugin{}, counters: map[string]*counters{},
+		artifacts: o.ArtifactDir,
+		modules:   map[moduleKey]*module{}, plugins: map[string]*plugin{}, counters: map[string]*counters{},
 	}
 	if h.logger == nil {
 		h.logger = zap.NewNop()

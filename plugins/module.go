@@ -66,38 +66,31 @@ func refuse(hint, format string, args ...any) error {
 	return &loadError{fmt.Sprintf(format, args...), hint}
 }
 
-// readModule reads a module's file and checks what can be seen without
-// understanding the code.
-func readModule(path, wantDigest string) ([]byte, [sha256.Size]byte, error) {
-	var digest [sha256.Size]byte
+// readModule reads a module's file.
+func readModule(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, digest, refuse("", "can't read the module: %v", err)
+		return nil, refuse("", "can't read the module: %v", err)
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, digest, refuse("", "can't read the module: %v", err)
+		return nil, refuse("", "can't read the module: %v", err)
 	}
 	if !st.Mode().IsRegular() {
-		return nil, digest, refuse("", "%s isn't a file", path)
+		return nil, refuse("", "%s isn't a file", path)
 	}
 	if st.Size() > maxModule {
-		return nil, digest, tooBig(path, st.Size())
+		return nil, tooBig(path, st.Size())
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxModule+1))
 	if err != nil {
-		return nil, digest, refuse("", "can't read the module: %v", err)
+		return nil, refuse("", "can't read the module: %v", err)
 	}
 	if len(b) > maxModule { // it grew meanwhile
-		return nil, digest, tooBig(path, int64(len(b)))
+		return nil, tooBig(path, int64(len(b)))
 	}
-	digest = sha256.Sum256(b)
-	if wantDigest != "" && !strings.EqualFold(wantDigest, hex.EncodeToString(digest[:])) {
-		return nil, digest, refuse("the file isn't the one that was meant; if it is, set sha256 = \""+hex.EncodeToString(digest[:])+`"`,
-			"%s has the SHA-256 %s, but sha256 says %s", path, hex.EncodeToString(digest[:]), strings.ToLower(wantDigest))
-	}
-	return b, digest, checkHeader(path, b)
+	return b, nil
 }
 
 func tooBig(path string, size int64) error {

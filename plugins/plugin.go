@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/postern-gateway/postern/plugins/manifest"
 	"github.com/postern-gateway/postern/proxy"
 )
 
@@ -19,6 +20,7 @@ type plugin struct {
 	name       string
 	identity   string // of name, module and options
 	module     *module
+	manifest   *manifest.Manifest // nil when the module has none
 	logger     *zap.Logger
 	counters   *counters
 	roles      uint32 // abi.RoleAuthorize | abi.RoleIntegrate

@@ -19,6 +19,7 @@ proxy/wire            : x/sys
 sdk/abi               :
 sdk/go                : sdk/abi
 plugins/meter         :
+plugins/manifest      : jsonschema x/text
 plugins/supply        : oras oci minisign net/http
 plugins/supply/supplytest : net/http
 proxy                 : proxy/http1 proxy/config zap
@@ -31,7 +32,7 @@ proxy/server          : proxy proxy/http1 proxy/config proxy/snapshot proxy/wire
 proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins              : proxy builtins/integration
-plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri sdk/abi plugins/meter wazero zap
+plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri sdk/abi plugins/meter plugins/supply plugins/manifest wazero zap
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
 cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
@@ -54,6 +55,8 @@ proxyproto  github.com/pires/go-proxyproto
 oras        oras.land/oras-go/v2
 oci         github.com/opencontainers
 minisign    aead.dev/minisign
+jsonschema  github.com/santhosh-tekuri/jsonschema/v6
+x/text      golang.org/x/text
 net/http    net/http
 `
 

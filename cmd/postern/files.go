@@ -11,15 +11,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy/config"
 )
 
-// sources are file, which cfg was read from, and what it includes and refers to:
-// what to watch, as absolute paths in order. cfg is nil when file is unreadable.
+// sources are file, which cfg was read from, what it includes and refers to, and
+// the lock file of its plugins, be it there or not: what to watch, as absolute paths in order. cfg is nil when file is unreadable.
 func sources(file string, cfg *config.Config) []string {
 	all := []string{file}
 	if cfg != nil {
 		all = append(all, cfg.Files()...)
+		all = append(all, plugins.LockFile(cfg))
 	}
 	for i := range all {
 		if path, err := filepath.Abs(all[i]); err == nil {

@@ -28,15 +28,15 @@ type parts struct {
 // newParts starts the Wasm host and the set of backends. Without a folder to
 // keep compiled plugins in, they are compiled at each start.
 func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
-	cache := ""
-	dir, err := dataDir(cfg)
-	if err == nil {
-		cache = filepath.Join(dir, "plugins")
+	o := plugins.Options{Logger: logger.Named("plugin")}
+	if dir, err := dataDir(cfg); err == nil {
+		o.CacheDir, o.ArtifactDir = filepath.Join(dir, "plugins"), artifactDir(dir)
 	}
-	host, err := plugins.NewHost(plugins.Options{Logger: logger.Named("plugin"), CacheDir: cache})
-	if err != nil && cache != "" {
+	host, err := plugins.NewHost(o)
+	if err != nil && o.CacheDir != "" {
 		logger.Warn("compiled plugins can't be kept, every start compiles them anew", zap.Error(err))
-		host, err = plugins.NewHost(plugins.Options{Logger: logger.Named("plugin")})
+		o.CacheDir = ""
+		host, err = plugins.NewHost(o)
 	}
 	if err != nil {
 		return nil, err
@@ -120,6 +120,9 @@ func checkCertificates(cfg *config.Config) config.Findings {
 	}
 	return findings
 }
+
+// artifactDir is where modules from registries are kept below dir, the dataDir.
+func artifactDir(dir string) string { return filepath.Join(dir, "artifacts") }
 
 // dataDir returns the folder for what the gateway keeps between runs.
 func dataDir(cfg *config.Config) (string, error) {

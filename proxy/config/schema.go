@@ -77,6 +77,7 @@ type field struct {
 	aka      []string
 	ref      string
 	file     bool
+	remote   string   // a file's value that begins so is none; "" for no such
 	path     []string // nil: not a path
 	regexp   bool
 	secret   bool
@@ -143,7 +144,7 @@ func fieldOf(sf reflect.StructField, at int) *field {
 		def: tag.Get("default"), required: tag.Get("required") == "true",
 		only: words(tag, "for"), enum: words(tag, "enum"), aka: words(tag, "aka"), path: words(tag, "path"),
 		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), names: tag.Get("names"), example: tag.Get("example"),
-		ref: tag.Get("ref"), file: tag.Get("file") == "true", regexp: tag.Get("regexp") == "true",
+		ref: tag.Get("ref"), file: tag.Get("file") == "true", remote: tag.Get("remote"), regexp: tag.Get("regexp") == "true",
 		secret:  tag.Get("secret") == "true",
 		short:   tag.Get("short"),
 		pattern: whole(tag.Get("pattern")), name: whole(tag.Get("name")),

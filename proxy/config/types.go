@@ -24,6 +24,10 @@ type Config struct {
 	Drain Drain `toml:"drain"`
 	// WebAssembly modules by name.
 	Plugin map[string]Plugin `toml:"plugin" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	// Registries that plugins come from, by host as modules name them:
+	// "registry.example.com:5000". One without a table is spoken to with TLS, and with
+	// the password that docker or oras keeps for it, if any.
+	Registry map[string]Registry `toml:"registry" name:"[A-Za-z0-9.-]+(:[0-9]+)?|\\[[0-9a-fA-F:]+\\](:[0-9]+)?" names:"a host, with its port where modules name one"`
 	// Authorizers by name, for the routes of every API.
 	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Backends by name: what AWS calls a VPC link.
@@ -192,10 +196,19 @@ type Drain struct {
 
 // Plugin is one WebAssembly module.
 type Plugin struct {
-	// The module's file.
-	Module string `toml:"module" required:"true" file:"true" example:"greeter.wasm" aka:"file,path,wasm,url"`
-	// SHA-256 of the file in hex; a file that differs is refused.
+	// The module's file, or an artifact in a registry: oci://HOST/NAME@sha256:DIGEST.
+	// oci://HOST/NAME:TAG works once "postern plugin fetch" wrote into postern.lock,
+	// beside this file, what the tag means. What is in the local store below data_dir
+	// needs no network, and requests never wait for one.
+	Module string `toml:"module" required:"true" file:"true" remote:"oci://" example:"greeter.wasm" aka:"file,path,wasm,url"`
+	// SHA-256 of the module in hex; one that differs is refused.
 	SHA256 string `toml:"sha256" pattern:"[0-9a-fA-F]{64}" want:"64 hexadecimal digits" aka:"digest,sha"`
+	// Key of minisign whose owner must have signed the module: the line of minisign.pub
+	// that begins with "RW". Without it signatures aren't looked at.
+	PublicKey string `toml:"public_key" example:"RWQHmbPwXAsdUxlpVrpa19Lp0u2OBenRsY++D4aLT7Jlt62IuttxutyE" aka:"key,pubkey,trusted_key"`
+	// The file with the signature. Default: the module's own with ".minisig" added; for
+	// an artifact in a registry its layer with a title that ends so.
+	Signature string `toml:"signature" file:"true" example:"greeter.wasm.minisig" aka:"sig"`
 	// How the gateway talks to it. "auto" looks at the module's exports:
 	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
 	// input and answers on standard output.
@@ -212,6 +225,20 @@ type Plugin struct {
 	Env map[string]string `toml:"env" name:"[A-Za-z_][A-Za-z0-9_]*" names:"letters, digits and \"_\"" secret:"true" aka:"environment"`
 	// Configuration that a native plugin reads as JSON.
 	Config map[string]any `toml:"config" secret:"true"`
+}
+
+// Registry says how to reach an OCI registry that plugins come from.
+type Registry struct {
+	// Who fetches. Absent: as in the configuration of docker (DOCKER_CONFIG, or
+	// ~/.docker/config.json) with its credential helpers, or nobody.
+	Username string `toml:"username" aka:"user"`
+	// Password or access token.
+	Password string `toml:"password" secret:"true" aka:"token"`
+	// Certificates, as PEM, that are trusted besides the system's.
+	CA string `toml:"ca" file:"true" aka:"ca_file,cacert"`
+	// Speak HTTP without TLS. Digests still tell a changed module, but passwords can be
+	// read on the way.
+	PlainHTTP bool `toml:"plain_http" aka:"insecure"`
 }
 
 // Authorizer decides who may call.
