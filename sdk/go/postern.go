@@ -85,21 +85,21 @@ func exportIntegrate() int32 {
 		Fail(1, "no integration is registered")
 		return 0
 	}
-	event := Event(read(nil, eventRead))
+	event := Event(read(nil, rawEventRead))
 	answer := registered.handle(event).append(nil)
 	at, n := bytesAt(answer)
-	if code := resultWrite(at, n); code != abi.OK {
+	if code := rawResultWrite(at, n); code != abi.OK {
 		Fail(1, "the answer wasn't taken: code "+strconv.Itoa(int(code)))
 	}
 	return 0
 }
 
 // Config returns the plugin's config as JSON.
-func Config() []byte { return read(nil, configRead) }
+func Config() []byte { return read(nil, rawConfigRead) }
 
 // Fail makes the current call fail, whatever it returns: the client gets 500
 // from an authorizer and 502 from an integration. code and text are for the log.
 func Fail(code int, text string) {
 	at, n := stringAt(text)
-	fail(int32(code), at, n)
+	rawFail(int32(code), at, n)
 }

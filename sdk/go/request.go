@@ -34,13 +34,13 @@ func (r *Request) get(f func(at unsafe.Pointer, size uint32) int32) (string, boo
 }
 
 func (r *Request) field(number int32) string {
-	s, _ := r.get(func(at unsafe.Pointer, size uint32) int32 { return fieldGet(number, at, size) })
+	s, _ := r.get(func(at unsafe.Pointer, size uint32) int32 { return rawFieldGet(number, at, size) })
 	return s
 }
 
 func (r *Request) lookup(m int32, name string) (string, bool) {
 	key, n := stringAt(name)
-	return r.get(func(at unsafe.Pointer, size uint32) int32 { return mapGet(m, key, n, at, size) })
+	return r.get(func(at unsafe.Pointer, size uint32) int32 { return rawMapGet(m, key, n, at, size) })
 }
 
 // Method is the verb.
@@ -112,11 +112,11 @@ func (r *Request) Queries(f func(name, value string) bool) { r.each(abi.MapQuery
 
 func (r *Request) each(m int32, f func(name, value string) bool) {
 	name, value := make([]byte, 64), make([]byte, 256)
-	for i, n := int32(0), mapCount(m); i < n; i++ {
+	for i, n := int32(0), rawMapCount(m); i < n; i++ {
 		for {
 			nameAt, nameSize := bytesAt(name)
 			valueAt, valueSize := bytesAt(value)
-			lengths := mapEntry(m, uint32(i), nameAt, nameSize, valueAt, valueSize)
+			lengths := rawMapEntry(m, i, nameAt, nameSize, valueAt, valueSize)
 			if lengths < 0 {
 				return
 			}
@@ -136,7 +136,7 @@ func (r *Request) each(m int32, f func(name, value string) bool) {
 // whether the gateway took it: valid UTF-8 of at most 2 KiB.
 func (r *Request) SetPrincipal(id string) bool {
 	at, n := stringAt(id)
-	return principalSet(at, n) == abi.OK
+	return rawPrincipalSet(at, n) == abi.OK
 }
 
 // SetContext sets an entry of $context.authorizer. It reports whether the
@@ -144,11 +144,11 @@ func (r *Request) SetPrincipal(id string) bool {
 func (r *Request) SetContext(name, value string) bool {
 	nameAt, nameLen := stringAt(name)
 	valueAt, valueLen := stringAt(value)
-	return contextSet(nameAt, nameLen, valueAt, valueLen) == abi.OK
+	return rawContextSet(nameAt, nameLen, valueAt, valueLen) == abi.OK
 }
 
 // DeadlineLeft is the time until the gateway stops the current call.
-func DeadlineLeft() time.Duration { return time.Duration(deadlineLeft()) }
+func DeadlineLeft() time.Duration { return time.Duration(rawDeadlineLeft()) }
 
 // Level is how important a log line is.
 type Level int32
@@ -165,8 +165,8 @@ const (
 // written as many as it may.
 func Log(level Level, text string) bool {
 	at, n := stringAt(text)
-	return log(int32(level), at, n) == abi.OK
+	return rawLog(int32(level), at, n) == abi.OK
 }
 
 // LogEnabled reports whether lines of level are kept at all.
-func LogEnabled(level Level) bool { return logEnabled(int32(level)) == 1 }
+func LogEnabled(level Level) bool { return rawLogEnabled(int32(level)) == 1 }
