@@ -40,7 +40,8 @@ type function struct {
 	costs   []uint32 // of the function's own code, then of each loop in order
 }
 
-func (w *rewriter) rewriteCode() error {
+// scanCode is the first pass over the code.
+func (w *rewriter) scanCode() error {
 	defined := uint32(len(w.functions)) - w.imported
 	if !w.present[sectionCode] {
 		if defined > 0 {
@@ -53,8 +54,7 @@ func (w *rewriter) rewriteCode() error {
 	if n != defined {
 		return fmt.Errorf("%d functions, but code of %d", defined, n)
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+len(r.b)/4), n)
-	var buf []byte
+	w.code = make([]*function, 0, n)
 	for i := range n {
 		body := r.take(uint64(r.u32()))
 		if r.err != nil {
@@ -64,12 +64,26 @@ func (w *rewriter) rewriteCode() error {
 		if err != nil {
 			return fmt.Errorf("function %d: %w", w.imported+i, err)
 		}
+		w.code = append(w.code, f)
+	}
+	return r.end()
+}
+
+// rewriteCode is the second pass.
+func (w *rewriter) rewriteCode() error {
+	if !w.present[sectionCode] {
+		return nil
+	}
+	size := len(w.sections[sectionCode])
+	out := appendU32(make([]byte, 0, size+size/4), uint32(len(w.code)))
+	var buf []byte
+	for _, f := range w.code {
 		buf = w.emit(buf[:0], f)
 		out = appendU32(out, uint32(len(buf)))
 		out = append(out, buf...)
 	}
 	w.sections[sectionCode] = out
-	return r.end()
+	return nil
 }
 
 // scan decodes a function and adds up what its code costs.
@@ -91,7 +105,7 @@ func (w *rewriter) scan(body []byte, t funcType) (*function, error) {
 	f.body = body[r.pos:]
 	r = reader{b: f.body}
 	open := []int{0} // regions of costs, by block
-	dynamic := false
+	sized := false
 	count := 0
 	for len(open) > 0 && r.err == nil {
 		in := r.next()
@@ -108,12 +122,17 @@ func (w *rewriter) scan(body []byte, t funcType) (*function, error) {
 			open = open[:len(open)-1]
 		case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect:
 			f.calls = true
+		case opMemoryGrow:
+			w.grows, sized = true, true
+		case opTableSet:
+			w.changes = true
 		case opPrefixBulk:
-			_, sized := bulkShift(in.sub)
-			dynamic = dynamic || sized
+			_, bulk := bulkShift(in.sub)
+			sized = sized || bulk
+			w.changes = w.changes || changes(in.sub)
 		}
 	}
-	f.metered = f.calls || dynamic || len(f.costs) > 1 || count > freeLeaf
+	f.metered = f.calls || sized || len(f.costs) > 1 || count > freeLeaf
 	return f, r.end()
 }
 
@@ -173,43 +192,120 @@ func (w *rewriter) emit(out []byte, f *function) []byte {
 // stand inside.
 func (w *rewriter) copyBody(out []byte, f *function) []byte {
 	r := reader{b: f.body}
-	loops, nesting := 0, uint32(0)
+	loops := 0
+	var open blocks
 	for !r.done() {
 		in := r.next()
 		switch in.op {
-		case opCall, opRefFunc:
+		case opCall, opCallIndirect, opReturnCall, opReturnCallIndirect:
+			out = w.call(out, f, in)
+			continue
+		case opRefFunc:
 			out = appendU32(append(out, in.op), w.shift(in.index))
 			continue
-		case opReturnCall:
-			out = w.leave(out, f)
-			out = appendU32(append(out, in.op), w.shift(in.index))
+		case opBr, opBrIf:
+			out = appendU32(append(out, in.op), open.label(in.index))
 			continue
-		case opReturnCallIndirect:
-			out = w.leave(out, f)
+		case opBrTable:
+			out = open.table(append(out, in.op), f.body[in.start+1:in.end])
+			continue
 		case opReturn:
 			if f.calls {
-				out = appendU32(append(out, opBr), nesting)
+				out = appendU32(append(out, opBr), open.depth)
 				continue
 			}
-		case opBlock, opIf, opLoop:
-			nesting++
+		case opLoop:
+			loops++
+			out = w.loop(out, f, in, &open, f.costs[loops])
+			continue
+		case opBlock, opIf:
+			open.push(1, plainBlock)
+		case opMemoryGrow:
+			out = w.grow(out, f)
+			continue
 		case opPrefixBulk:
 			if shift, sized := bulkShift(in.sub); sized {
 				out = w.chargeSized(out, f, shift)
 			}
 		case opEnd:
-			if nesting == 0 && f.calls {
-				out = w.leave(append(out, opEnd), f)
-			}
-			nesting--
+			out = w.end(out, f, &open)
+			continue
 		}
 		out = append(out, f.body[in.start:in.end]...)
-		if in.op == opLoop {
-			loops++
-			out = w.charge(out, f, f.costs[loops])
+		if in.op == opMemorySize {
+			out = w.visible(out)
 		}
 	}
 	return out
+}
+
+// loop appends a loop's beginning with its charge. The call of tick stands
+// outside of the loop, in one around it that ends when its code is done:
+//
+//	block $done
+//	  loop $again
+//	    block $empty
+//	      loop        ;; the module's
+//	        (charge, br_if $empty)
+//	        …
+//	      end
+//	      br $done
+//	    end
+//	    (tick)
+//	    br $again
+//	  end
+//	end
+//
+// A call inside of it, even one that never happens, would cost the registers
+// that hold the loop's variables. A loop with parameters has its call inside:
+// nothing could carry them around.
+func (w *rewriter) loop(out []byte, f *function, in instruction, open *blocks, cost uint32) []byte {
+	kind := f.body[in.start+1 : in.end]
+	if w.takes(kind) {
+		open.push(1, plainBlock)
+		return w.charge(append(out, f.body[in.start:in.end]...), f, cost)
+	}
+	out = append(append(out, opBlock), kind...)
+	out = append(append(out, opLoop), kind...)
+	out = append(out, opBlock, typeEmpty)
+	out = append(append(out, opLoop), kind...)
+	open.push(4, meteredLoop)
+	return append(w.take(out, f, cost), opI32LtS, opBrIf, 1)
+}
+
+// end appends the end of a block, and what belongs there.
+func (w *rewriter) end(out []byte, f *function, open *blocks) []byte {
+	out = append(out, opEnd)
+	switch kind, inner := open.pop(); {
+	case !inner && f.calls:
+		return append(w.leave(out, f), opEnd)
+	case kind == meteredLoop:
+		out = append(out, opBr, 2, opEnd)
+		return append(w.refuel(out), opBr, 0, opEnd, opEnd)
+	}
+	return out
+}
+
+// takes reports whether a block has parameters.
+func (w *rewriter) takes(kind []byte) bool {
+	if len(kind) == 1 && kind[0]&0x40 != 0 { // a negative number: empty, or one result
+		return false
+	}
+	r := reader{b: kind}
+	t := r.u32()
+	return uint64(t) >= uint64(len(w.types)) || len(w.types[t].params) > 0
+}
+
+// call appends a call with its function shifted. One that takes the function's
+// place leaves it first.
+func (w *rewriter) call(out []byte, f *function, in instruction) []byte {
+	if in.op == opReturnCall || in.op == opReturnCallIndirect {
+		out = w.leave(out, f)
+	}
+	if in.op == opCall || in.op == opReturnCall {
+		return appendU32(append(out, in.op), w.shift(in.index))
+	}
+	return append(out, f.body[in.start:in.end]...)
 }
 
 // blockType appends the type of a block without parameters.
@@ -222,7 +318,7 @@ func (w *rewriter) blockType(out []byte, results []byte) []byte {
 	}
 	index, known := w.results[string(results)]
 	if !known {
-		index = uint32(len(w.types)) + 1 + uint32(len(w.results)) // behind tick's
+		index = w.tick + 2 + uint32(len(w.results)) // behind the meters' own
 		w.results[string(results)] = index
 		w.added = append(w.added, typeFunction, 0)
 		w.added = append(appendU32(w.added, uint32(len(results))), results...)
@@ -239,7 +335,7 @@ func (w *rewriter) enter(out []byte, f *function) []byte {
 	out = appendU32(append(out, opGlobalSet), w.depth)
 	out = appendU32(append(out, opLocalGet), f.scratch)
 	out = appendS32(append(out, opI32Const), int32(w.limits.Depth))
-	out = append(out, opI32GtU, opIf, typeEmpty, opI32Const, TooDeep)
+	out = append(out, opI32LeU, opIf, typeEmpty, opElse, opI32Const, TooDeep)
 	out = appendU32(append(out, opCall), w.imported)
 	return append(out, opDrop, opEnd)
 }
@@ -252,8 +348,14 @@ func (w *rewriter) leave(out []byte, f *function) []byte {
 	return appendU32(append(out, opGlobalSet), w.depth)
 }
 
-// charge takes cost from the fuel.
+// charge takes cost from the fuel, and asks for more when nothing is left.
 func (w *rewriter) charge(out []byte, f *function, cost uint32) []byte {
+	return w.check(w.take(out, f, cost))
+}
+
+// take takes cost from the fuel and leaves the rest on the stack, and a zero to
+// compare it with.
+func (w *rewriter) take(out []byte, f *function, cost uint32) []byte {
 	out = appendU32(append(out, opGlobalGet), w.fuel)
 	out = appendS32(append(out, opI32Const), int32(cost))
 	return w.spend(out, f)
@@ -266,18 +368,26 @@ func (w *rewriter) chargeSized(out []byte, f *function, shift byte) []byte {
 	out = appendU32(append(out, opGlobalGet), w.fuel)
 	out = appendU32(append(out, opLocalGet), f.scratch)
 	out = append(out, opI32Const, shift, opI32ShrU)
-	return w.spend(out, f)
+	return w.check(w.spend(out, f))
 }
 
-// spend subtracts what is on the stack and calls tick when nothing is left. It
-// asks for less than zero, so that a debt never wraps around.
+// spend subtracts what is on the stack from the fuel below it. What is left may
+// be below zero, so that a debt never wraps around.
 func (w *rewriter) spend(out []byte, f *function) []byte {
-	out = append(out, opI32Sub)
-	out = appendU32(append(out, opLocalTee), f.scratch)
+	out = appendU32(append(out, opI32Sub, opLocalTee), f.scratch)
 	out = appendU32(append(out, opGlobalSet), w.fuel)
 	out = appendU32(append(out, opLocalGet), f.scratch)
-	out = append(out, opI32Const, 0, opI32LtS, opIf, typeEmpty, opI32Const, OutOfFuel)
-	out = appendU32(append(out, opCall), w.imported)
-	out = appendU32(append(out, opGlobalSet), w.fuel)
-	return append(out, opEnd)
+	return append(out, opI32Const, 0)
+}
+
+// check asks for fuel when the number below the zero on the stack is less. The
+// call is in the other branch because wazero allocates registers for the first.
+func (w *rewriter) check(out []byte) []byte {
+	return append(w.refuel(append(out, opI32GeS, opIf, typeEmpty, opElse)), opEnd)
+}
+
+// refuel appends the call of tick.
+func (w *rewriter) refuel(out []byte) []byte {
+	out = appendU32(append(out, opI32Const, OutOfFuel, opCall), w.imported)
+	return appendU32(append(out, opGlobalSet), w.fuel)
 }

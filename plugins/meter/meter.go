@@ -6,7 +6,8 @@
 // the head of each loop and of each function that calls or loops, and calls the
 // host when its fuel is used up. That call is where the host checks a deadline,
 // and where Go's scheduler gets its turn. The module also counts how deeply its
-// calls nest, and its memory and tables have maxima.
+// calls nest, its memory and tables have maxima, and it can go back to the state
+// of an earlier moment (reset.go).
 //
 // The package is pure. It expects a module that was validated; whatever else it
 // is given, it returns an error and doesn't panic.
@@ -18,7 +19,7 @@ import (
 )
 
 // Version changes whenever equal input gives different output.
-const Version = 1
+const Version = 2
 
 // The function that a rewritten module imports: tick(reason i32) -> i32. The
 // result is the fuel for the next slice, in instructions, above zero. To end the
@@ -87,14 +88,23 @@ type rewriter struct {
 	types     []funcType
 	functions []uint32 // type of each function, imported ones first
 	imported  uint32   // functions
-	globals   uint32
+	globals   uint32   // imported ones
 	tables    int
+	memory    bool // there is one
+
+	code    []*function
+	grows   bool       // memory
+	changes bool       // what a reset can't bring back
+	mutable []variable // the module's own globals that aren't constant
 
 	results map[string]uint32 // block types without parameters, by their results
 	added   []byte            // encoded types beyond the module's own
-	tick    uint32            // type of tick
-	fuel    uint32            // global
-	depth   uint32            // global
+	tick    uint32            // type of tick; behind it that of save and restore
+	fuel    uint32            // global, as the following
+	depth   uint32
+	hidden  uint32 // pages of memory that there are, but not for the guest
+	pages   uint32 // of memory when Save was called
+	shades  uint32 // the first of the globals in which Save keeps the mutable ones
 }
 
 // funcType is a function's signature, as encoded value types.
@@ -102,8 +112,9 @@ type funcType struct{ params, results []byte }
 
 // Rewrite returns the module with its meters. Its behaviour is that of the
 // original, but for the limits. The result has one more imported function,
-// behind the module's own; custom sections other than the function names and
-// those that begin with "postern." are dropped.
+// behind the module's own, and two more exports, Save and Restore, unless the
+// module changes what they can't bring back; custom sections other than the
+// function names and those that begin with "postern." are dropped.
 func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
 	w := &rewriter{limits: limits, results: map[string]uint32{}}
 	if err := w.split(wasm); err != nil {
@@ -115,8 +126,8 @@ func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
 	}{
 		{"type", w.readTypes}, {"import", w.readImports}, {"function", w.readFunctions},
 		{"table", w.rewriteTables}, {"memory", w.rewriteMemories}, {"global", w.rewriteGlobals},
+		{"code", w.scanCode}, {"code", w.rewriteCode},
 		{"export", w.rewriteExports}, {"start", w.rewriteStart}, {"element", w.rewriteElements},
-		{"code", w.rewriteCode},
 	}
 	for _, s := range steps {
 		if err := s.run(); err != nil {
@@ -125,6 +136,9 @@ func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
 	}
 	w.writeTypes()
 	w.writeImports()
+	if w.resettable() {
+		w.writeReset()
+	}
 	return w.join(len(wasm)), nil
 }
 

@@ -7,6 +7,7 @@ const (
 	opBlock              = 0x02
 	opLoop               = 0x03
 	opIf                 = 0x04
+	opElse               = 0x05
 	opEnd                = 0x0b
 	opBr                 = 0x0c
 	opBrIf               = 0x0d
@@ -19,16 +20,21 @@ const (
 	opDrop               = 0x1a
 	opSelectTyped        = 0x1c
 	opLocalGet           = 0x20
+	opLocalSet           = 0x21
 	opLocalTee           = 0x22
 	opGlobalGet          = 0x23
 	opGlobalSet          = 0x24
+	opTableSet           = 0x26
+	opMemorySize         = 0x3f
 	opMemoryGrow         = 0x40
 	opI32Const           = 0x41
 	opI64Const           = 0x42
 	opF32Const           = 0x43
 	opF64Const           = 0x44
+	opI32Eq              = 0x46
 	opI32LtS             = 0x48
-	opI32GtU             = 0x4b
+	opI32LeU             = 0x4d
+	opI32GeS             = 0x4e
 	opI32Add             = 0x6a
 	opI32Sub             = 0x6b
 	opI32ShrU            = 0x76
@@ -41,19 +47,24 @@ const (
 // Opcodes behind opPrefixBulk.
 const (
 	bulkMemoryInit = 8
+	bulkDatumDrop  = 9
 	bulkMemoryCopy = 10
 	bulkMemoryFill = 11
 	bulkTableInit  = 12
+	bulkElemDrop   = 13
 	bulkTableCopy  = 14
 	bulkTableGrow  = 15
 	bulkTableFill  = 17
 )
 
+// vectorConst is v128.const behind opPrefixVector.
+const vectorConst = 12
+
 // instruction is one decoded instruction. Its bytes are b[start:end].
 type instruction struct {
 	op         byte
 	sub        uint32 // behind a prefix
-	index      uint32 // function of call, return_call and ref.func
+	index      uint32 // function of call, return_call and ref.func; label of br and br_if
 	start, end int
 }
 
@@ -66,7 +77,7 @@ func (r *reader) next() instruction {
 	case op == opBlock || op == opLoop || op == opIf:
 		r.skipLEB(5)
 	case op == opBr || op == opBrIf:
-		r.u32()
+		in.index = r.u32()
 	case op == opBrTable:
 		for range r.count() {
 			r.u32()
@@ -81,11 +92,11 @@ func (r *reader) next() instruction {
 		for range r.count() {
 			valueType(r)
 		}
-	case op >= opLocalGet && op <= 0x26: // local, global and table access
+	case op >= opLocalGet && op <= opTableSet: // local, global and table access
 		r.u32()
 	case op >= 0x28 && op <= 0x3e: // loads and stores
 		memoryArgument(r)
-	case op == 0x3f || op == opMemoryGrow:
+	case op == opMemorySize || op == opMemoryGrow:
 		r.u32()
 	case op == opI32Const:
 		r.skipLEB(5)
@@ -103,7 +114,7 @@ func (r *reader) next() instruction {
 	case op == opPrefixVector:
 		in.sub = r.u32()
 		vectorArguments(r, in.sub)
-	case op <= 0x01, op == 0x05, op == opEnd, op == opReturn, op == opDrop, op == 0x1b,
+	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == opDrop, op == 0x1b,
 		op >= 0x45 && op <= 0xc4, op == 0xd1:
 	default:
 		r.fail(fmt.Errorf("instruction %#02x isn't supported", op))
@@ -123,7 +134,7 @@ func memoryArgument(r *reader) {
 func bulkArguments(r *reader, sub uint32) {
 	switch sub {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating truncation
-	case 9, bulkMemoryFill, 13, bulkTableGrow, 16, bulkTableFill:
+	case bulkDatumDrop, bulkMemoryFill, bulkElemDrop, bulkTableGrow, 16, bulkTableFill:
 		r.u32()
 	case bulkMemoryInit, bulkMemoryCopy, bulkTableInit, bulkTableCopy:
 		r.u32()
@@ -137,7 +148,7 @@ func vectorArguments(r *reader, sub uint32) {
 	switch {
 	case sub <= 11, sub == 92, sub == 93: // loads and stores
 		memoryArgument(r)
-	case sub == 12, sub == 13: // v128.const, i8x16.shuffle
+	case sub == vectorConst, sub == 13: // and i8x16.shuffle
 		r.skip(16)
 	case sub >= 21 && sub <= 34: // lanes
 		r.byte()

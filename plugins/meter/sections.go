@@ -15,6 +15,10 @@ const (
 
 const (
 	typeI32      = 0x7f
+	typeI64      = 0x7e
+	typeF32      = 0x7d
+	typeF64      = 0x7c
+	typeV128     = 0x7b
 	typeFunction = 0x60
 	typeEmpty    = 0x40
 )
@@ -68,9 +72,10 @@ func (w *rewriter) readImports() error {
 			w.tables++
 		case kindMemory:
 			r.limits()
+			w.memory, w.changes = true, true // somebody else may grow it
 		case kindGlobal:
 			valueType(&r)
-			r.byte()
+			w.changes = r.byte() != 0 || w.changes
 			w.globals++
 		default:
 			if r.err == nil {
@@ -104,9 +109,9 @@ func (w *rewriter) writeTypes() {
 	}
 	r := reader{b: own}
 	count := r.u32()
-	out := appendU32(nil, count+1+uint32(len(w.results)))
+	out := appendU32(nil, count+2+uint32(len(w.results)))
 	out = append(out, own[r.pos:]...)
-	out = append(out, typeFunction, 1, typeI32, 1, typeI32)
+	out = append(out, typeFunction, 1, typeI32, 1, typeI32, typeFunction, 0, 0)
 	w.sections[sectionType] = append(out, w.added...)
 	w.present[sectionType] = true
 }
@@ -196,6 +201,7 @@ func (w *rewriter) rewriteMemories() error {
 	n := r.count()
 	out := appendU32(nil, n)
 	for range n {
+		w.memory = true
 		s := r.limits()
 		if r.err != nil {
 			return r.err
@@ -216,23 +222,50 @@ func (w *rewriter) rewriteGlobals() error {
 	if w.present[sectionGlobal] {
 		n = r.count()
 	}
-	out := appendU32(nil, n+2)
-	for range n {
-		start := r.pos
-		valueType(&r)
-		r.byte()
-		out = append(out, r.b[start:r.pos]...)
-		out = w.constant(out, &r)
+	var out []byte
+	for i := range n {
+		t, mutable := valueType(&r), r.byte()
+		out = w.constant(append(out, t, mutable), &r)
+		if mutable != 0 {
+			w.mutable = append(w.mutable, variable{w.globals + i, t})
+		}
 	}
 	if r.err != nil {
 		return r.err
 	}
-	w.fuel, w.depth = w.globals+n, w.globals+n+1
-	for range 2 {
-		out = append(out, typeI32, 1, opI32Const, 0, opEnd) // mutable, from zero
+	next := w.globals + n
+	w.fuel, w.depth, w.hidden, w.pages = next, next+1, next+2, next+3
+	for range 4 {
+		out = appendVariable(out, typeI32)
 	}
+	for _, s := range w.mutable {
+		out = appendVariable(out, s.kind)
+	}
+	w.shades = next + 4
+	out = append(appendU32(nil, n+4+uint32(len(w.mutable))), out...)
 	w.sections[sectionGlobal], w.present[sectionGlobal] = out, true
 	return r.end()
+}
+
+// appendVariable appends a global of type t that begins as zero or null.
+func appendVariable(out []byte, t byte) []byte {
+	const mutable = 1
+	out = append(out, t, mutable)
+	switch t {
+	case typeI32:
+		out = append(out, opI32Const, 0)
+	case typeI64:
+		out = append(out, opI64Const, 0)
+	case typeF32:
+		out = append(out, opF32Const, 0, 0, 0, 0)
+	case typeF64:
+		out = append(out, opF64Const, 0, 0, 0, 0, 0, 0, 0, 0)
+	case typeV128:
+		out = append(append(out, opPrefixVector, vectorConst), make([]byte, 16)...)
+	default:
+		out = append(out, opRefNull, t)
+	}
+	return append(out, opEnd)
 }
 
 // constant appends a constant expression with its function indices shifted.
@@ -263,7 +296,9 @@ func (w *rewriter) rewriteExports() error {
 	out := appendU32(nil, n)
 	for range n {
 		start := r.pos
-		r.skip(uint64(r.u32()))
+		if name := string(r.take(uint64(r.u32()))); name == Save || name == Restore {
+			return fmt.Errorf("only the gateway may export %s", name)
+		}
 		kind := r.byte()
 		out = append(out, r.b[start:r.pos]...)
 		index := r.u32()
