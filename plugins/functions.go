@@ -87,7 +87,11 @@ func (h *Host) provide(ctx context.Context) error {
 				return fmt.Errorf("plugins: %s is provided twice", name)
 			}
 			defined[name] = true
-			define(b, &m.functions[i])
+			f := m.functions[i]
+			if h.tracer != nil {
+				f = h.tracer.wrap(m.name, f)
+			}
+			define(b, &f)
 		}
 	}
 	for name, b := range builders {
@@ -108,10 +112,7 @@ func define(b wazero.HostModuleBuilder, f *hostFunc) {
 		}
 	}
 	phases, call := f.phases, f.call
-	refused := api.EncodeI32(abi.WrongPhase)
-	if f.results == "I" {
-		refused = api.EncodeI64(abi.WrongPhase)
-	}
+	refused := refusal(f.results)
 	run := api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
 		in := instanceOf(ctx)
 		if in.memory == nil {
@@ -127,6 +128,14 @@ func define(b wazero.HostModuleBuilder, f *hostFunc) {
 		call(in, stack)
 	})
 	b.NewFunctionBuilder().WithGoModuleFunction(run, valueTypes(f.params), valueTypes(f.results)).Export(f.name)
+}
+
+// refusal is the result of a function that is called in a wrong phase.
+func refusal(results string) uint64 {
+	if results == "I" {
+		return api.EncodeI64(abi.WrongPhase)
+	}
+	return api.EncodeI32(abi.WrongPhase)
 }
 
 func valueTypes(letters string) []api.ValueType {

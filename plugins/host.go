@@ -34,6 +34,9 @@ type Options struct {
 	ArtifactDir string
 	Clock       func() time.Time // what guests see as the time; nil is time.Now
 	Entropy     io.Reader        // what guests get as random bytes; nil is crypto/rand
+	// Trace is told every host function that a guest calls, on the goroutine that
+	// runs the guest. It is for tools: nil costs nothing.
+	Trace func(HostCall)
 }
 
 // Host owns the WebAssembly runtime, the compiled modules and the pools of
@@ -48,7 +51,8 @@ type Host struct {
 	runtime wazero.Runtime
 	store   store
 
-	artifacts string // Options.ArtifactDir
+	artifacts string  // Options.ArtifactDir
+	tracer    *tracer // nil without Options.Trace
 
 	loading sync.Mutex // one module is compiled at a time
 
@@ -79,6 +83,9 @@ func NewHost(o Options) (*Host, error) {
 	}
 	if h.entropy == nil {
 		h.entropy = rand.Reader
+	}
+	if o.Trace != nil {
+		h.tracer = newTracer(o.Trace)
 	}
 	// Custom sections stay out; guests are interrupted by plugins/meter, never by
 	// WithCloseOnContextDone, which slows loops down by 6 to 24 times.
