@@ -28,7 +28,8 @@ proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap 
 proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri zap
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
-proxy/server          : proxy proxy/http1 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/net x/sys proxyproto net/http
+proxy/http2           : proxy/http1 proxy/wire x/net
+proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins              : proxy builtins/integration

@@ -1,39 +1,18 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log"
-	"net"
-	"net/http"
-	"sort"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"github.com/postern-gateway/postern/proxy"
-	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/http2"
+	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
-
-// h2Server is golang.org/x/net's HTTP/2 server under one listener's settings.
-// It is wired by hand: Go's bundled one is older than its known holes' mending.
-type h2Server struct {
-	server *http2.Server
-	base   *http.Server // carries limits and the signal to end
-	pool   sync.Pool    // of *stream
-}
-
-// maxReadFrame is the largest frame that is accepted, in bytes: the least that
-// RFC 9113, 4.2 lets us announce.
-const maxReadFrame = 16384
 
 // How much of its requests' content a client may have under way, in bytes: on
 // one stream, and on all of a connection. Sixteen streams that nobody reads, as
@@ -43,46 +22,24 @@ const (
 	connUpload   = 4 << 20
 )
 
-func newH2(limits *config.Limits) (*h2Server, error) {
-	h := &h2Server{
-		server: &http2.Server{
-			MaxConcurrentStreams: uint32(limits.Streams),
-			MaxReadFrameSize:     maxReadFrame,
-
-			MaxUploadBufferPerStream:     streamUpload,
-			MaxUploadBufferPerConnection: connUpload,
-
-			IdleTimeout:      time.Duration(limits.IdleTimeout),
-			ReadIdleTimeout:  time.Duration(limits.IdleTimeout),
-			WriteByteTimeout: time.Duration(limits.WriteTimeout),
-		},
-		base: &http.Server{
-			MaxHeaderBytes: int(limits.Header),
-			ErrorLog:       log.New(io.Discard, "", 0), // connection errors of clients; access records tell
-		},
-	}
-	if err := http2.ConfigureServer(h.base, h.server); err != nil {
-		return nil, fmt.Errorf("set up HTTP/2: %w", err)
-	}
-	return h, nil
-}
+// fewFields is for how many fields there is room besides limits.header: HTTP/2
+// counts 32 bytes for each. RFC 9113, 6.5.2.
+const fewFields = 10
 
 // h2Conn is one HTTP/2 client connection.
 type h2Conn struct {
 	listener *listener
 	settings *settings
-	h2       *h2Server
-	socket   net.Conn // without TLS
+	http2    *http2.Conn
 	ends     ends
+	address  string // the client's as text
 	state    *sessionTLS
 	life     lifetime
 	shard    uint8
 }
 
 // hurry implements closer: GOAWAY, then no new streams. RFC 9113, 6.8.
-func (c *h2Conn) hurry(time.Duration) {
-	go func() { _ = c.h2.base.Shutdown(context.Background()) }() // it has no listeners to fail on
-}
+func (c *h2Conn) hurry(time.Duration) { c.http2.Shutdown() }
 
 // ending reports whether no more requests are wanted.
 func (c *h2Conn) ending() bool { return c.listener.server.draining.Load() || c.listener.stopped.Load() }
@@ -91,66 +48,62 @@ func (c *h2Conn) ending() bool { return c.listener.server.draining.Load() || c.l
 func (c *h2Conn) of() *listener { return c.listener }
 
 // kill implements closer.
-func (c *h2Conn) kill() { _ = c.socket.Close() }
+func (c *h2Conn) kill() { c.http2.Close() }
 
 func (l *listener) serveHTTP2(g *greeted) {
-	c := &h2Conn{listener: l, settings: l.settings.Load(), h2: g.h2, socket: g.socket, ends: g.ends, state: g.state, shard: l.server.nextShard()}
+	s := l.settings.Load()
+	c := &h2Conn{listener: l, settings: s, ends: g.ends, state: g.state, shard: l.server.nextShard()}
+	c.address = c.ends.client.Addr().WithZone("").String()
 	c.life.begin(time.Now(), l.server.entropy())
+	c.http2 = http2.NewConn(g.wire, g.socket, &l.server.buffers, &l.server.workers, http2.Settings{
+		Streams:       s.Streams,
+		Header:        int(s.Header) + 32*fewFields,
+		StreamWindow:  streamUpload,
+		ConnWindow:    connUpload,
+		HeaderTimeout: time.Duration(s.HeaderTimeout),
+		IdleTimeout:   time.Duration(s.IdleTimeout),
+		WriteTimeout:  time.Duration(s.WriteTimeout),
+	}, c.serve)
 	if !l.server.enter(c) {
 		return
 	}
 	defer l.server.leave(c)
-	// x/net's server tells when it has begun and can be told to end.
-	base := &http.Server{MaxHeaderBytes: g.h2.base.MaxHeaderBytes, ErrorLog: g.h2.base.ErrorLog, ConnState: func(net.Conn, http.ConnState) {
-		if c.ending() {
-			c.hurry(0)
-		}
-	}}
-	g.h2.server.ServeConn(g.whole(), &http2.ServeConnOpts{
-		Context: context.Background(), BaseConfig: base, Handler: http.HandlerFunc(c.serve),
-	})
+	if c.ending() { // who hurried the others didn't see this one
+		c.http2.Shutdown()
+	}
+	_ = c.http2.Serve() // access records tell
 }
-
-// stallFrom is how many bytes x/net's server may not buffer but wait to send.
-const stallFrom = 4 << 10
 
 // stream is one HTTP/2 request. It is used again for later ones.
 type stream struct {
-	conn    *h2Conn
-	ex      proxy.Exchange
-	body    streamBody
-	stall   stall
-	names   []string
-	writer  http.ResponseWriter
-	request *http.Request
+	conn  *h2Conn
+	http2 *http2.Stream
+	ex    proxy.Exchange
+	body  streamBody
+	block []byte // fields as they go out
 }
 
 // Inform implements proxy.Client.
 func (s *stream) Inform(status int, fields http1.Fields) error {
-	header := s.writer.Header()
-	addFields(header, fields)
-	s.writer.WriteHeader(status)
-	clear(header) // they were this answer's only
-	return nil
+	return s.http2.Inform(appendBlock(http2.AppendStatus(nil, status), fields))
 }
 
 // Gone implements proxy.Client.
-func (s *stream) Gone() bool { return s.request.Context().Err() != nil }
+func (s *stream) Gone() bool { return s.http2.Gone() }
 
 // serve answers one request.
-func (c *h2Conn) serve(w http.ResponseWriter, r *http.Request) {
-	s, _ := c.h2.pool.Get().(*stream)
+func (c *h2Conn) serve(h *http2.Stream) {
+	streams := &c.listener.server.streams
+	s, _ := streams.Get().(*stream)
 	if s == nil {
 		s = new(stream)
 	}
-	s.conn, s.writer, s.request = c, w, r
-	complete := s.answer()
-	s.conn, s.writer, s.request = nil, nil, nil
-	s.body.source, s.body.control = nil, nil
-	c.h2.pool.Put(s)
-	if !complete {
-		panic(http.ErrAbortHandler) // RST_STREAM: the client can't take it for complete
+	s.conn, s.http2 = c, h
+	if !s.answer() {
+		h.Reset(http2.InternalError) // the client can't take it for complete
 	}
+	s.conn, s.http2, s.body.source = nil, nil, nil
+	streams.Put(s)
 }
 
 // answer takes the request through the pipeline and reports whether the reply
@@ -176,15 +129,18 @@ func (s *stream) answer() (complete bool) {
 	ex.Shard = s.conn.shard
 	identify(server, ex)
 	refused, ok := s.fill()
-	s.bound(start)
+	if limit := time.Duration(s.conn.settings.RequestTime); limit > 0 {
+		call := s.http2
+		defer time.AfterFunc(limit, func() { call.Reset(http2.InternalError) }).Stop()
+	}
 	if ok {
-		s.conn.listener.dispatch(s.request.Context(), s.conn.settings, snap, ex, flying, &s.body.limit)
+		s.conn.listener.dispatch(s.http2, s.conn.settings, snap, ex, flying, &s.body.limit)
 	} else {
 		ex.Refuse(refused)
 	}
 	complete = s.write()
 	ex.Notes.BytesIn = s.body.received.Load()
-	ex.Times.Total = time.Since(start)
+	ex.Times.Total = ex.Now().Sub(start)
 	server.recorderOf(ex).Record(ex)
 	ex.End()
 	return complete
@@ -192,56 +148,110 @@ func (s *stream) answer() (complete bool) {
 
 // fill makes ex.In from the request, through the same parsers as HTTP/1.1.
 func (s *stream) fill() (refused proxy.Fault, ok bool) {
-	in, r, c := &s.ex.In, s.request, s.conn
-	in.Method, in.Proto, in.Scheme, in.TLS = r.Method, "HTTP/2.0", "http", c.state
+	in, h, c := &s.ex.In, s.http2.Head(), s.conn
+	in.Method, in.Proto, in.Scheme, in.TLS = h.Method, "HTTP/2.0", "http", c.state
 	if c.state != nil {
 		in.Scheme = "https"
 	}
-	in.Client, in.Local = c.ends.client, c.ends.local
-	s.names = s.names[:0]
-	for name := range r.Header {
-		s.names = append(s.names, name)
+	in.Client, in.ClientText, in.Local = c.ends.client, c.address, c.ends.local
+	s.body.begin(s, h)
+	switch {
+	case h.TooLarge:
+		return s.refuse(proxy.HeadTooLarge, fmt.Errorf("more than %d bytes of header fields", c.settings.Header))
+	case h.Malformed != nil:
+		return s.refuse(proxy.BadRequest, h.Malformed)
+	case len(h.Path) > int(c.settings.Line):
+		return s.refuse(proxy.URITooLong, fmt.Errorf("target of %d bytes", len(h.Path)))
+	case len(h.Fields) > c.settings.Headers:
+		return s.refuse(proxy.HeadTooLarge, fmt.Errorf("%d header fields", len(h.Fields)))
 	}
-	sort.Strings(s.names)                        // a map has no order; the same request gives the same Exchange
-	wellFormed := http1.ValidFieldName(r.Method) // a token: RFC 9110, 9.1
-	for _, name := range s.names {
-		for _, value := range r.Header[name] {
-			// RFC 9113, 8.2.1: no white space at either end. HTTP/1.1 would trim it, so
-			// an authorizer and a backend would see two different values.
-			wellFormed = wellFormed && http1.ValidFieldValue(value)
-			in.Fields = append(in.Fields, http1.NewField(name, value))
+	host, hosts := h.Authority, 0
+	for i := range h.Fields {
+		f := h.Fields[i]
+		if f.Known() == http1.Host {
+			if hosts++; hosts > 1 || h.Authority != "" && f.Value != h.Authority {
+				return s.refuse(proxy.BadRequest, fmt.Errorf(":authority %q and Host %q disagree", h.Authority, f.Value))
+			}
+			host = f.Value
 		}
-	}
-	s.body.received.Store(0)
-	s.body.until, s.body.since = time.Time{}, time.Time{}
-	s.body.answered.Store(false)
-	if in.Length = r.ContentLength; in.Length != 0 {
-		s.body.source, s.body.request, s.body.header = r.Body, r, in.Fields
-		s.body.control = http.NewResponseController(s.writer)
-		s.body.timeout, s.body.rate = time.Duration(c.settings.BodyTimeout), int64(c.settings.MinBodyRate)
-		in.Body = &s.body
-	}
-	if !wellFormed {
-		return proxy.Fault{Kind: proxy.BadRequest, Cause: errors.New("malformed method or field value")}, false
-	}
-	if len(r.RequestURI) > int(c.settings.Line) {
-		return proxy.Fault{Kind: proxy.URITooLong, Cause: fmt.Errorf("target of %d bytes", len(r.RequestURI))}, false
-	}
-	if len(in.Fields) > c.settings.Headers {
-		return proxy.Fault{Kind: proxy.HeadTooLarge, Cause: fmt.Errorf("%d header fields", len(in.Fields))}, false
-	}
-	if host := in.Fields.GetKnown(http1.Host); host != "" && host != r.Host {
-		return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf(":authority %q and Host %q disagree", r.Host, host)}, false
+		f.Name = s.spell(&f)
+		in.Fields = append(in.Fields, f)
 	}
 	// The authority is a field for everything downstream, as in HTTP/1.1.
-	if !in.Fields.HasKnown(http1.Host) && r.Host != "" {
-		in.Fields = append(in.Fields, http1.NewField("Host", r.Host))
+	if hosts == 0 && host != "" {
+		in.Fields = append(in.Fields, http1.NewField("Host", host))
+	}
+	if in.Length = h.Length; in.Length != 0 {
+		in.Body = &s.body
 	}
 	takeClientID(&s.ex)
-	if refused, ok = fillTarget(in, r.RequestURI, r.Host); ok && c.settings.trust != nil {
+	if refused, ok = fillTarget(in, h.Path, host); ok && c.settings.trust != nil {
 		return c.settings.trust.believe(&s.ex)
 	}
 	return refused, ok
+}
+
+// refuse says why the request isn't served. What isn't well-formed is nobody's
+// method.
+func (s *stream) refuse(kind proxy.FaultKind, cause error) (proxy.Fault, bool) {
+	if !http1.ValidFieldName(s.ex.In.Method) {
+		s.ex.In.Method = "-"
+	}
+	return proxy.Fault{Kind: kind, Cause: cause}, false
+}
+
+// spell returns f's name as HTTP/1.1 would spell it: what is downstream, such as
+// a function that gets an event, may look for it so.
+func (s *stream) spell(f *http1.Field) string {
+	if k := f.Known(); k != http1.Other {
+		return k.String()
+	}
+	return s.ex.Text.Finish(appendSpelled(s.ex.Text.Begin(), f.Name))
+}
+
+func appendSpelled(b []byte, name string) []byte {
+	first := true
+	for i := range len(name) {
+		c := name[i]
+		if first && 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		first = c == '-'
+		b = append(b, c)
+	}
+	return b
+}
+
+// appendBlock appends those of fields that aren't the server's to write.
+func appendBlock(b []byte, fields http1.Fields) []byte {
+	for i := range fields {
+		if f := &fields[i]; !framed(f.Known()) {
+			b = http2.AppendField(b, f.Name, f.Value)
+		}
+	}
+	return b
+}
+
+// head returns the block of the reply's head.
+func (s *stream) head(reply *proxy.Response) []byte {
+	b := http2.AppendStatus(s.block[:0], reply.Status)
+	b = http2.AppendField(b, "date", s.conn.listener.server.date.at(s.ex.Now()))
+	b = appendBlock(b, reply.Fields)
+	switch {
+	case bodiless(reply.Status):
+	case reply.Body == nil && reply.Content == nil && s.ex.In.Method == "HEAD":
+		if reply.Length > 0 {
+			b = http2.AppendLength(b, reply.Length)
+		}
+	case reply.Body == nil:
+		b = http2.AppendLength(b, int64(len(reply.Content)))
+	case reply.Length >= 0:
+		b = http2.AppendLength(b, reply.Length)
+	}
+	if cap(b) <= wire.Small {
+		s.block = b
+	}
+	return b
 }
 
 // write sends the reply; false means that it broke off.
@@ -252,28 +262,19 @@ func (s *stream) write() bool {
 		ex.Notes.ClientGone = true
 		return false
 	}
-	header := s.writer.Header()
-	addFields(header, reply.Fields)
-	if s.last() {
-		header.Set("Connection", "close") // x/net's server makes it GOAWAY
+	c := s.conn
+	if c.listener.server.overload.Level() > overload.Calm || c.life.over(c.settings, ex.Start) {
+		c.http2.Shutdown() // the connection ends with the streams that are open
 	}
-	switch {
-	case bodiless(reply.Status):
-	case reply.Body == nil && reply.Content == nil && s.request.Method == "HEAD":
-		if reply.Length > 0 {
-			header.Set("Content-Length", strconv.FormatInt(reply.Length, 10))
-		}
-	case reply.Body == nil:
-		header.Set("Content-Length", strconv.Itoa(len(reply.Content)))
-	case reply.Length >= 0:
-		header.Set("Content-Length", strconv.FormatInt(reply.Length, 10))
+	empty := ex.In.Method == "HEAD" || bodiless(reply.Status) || reply.Body == nil && len(reply.Content) == 0
+	if err := s.http2.WriteHead(s.head(reply), empty); err != nil {
+		return s.left(err)
 	}
-	s.writer.WriteHeader(reply.Status)
-	if s.request.Method == "HEAD" || bodiless(reply.Status) {
+	if empty {
 		return true
 	}
 	if reply.Body == nil {
-		return s.content(reply.Content)
+		return s.put(reply.Content, true)
 	}
 	if ex.In.Body != nil {
 		s.body.answer()
@@ -281,36 +282,18 @@ func (s *stream) write() bool {
 	return s.stream(reply.Body)
 }
 
-// content writes content piece by piece, each of which has its time.
-func (s *stream) content(content []byte) bool {
-	for {
-		piece := content[:min(len(content), wire.Large)]
-		if err := s.put(piece, false); err != nil {
-			return false
-		}
-		if content = content[len(piece):]; len(content) == 0 {
-			return true
-		}
-	}
+// put writes p; false means that the client doesn't take it.
+func (s *stream) put(p []byte, end bool) bool {
+	n, err := s.http2.Write(p, end)
+	s.ex.Notes.BytesOut += int64(n)
+	return err == nil || s.left(err)
 }
 
-// put writes p, and makes it go out if flush is set. The error means that the
-// client doesn't take it.
-func (s *stream) put(p []byte, flush bool) error {
-	if len(p) >= stallFrom || flush { // what is shorter stays in x/net's buffer
-		s.stall.begin(s.writer, time.Duration(s.conn.settings.WriteTimeout))
-		defer s.stall.end()
-	}
-	n, err := s.writer.Write(p)
-	s.ex.Notes.BytesOut += int64(n)
-	if err == nil && flush {
-		err = http.NewResponseController(s.writer).Flush()
-	}
-	if err != nil {
-		s.ex.Notes.ClientGone = true
-		s.ex.Interrupt(proxy.Fault{Kind: proxy.ClientGone, Cause: err})
-	}
-	return err
+// left notes that the client doesn't take the reply.
+func (s *stream) left(err error) bool {
+	s.ex.Notes.ClientGone = true
+	s.ex.Interrupt(proxy.Fault{Kind: proxy.ClientGone, Cause: err})
+	return false
 }
 
 func (s *stream) stream(body proxy.Body) bool {
@@ -319,53 +302,84 @@ func (s *stream) stream(body proxy.Body) bool {
 	buf := buffers.Take(wire.Medium)
 	defer buffers.Give(buf)
 	// A client may need the head before it goes on: gRPC, server-sent events.
-	if ex.Reply.Length == http1.Unknown && (peek == nil || peek.Buffered() == 0) && s.put(nil, true) != nil {
-		return false
+	if ex.Reply.Length == http1.Unknown && (peek == nil || peek.Buffered() == 0) {
+		s.http2.Flush()
 	}
 	for {
 		n, err := body.Read(buf)
-		waits := err == nil && (peek == nil || peek.Buffered() == 0)
-		if n > 0 || waits {
-			if s.put(buf[:n], waits) != nil {
-				return false
-			}
+		var trailers http1.Fields
+		if err == io.EOF {
+			trailers = body.Trailers()
+		}
+		end := err == io.EOF && len(trailers) == 0
+		if (n > 0 || end) && !s.put(buf[:n], end) {
+			return false
 		}
 		switch {
+		case end:
+			return true
 		case err == io.EOF:
-			for _, f := range body.Trailers() {
-				s.writer.Header().Add(http.TrailerPrefix+f.Name, strings.Clone(f.Value))
+			if err := s.http2.WriteHead(appendBlock(s.block[:0], trailers), true); err != nil {
+				return s.left(err)
 			}
 			return true
 		case err != nil:
 			ex.Notes.Truncated = true
 			ex.Interrupt(err)
 			return false
+		case peek == nil || peek.Buffered() == 0:
+			s.http2.Flush()
 		}
 	}
 }
 
 // streamBody is the content of an HTTP/2 request.
 type streamBody struct {
-	source  io.ReadCloser
-	request *http.Request
-	header  http1.Fields // the exchange's
-	control *http.ResponseController
-	limit   int64
-	timeout time.Duration
-	rate    int64     // least bytes a second
-	since   time.Time // of the first Read
-	until   time.Time // the deadline that is set
+	stream   *stream
+	source   *http2.Stream
+	expected bool // the client waits for 100 (Continue)
+	limit    int64
+	timeout  time.Duration
+	rate     int64     // least bytes a second
+	since    time.Time // of the first Read
+	until    time.Time // the deadline that is set
 
 	answered atomic.Bool // the reply has begun
 	received atomic.Int64
 }
 
+// begin makes b the content of s's request.
+func (b *streamBody) begin(s *stream, h *http2.Head) {
+	b.stream, b.source = s, s.http2
+	b.received.Store(0)
+	b.until, b.since = time.Time{}, time.Time{}
+	b.answered.Store(false)
+	b.timeout, b.rate = time.Duration(s.conn.settings.BodyTimeout), int64(s.conn.settings.MinBodyRate)
+	b.expected = h.Length != 0 && strings.EqualFold(h.Fields.GetKnown(http1.Expect), "100-continue")
+}
+
+// Continue has the client send its content, if it waits for 100 (Continue).
+// RFC 9110, 10.1.1. The first Read does so too.
+func (b *streamBody) Continue() error {
+	if !b.expected {
+		return nil
+	}
+	b.expected = false
+	if err := b.stream.Inform(100, nil); err != nil {
+		return proxy.Fault{Kind: proxy.ClientGone, Cause: err}
+	}
+	return nil
+}
+
 // Read implements proxy.Body, with the faults of requestBody.Read.
 func (b *streamBody) Read(p []byte) (int, error) {
-	now := time.Now()
+	if err := b.Continue(); err != nil {
+		return 0, err
+	}
 	if b.answered.Load() {
 		return b.judge(b.source.Read(p))
 	}
+	now := time.Now()
 	if b.since.IsZero() {
 		b.since = now
 	}
@@ -374,9 +388,7 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	}
 	if b.until.Sub(now) < b.timeout {
 		b.until = now.Add(b.timeout + b.timeout/20)
-		if err := b.control.SetReadDeadline(b.until); err != nil {
-			return 0, proxy.Fault{Kind: proxy.ClientGone, Cause: err}
-		}
+		b.source.SetReadDeadline(b.until)
 	}
 	if b.answered.Load() {
 		b.free()
@@ -407,18 +419,16 @@ func (b *streamBody) answer() {
 }
 
 // free takes the deadline away.
-func (b *streamBody) free() { _ = b.control.SetReadDeadline(time.Time{}) } // a stream that has ended needs none
+func (b *streamBody) free() { b.source.SetReadDeadline(time.Time{}) }
 
 // Abort makes a Read in progress and later ones fail.
-func (b *streamBody) Abort() { _ = b.source.Close() }
+func (b *streamBody) Abort() { b.source.Abort() }
 
 // Trailers implements proxy.Body.
 func (b *streamBody) Trailers() http1.Fields {
-	var fields http1.Fields
-	for name, values := range b.request.Trailer {
-		for _, value := range values {
-			fields.Add(name, value)
-		}
+	trailers := passingTrailers(nil, b.source.Trailers(), b.stream.ex.In.Fields)
+	for i := range trailers {
+		trailers[i].Name = string(appendSpelled(nil, trailers[i].Name))
 	}
-	return passingTrailers(nil, fields, b.header)
+	return trailers
 }

@@ -1,11 +1,6 @@
 package server
 
-import (
-	"net/http"
-	"time"
-
-	"github.com/postern-gateway/postern/proxy/overload"
-)
+import "time"
 
 // lifetime bounds how long a connection and its requests last.
 type lifetime struct {
@@ -39,17 +34,4 @@ func (t *lifetime) unbound() {
 	if t.overtime != nil {
 		t.overtime.Stop()
 	}
-}
-
-// bound resets the stream when request_time has passed.
-func (s *stream) bound(start time.Time) {
-	if limit := time.Duration(s.conn.settings.RequestTime); limit > 0 {
-		_ = http.NewResponseController(s.writer).SetWriteDeadline(start.Add(limit)) // x/net's writer has deadlines
-	}
-}
-
-// last reports whether the connection is to end with the streams that are open.
-func (s *stream) last() bool {
-	c := s.conn
-	return c.listener.server.overload.Level() > overload.Calm || c.life.over(c.settings, s.ex.Start)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,7 +39,7 @@ type settings struct {
 	head http1.Limits
 	admission
 	tls *tls.Config // nil for cleartext
-	h2  *h2Server   // nil when "h2" isn't offered
+	h2  bool        // HTTP/2 is offered
 }
 
 func newSettings(c *config.Listen) (*settings, error) {
@@ -49,20 +50,14 @@ func newSettings(c *config.Listen) (*settings, error) {
 	}
 	s.head = http1.Limits{Line: int(c.Limits.Line), Head: int(c.Limits.Header), Fields: c.Limits.Headers}
 	if c.TLS == nil {
-		if c.H2C {
-			s.h2, err = newH2(&c.Limits)
-		}
-		return s, err
+		s.h2 = c.H2C
+		return s, nil
 	}
 	if s.tls, err = serverTLS(c.TLS); err != nil {
 		return nil, err
 	}
-	for _, protocol := range s.tls.NextProtos {
-		if protocol == "h2" {
-			s.h2, err = newH2(&c.Limits)
-		}
-	}
-	return s, err
+	s.h2 = slices.Contains(s.tls.NextProtos, "h2")
+	return s, nil
 }
 
 // serverTLS loads the certificates. RFC 6066, 3 (SNI); RFC 7301 (ALPN).
@@ -138,7 +133,7 @@ func (l *listener) serve(socket net.Conn) {
 		return
 	}
 	defer l.crowd.open.leave(g.key)
-	if g.h2 != nil {
+	if g.h2 {
 		l.serveHTTP2(g)
 		return
 	}
@@ -153,8 +148,7 @@ type greeted struct {
 	wire    *wire.Conn
 	session *tls.Conn   // nil for cleartext
 	state   *sessionTLS // nil for cleartext
-	h2      *h2Server   // nil for HTTP/1
-	front   []byte      // what was read already; for cleartext HTTP/2
+	h2      bool        // it speaks HTTP/2
 }
 
 // greet takes a connection up to its first request; nil means that it is of no
@@ -170,7 +164,7 @@ func (l *listener) greet(socket net.Conn) *greeted {
 	}
 	if settings.tls == nil {
 		g.wire = wire.NewConn(socket, socket, &s.buffers)
-		if settings.h2 != nil && !g.clear(settings) {
+		if settings.h2 && !g.clear(settings) {
 			l.crowd.open.leave(g.key)
 			return nil
 		}
@@ -187,10 +181,7 @@ func (l *listener) greet(socket net.Conn) *greeted {
 	}
 	state := g.session.ConnectionState()
 	g.state = describeTLS(&state)
-	if state.NegotiatedProtocol == "h2" && settings.h2 != nil {
-		g.h2 = settings.h2
-		return g
-	}
+	g.h2 = state.NegotiatedProtocol == "h2" && settings.h2
 	g.wire = wire.NewTLS(g.session, records, &s.buffers)
 	return g
 }

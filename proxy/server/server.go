@@ -1,5 +1,5 @@
 // Package server owns the public listeners: TLS, HTTP/1.1 with the gateway's own
-// engine, HTTP/2 through golang.org/x/net, the swap of snapshots, and the drain.
+// engine, HTTP/2, the swap of snapshots, and the drain.
 package server
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/http2"
 	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
@@ -49,6 +50,8 @@ type Server struct {
 	listen   func(name string, c *config.Listen) (net.Listener, error)
 	buffers  wire.Buffers
 	desks    desks
+	workers  http2.Workers
+	streams  sync.Pool // of *stream
 	date     dateText
 
 	current  atomic.Pointer[snapshot.Snapshot]
@@ -257,6 +260,7 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.work.Wait()
+	s.workers.Close()
 	if snap := s.current.Swap(nil); snap != nil {
 		snap.Close()
 	}
