@@ -6,7 +6,7 @@
 #
 #	sdk/toolchains.sh          installs; says nothing if nothing is missing
 #	sdk/toolchains.sh tinygo   builds TinyGo from its module, 2 minutes
-#	sdk/toolchains.sh where    prints the folder of npm's packages
+#	sdk/toolchains.sh where    prints the folder of the npm packages; where tinygo: TinyGo's
 set -u
 
 # clang and lld compile C and C++, and link D, Nim and the glue of JavaScript.
@@ -90,7 +90,7 @@ build_tinygo() {
 	say "building TinyGo $tinygo, two minutes"
 	work=$(mktemp -d)
 	(
-		cd "$work" && "${GO:-go}" mod init toolchain >/dev/null 2>&1 &&
+		cd "$work" && "${GO:-go}" mod init guests >/dev/null 2>&1 &&
 			dir=$("${GO:-go}" mod download -json "github.com/tinygo-org/tinygo@$tinygo" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') &&
 			rm -rf "$root" && mkdir -p "$root" && cp -r "$dir/." "$root" && chmod -R u+w "$root" &&
 			mkdir -p "$root/bin" "$root/src/net" &&
@@ -109,7 +109,7 @@ case ${1:-} in
 	install_npm $npm
 	;;
 tinygo) build_tinygo ;;
-where) echo "$cache/npm/node_modules" ;;
+where) if [ "${2:-}" = tinygo ]; then echo "$cache/tinygo-$tinygo"; else echo "$cache/npm/node_modules"; fi ;;
 *)
 	sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
 	exit 2
