@@ -17,9 +17,12 @@ type Body interface {
 }
 
 // Tunnel is the backend's side of a connection that switched protocols.
-// Read and Write may be called at the same time by two goroutines.
+// Next and Write may be called at the same time by two goroutines.
 type Tunnel interface {
-	io.ReadWriteCloser
+	// Next waits for the next bytes, and holds no memory for them while it waits.
+	// They are valid until it is called again. io.EOF is the end.
+	Next() ([]byte, error)
+	io.WriteCloser
 	CloseWrite() error
 }
 

@@ -89,14 +89,14 @@ func (a *actor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, err
 			defer far.Close()
 			io.Copy(far, far)
 		}()
-		reply.Status, reply.Tunnel = 101, pipe{near}
+		reply.Status, reply.Tunnel = 101, &pipe{Conn: near}
 	case "/upgradeonce": // the backend ends as soon as it got something
 		near, far := net.Pipe()
 		go func() {
 			io.ReadFull(far, make([]byte, 1))
 			far.Close()
 		}()
-		reply.Status, reply.Tunnel = 101, pipe{near}
+		reply.Status, reply.Tunnel = 101, &pipe{Conn: near}
 	case "/nothing":
 		reply.Status = 204
 	case "/field": // a string of the exchange, as a backend's are
@@ -125,9 +125,17 @@ func trailers(b proxy.Body) string {
 	return strings.Join(s, ",")
 }
 
-type pipe struct{ net.Conn }
+type pipe struct {
+	net.Conn
+	buf [1 << 10]byte
+}
 
-func (p pipe) CloseWrite() error { return p.Close() }
+func (p *pipe) CloseWrite() error { return p.Close() }
+
+func (p *pipe) Next() ([]byte, error) {
+	n, err := p.Read(p.buf[:])
+	return p.buf[:n], err
+}
 
 // feed is a body that comes part by part.
 type feed struct {

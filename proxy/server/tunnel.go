@@ -66,9 +66,10 @@ func (c *conn) leave() bool {
 // toBackend copies what the client sends until it ends or nothing went by for
 // too long.
 func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64, over <-chan struct{}) {
-	buf := c.server.buffers.Take(wire.Medium)
-	defer c.server.buffers.Give(buf)
+	c.wire.SetSize(wire.Medium)
+	c.wire.Hold()
 	for {
+		var err error
 		if len(c.wire.Buffered()) == 0 {
 			if c.wire.SetReadDeadline(time.Unix(0, last.Load()).Add(tunnelIdle)) != nil {
 				break
@@ -76,14 +77,16 @@ func (c *conn) toBackend(back proxy.Tunnel, last *atomic.Int64, over <-chan stru
 			if c.body.aborted.Load() { // the deadline above took back the one that Abort had set
 				break
 			}
+			err = c.wire.Await() // with no buffer: most of its life a tunnel waits
 		}
-		n, err := c.wire.Read(buf)
-		if n > 0 {
+		if b := c.wire.Buffered(); len(b) > 0 {
 			last.Store(time.Now().UnixNano())
-			c.body.received.Add(int64(n))
-			if _, werr := back.Write(buf[:n]); werr != nil {
+			c.body.received.Add(int64(len(b)))
+			if _, werr := back.Write(b); werr != nil {
 				break
 			}
+			c.wire.Discard(len(b))
+			c.wire.Release()
 		}
 		if err == io.EOF {
 			_ = back.CloseWrite() // the other direction may still have something
@@ -119,22 +122,18 @@ func outwait(last *atomic.Int64, over <-chan struct{}) {
 
 // toClient copies what the backend sends and returns how many bytes.
 func (c *conn) toClient(back proxy.Tunnel, last *atomic.Int64) (total int64) {
-	buf := c.server.buffers.Take(wire.Medium)
-	defer c.server.buffers.Give(buf)
 	var passed frames
 	for {
-		n, err := back.Read(buf)
-		if n > 0 {
-			last.Store(time.Now().UnixNano())
-			total += int64(n)
-			if c.reply.flush(buf[:n]) != nil {
-				return total
-			}
-			passed.pass(buf[:n])
-		}
+		b, err := back.Next()
 		if err != nil {
 			break
 		}
+		last.Store(time.Now().UnixNano())
+		total += int64(len(b))
+		if c.reply.flush(b) != nil {
+			return total
+		}
+		passed.pass(b)
 	}
 	if c.leaving.Load() && passed.between() && strings.EqualFold(c.request.Upgrade, "websocket") {
 		_ = c.reply.flush([]byte(goingAway)) // a courtesy

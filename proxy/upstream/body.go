@@ -161,19 +161,32 @@ func (c *conn) Trailers() http1.Fields {
 }
 
 // tunnel is a conn after 101 (Switching Protocols). proxy.Tunnel.
-type tunnel conn
+type tunnel struct {
+	wire  *wire.Conn
+	given int // bytes that Next returned last
+}
 
 // tunnelWrite is how long a write to the backend may take.
 const tunnelWrite = 30 * time.Second
 
-func (t *tunnel) Read(p []byte) (int, error) {
-	if len(t.wire.Buffered()) == 0 {
+// Next implements proxy.Tunnel.
+func (t *tunnel) Next() ([]byte, error) {
+	w := t.wire
+	w.Discard(t.given)
+	t.given = 0
+	if len(w.Buffered()) == 0 {
+		w.Hold()
+		w.Release()
 		// The client's side decides when the tunnel has been idle for too long.
-		if err := t.wire.SetReadDeadline(time.Time{}); err != nil {
-			return 0, err
+		if err := w.SetReadDeadline(time.Time{}); err != nil {
+			return nil, err
+		}
+		if err := w.Await(); err != nil {
+			return nil, err
 		}
 	}
-	return t.wire.Read(p)
+	t.given = len(w.Buffered())
+	return w.Buffered(), nil
 }
 
 func (t *tunnel) Write(p []byte) (int, error) {

@@ -244,7 +244,7 @@ func (c *conn) frame(back *proxy.Response) error {
 			return malformed(errors.New("101 (Switching Protocols) that nobody asked for"))
 		}
 		c.ended, c.failed = true, true // it never goes back to the others
-		back.Tunnel = (*tunnel)(c)
+		back.Tunnel = &tunnel{wire: c.wire}
 		return nil
 	}
 	c.left = c.head.Length

@@ -84,6 +84,20 @@ func (c *Conn) Unpin() {
 	}
 }
 
+// Hold takes the buffer out of use while something in it is pinned, so that
+// waiting for more needs no buffer. What isn't used yet goes to another one.
+func (c *Conn) Hold() {
+	if c.pin == 0 {
+		return
+	}
+	rest := c.buf[c.r:c.w]
+	c.held, c.buf, c.r, c.w, c.pin = c.buf, nil, 0, 0, 0
+	if len(rest) > 0 {
+		c.buf = c.buffers.Take(max(c.size, len(rest)))
+		c.w = copy(c.buf, rest)
+	}
+}
+
 // Release gives the buffer back when nothing is in it and nothing is pinned.
 func (c *Conn) Release() {
 	if c.buf != nil && c.r == c.w && c.pin == 0 {

@@ -57,8 +57,18 @@ func TestConnReads(t *testing.T) {
 		take := func(p []byte) { got = append(got, p...) }
 		for {
 			var err error
-			switch random.IntN(4) {
+			switch random.IntN(5) {
 			case 0:
+				err = c.Await()
+			case 4:
+				before := len(c.Buffered())
+				if c.Hold(); len(c.Buffered()) != before {
+					t.Fatalf("seed %d: %d bytes after Hold, want %d", seed, len(c.Buffered()), before)
+				}
+				c.Release()
+				if before == 0 && c.buf != nil {
+					t.Fatalf("seed %d: a buffer with nothing in it", seed)
+				}
 				err = c.Await()
 			case 1:
 				if err = c.Fill(Large); errors.Is(err, ErrFull) {
