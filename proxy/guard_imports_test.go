@@ -14,6 +14,7 @@ import (
 const layers = `
 proxy/http1           :
 proxy/uri             :
+proxy/document        : proxy/uri
 proxy/config          : toml
 proxy/wire            : x/sys
 sdk/abi               :
@@ -23,7 +24,7 @@ plugins/manifest      : jsonschema x/text
 plugins/supply        : oras oci minisign net/http
 plugins/supply/supplytest : net/http
 proxy                 : proxy/http1 proxy/config zap
-proxy/event           : proxy proxy/http1 proxy/uri
+proxy/event           : proxy proxy/http1 proxy/document proxy/uri
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap x/net proxyproto net/http
 proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri zap
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/document"
 	"github.com/postern-gateway/postern/proxy/uri"
 )
 
@@ -83,7 +84,7 @@ func appendLast(dst []byte, all []pair) []byte {
 	for i := range all {
 		if !all[i].more {
 			dst = appendMember(dst, i == 0, all[i].name)
-			dst = appendString(dst, all[all[i].last].value)
+			dst = document.AppendString(dst, all[all[i].last].value)
 		}
 	}
 	return append(dst, '}')
@@ -101,7 +102,7 @@ func appendAll(dst []byte, all []pair) []byte {
 		dst = appendMember(dst, i == 0, all[i].name)
 		dst = append(dst, '[')
 		for j := i; ; j = all[j].next {
-			dst = appendString(dst, all[j].value)
+			dst = document.AppendString(dst, all[j].value)
 			if all[j].next == 0 {
 				break
 			}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/document"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
 
@@ -31,11 +32,11 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	link(params, exactNames)
 
 	dst = append(dst, `{"resource":`...)
-	dst = appendString(dst, ex.Route.Resource)
+	dst = document.AppendString(dst, ex.Route.Resource)
 	dst = append(dst, `,"path":`...)
-	dst = appendString(dst, eventPath(ex))
+	dst = document.AppendString(dst, eventPath(ex))
 	dst = append(dst, `,"httpMethod":`...)
-	dst = appendString(dst, ex.Method)
+	dst = document.AppendString(dst, ex.Method)
 	dst = append(dst, `,"headers":`...)
 	dst = appendLast(dst, headers)
 	dst = append(dst, `,"multiValueHeaders":`...)
@@ -130,7 +131,7 @@ func appendPathParameters(dst []byte, params []proxy.Param) []byte {
 	}
 	for i := range params {
 		dst = appendMember(dst, i == 0, params[i].Name)
-		dst = appendString(dst, params[i].Value)
+		dst = document.AppendString(dst, params[i].Value)
 	}
 	return append(dst, '}')
 }
@@ -148,7 +149,7 @@ func appendVariables(dst []byte, variables map[string]string) []byte {
 	slices.Sort(names)
 	for i, name := range names {
 		dst = appendMember(dst, i == 0, name)
-		dst = appendString(dst, variables[name])
+		dst = document.AppendString(dst, variables[name])
 	}
 	return append(dst, '}')
 }
@@ -157,17 +158,17 @@ func appendVariables(dst []byte, variables map[string]string) []byte {
 func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	stage := ex.Route.Stage
 	dst = append(dst, `{"accountId":`...)
-	dst = appendString(dst, stage.API.AccountID)
+	dst = document.AppendString(dst, stage.API.AccountID)
 	dst = append(dst, `,"apiId":`...)
-	dst = appendString(dst, stage.API.ID)
+	dst = document.AppendString(dst, stage.API.ID)
 	dst = append(dst, `,"deploymentId":null,"domainName":`...)
 	dst = appendOrNull(dst, ex.Domain.Name)
 	dst = append(dst, `,"domainPrefix":`...)
 	dst = appendOrNull(dst, ex.Domain.Prefix)
 	dst = append(dst, `,"extendedRequestId":`...)
-	dst = appendString(dst, ex.ExtendedID)
+	dst = document.AppendString(dst, ex.ExtendedID)
 	dst = append(dst, `,"httpMethod":`...)
-	dst = appendString(dst, ex.Method)
+	dst = document.AppendString(dst, ex.Method)
 	dst = append(dst, `,"identity":{"accessKey":null,"accountId":null,"apiKey":null,"apiKeyId":null,"caller":null,`+
 		`"cognitoAuthenticationProvider":null,"cognitoAuthenticationType":null,"cognitoIdentityId":null,"cognitoIdentityPoolId":null,`+
 		`"principalOrgId":null,"sourceIp":`...)
@@ -175,20 +176,20 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `,"user":null,"userAgent":`...)
 	dst = appendOrNull(dst, ex.In.Fields.GetKnown(http1.UserAgent))
 	dst = append(dst, `,"userArn":null},"path":`...)
-	dst = appendString(dst, ex.FullPath)
+	dst = document.AppendString(dst, ex.FullPath)
 	// AWS says HTTP/1.1 whatever the client speaks.
 	dst = append(dst, `,"protocol":"HTTP/1.1","requestId":`...)
-	dst = appendString(dst, ex.ID)
+	dst = document.AppendString(dst, ex.ID)
 	dst = append(dst, `,"requestTime":"`...)
 	dst = ex.Start.UTC().AppendFormat(dst, "02/Jan/2006:15:04:05 -0700")
 	dst = append(dst, `","requestTimeEpoch":`...)
 	dst = strconv.AppendInt(dst, ex.Start.UnixMilli(), 10)
 	dst = append(dst, `,"resourceId":`...)
-	dst = appendString(dst, ex.Route.ResourceID)
+	dst = document.AppendString(dst, ex.Route.ResourceID)
 	dst = append(dst, `,"resourcePath":`...)
-	dst = appendString(dst, ex.Route.Resource)
+	dst = document.AppendString(dst, ex.Route.Resource)
 	dst = append(dst, `,"stage":`...)
-	dst = appendString(dst, stage.Name)
+	dst = document.AppendString(dst, stage.Name)
 	return append(appendAuthorizer(dst, ex), '}')
 }
 
@@ -201,12 +202,12 @@ func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
 	}
 	dst = append(dst, `,"authorizer":`...)
 	dst = appendMember(dst, true, "principalId")
-	dst = appendString(dst, caller.Principal)
+	dst = document.AppendString(dst, caller.Principal)
 	for i := range caller.Context {
 		// The gateway's own members can't be claimed by an authorizer's context.
 		if name := caller.Context[i].Name; name != "principalId" && name != "integrationLatency" {
 			dst = appendMember(dst, false, name)
-			dst = appendString(dst, caller.Context[i].Value)
+			dst = document.AppendString(dst, caller.Context[i].Value)
 		}
 	}
 	dst = appendMember(dst, false, "integrationLatency")
@@ -228,6 +229,6 @@ func appendBody(dst, content []byte) []byte {
 		dst = base64.StdEncoding.AppendEncode(dst, content)
 		return append(dst, `","isBase64Encoded":true`...)
 	}
-	dst = appendString(dst, view(content))
+	dst = document.AppendString(dst, view(content))
 	return append(dst, `,"isBase64Encoded":false`...)
 }

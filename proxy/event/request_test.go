@@ -40,8 +40,8 @@ func newExchange(request string, fields ...string) *proxy.Exchange {
 	return ex
 }
 
-// document is an event as a function sees it.
-type document struct {
+// doc is an event as a function sees it.
+type doc struct {
 	Resource, Path, HTTPMethod      string
 	Headers, QueryStringParameters  map[string]string
 	MultiValueHeaders               map[string][]string
@@ -52,7 +52,7 @@ type document struct {
 	IsBase64Encoded                 bool
 }
 
-func read(t *testing.T, ex *proxy.Exchange) (d document) {
+func read(t *testing.T, ex *proxy.Exchange) (d doc) {
 	t.Helper()
 	b := AppendRequest(nil, ex)
 	if err := json.Unmarshal(b, &d); err != nil {
@@ -250,7 +250,7 @@ func FuzzRequest(f *testing.F) {
 		if !json.Valid(b) || !utf8.Valid(b) {
 			t.Fatalf("not JSON: %q", b)
 		}
-		var d document
+		var d doc
 		if err := json.Unmarshal(b, &d); err != nil {
 			t.Fatal(err)
 		}

@@ -3,10 +3,8 @@ package event
 import (
 	"encoding/json"
 	"errors"
-	"unicode/utf16"
-	"unicode/utf8"
 
-	"github.com/postern-gateway/postern/proxy/uri"
+	"github.com/postern-gateway/postern/proxy/document"
 )
 
 // walker steps through a JSON document without a copy and without a tree. All
@@ -136,61 +134,8 @@ func (w *walker) stringBytes() []byte {
 	w.at = end + 1
 	for i, c := range s {
 		if c == '\\' {
-			return unescaped(s, i)
+			return document.AppendUnescaped(s[:i], s[i:])
 		}
 	}
 	return s
-}
-
-// unescaped resolves the escapes of s from the first one on. What an escape
-// stands for is never longer than the escape.
-func unescaped(s []byte, first int) []byte {
-	out := s[:first]
-	for i := first; i < len(s); i++ {
-		if s[i] != '\\' {
-			out = append(out, s[i])
-			continue
-		}
-		i++
-		switch s[i] {
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'n':
-			out = append(out, '\n')
-		case 'r':
-			out = append(out, '\r')
-		case 't':
-			out = append(out, '\t')
-		case 'u':
-			r := hexRune(s[i+1:])
-			i += 4
-			if utf16.IsSurrogate(r) {
-				// RFC 8259, 8.2: half a pair means nothing.
-				pair := rune(utf8.RuneError)
-				if i+6 < len(s) && s[i+1] == '\\' && s[i+2] == 'u' {
-					pair = utf16.DecodeRune(r, hexRune(s[i+3:]))
-				}
-				if pair != utf8.RuneError {
-					i += 6
-				}
-				r = pair
-			}
-			out = utf8.AppendRune(out, r)
-		default: // quote, backslash, slash
-			out = append(out, s[i])
-		}
-	}
-	return out
-}
-
-// hexRune reads four hexadecimal digits.
-func hexRune(s []byte) rune {
-	var r rune
-	for _, c := range s[:4] {
-		v, _ := uri.HexDigit(c)
-		r = r<<4 | rune(v)
-	}
-	return r
 }
