@@ -294,8 +294,9 @@ type Backend struct {
 	// waits for further bytes added up; then it is cut. The time that the client takes to
 	// read doesn't count. 0s: no bound.
 	ContentTimeout Duration `toml:"content_timeout" default:"1h" min:"0s" max:"168h" aka:"total_timeout,response_timeout,read_timeout"`
-	// Unused kept connections to one target.
-	MaxIdle int `toml:"max_idle" default:"64" min:"0" max:"100000"`
+	// Unused kept connections to one target. Two clients of HTTP/2 with all their streams
+	// in use need 200 at a time; fewer here means that connections are opened anew.
+	MaxIdle int `toml:"max_idle" default:"256" min:"0" max:"100000"`
 	// Connections that are opened ahead and kept unused to each target.
 	MinIdle int `toml:"min_idle" default:"0" min:"0" max:"1000" aka:"warm"`
 	// Time that an unused connection is kept.

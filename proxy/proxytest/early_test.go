@@ -103,7 +103,7 @@ func early(t *testing.T, addr, head, part string) {
 }
 
 // apply has gateway serve a configuration.
-func apply(t *testing.T, gateway Gateway, text string) {
+func apply(t testing.TB, gateway Gateway, text string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "postern.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

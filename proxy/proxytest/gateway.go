@@ -19,7 +19,7 @@ import (
 // assembly is a whole gateway, put together as `postern run` does it but for
 // signals, the admin listener and the access log.
 type assembly struct {
-	t        *testing.T
+	t        testing.TB
 	logger   *zap.Logger
 	plugins  *plugins.Host
 	backends *upstream.Set
@@ -27,9 +27,9 @@ type assembly struct {
 }
 
 // Start returns a gateway that serves nothing yet and keeps no compiled plugins.
-func Start(t *testing.T) Gateway {
+func Start(t testing.TB) Gateway {
 	t.Helper()
-	return Starter("")(t)
+	return assemble(t, "")
 }
 
 // Starter returns a function that makes gateways which serve nothing yet. They
@@ -37,16 +37,21 @@ func Start(t *testing.T) Gateway {
 func Starter(cache string) func(t *testing.T) Gateway {
 	return func(t *testing.T) Gateway {
 		t.Helper()
-		logger := zap.NewNop()
-		host, err := plugins.NewHost(plugins.Options{Logger: logger, CacheDir: cache})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &assembly{
-			t: t, logger: logger, plugins: host,
-			backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
-			server:   server.New(server.Options{Logger: logger, Poison: true}),
-		}
+		return assemble(t, cache)
+	}
+}
+
+func assemble(t testing.TB, cache string) Gateway {
+	t.Helper()
+	logger := zap.NewNop()
+	host, err := plugins.NewHost(plugins.Options{Logger: logger, CacheDir: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &assembly{
+		t: t, logger: logger, plugins: host,
+		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
+		server:   server.New(server.Options{Logger: logger, Poison: true}),
 	}
 }
 

@@ -74,7 +74,7 @@ const (
 	defaultIdle      = 30 * time.Second
 	defaultContent   = time.Hour
 	defaultKeepAlive = 50 * time.Second
-	defaultMaxIdle   = 64
+	defaultMaxIdle   = 256
 	defaultRetries   = 1
 	defaultHeader    = 64 << 10
 )
