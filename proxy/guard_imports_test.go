@@ -35,6 +35,7 @@ proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins              : proxy builtins/integration
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri sdk/abi plugins/meter plugins/supply plugins/manifest wazero zap
+plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
 cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http

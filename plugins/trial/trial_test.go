@@ -1,0 +1,160 @@
+package trial_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/postern-gateway/postern/plugins/trial"
+)
+
+// guests are the compiled guests by name: built once, with their caches.
+var errGuests error
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "trial")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("TRIAL_GUESTS", dir)
+	for name, source := range map[string]string{"guard": "../../examples/quickstart/guard", "greeter": "../../examples/quickstart/greeter"} {
+		build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", filepath.Join(dir, name+".wasm"), source)
+		build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		if out, err := build.CombinedOutput(); err != nil {
+			errGuests = errors.Join(errGuests, errors.New(string(out)))
+		}
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// open loads a guest of the quickstart.
+func open(t *testing.T, name string, o trial.Options, settings ...string) *trial.Bench {
+	t.Helper()
+	if errGuests != nil {
+		t.Fatal(errGuests)
+	}
+	dir := os.Getenv("TRIAL_GUESTS")
+	cfg, findings := trial.File(name, filepath.Join(dir, name+".wasm"), settings...)
+	if findings.Failed() {
+		t.Fatal(findings.Text())
+	}
+	o.CacheDir = filepath.Join(dir, "cache")
+	b, findings, err := trial.Open(t.Context(), cfg, name, o)
+	if err != nil || findings.Failed() {
+		t.Fatal(findings.Text(), err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+func parse(t *testing.T, text string) *trial.Case {
+	t.Helper()
+	c, err := trial.ParseCase("x.txtar", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAuthorizer(t *testing.T) {
+	b := open(t, "guard", trial.Options{Calls: true}, "config.token=sesame")
+	if fmt.Sprint(b.Roles) != "[authorize]" {
+		t.Fatalf("roles %v", b.Roles)
+	}
+	decides := func(request, verdict string, status int, lines ...string) *trial.Outcome {
+		t.Helper()
+		o, err := b.Run(t.Context(), parse(t, "-- request --\n"+request))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Verdict != verdict || o.Reply.Status != status || (o.Sent != nil) != (verdict == "allow") {
+			t.Errorf("%s: got %s, %d, sent %v; want %s, %d", request, o.Verdict, o.Reply.Status, o.Sent, verdict, status)
+		}
+		for _, line := range lines {
+			if !slices.Contains(o.Lines(), line) {
+				t.Errorf("%s: no line %q in\n%s", request, line, strings.Join(o.Lines(), "\n"))
+			}
+		}
+		return o
+	}
+	o := decides("GET /x?y=1\nAuthorization: Bearer sesame\n", "allow", 200, "principal: bearer", "sent: GET /x?y=1", "header Content-Type: text/plain")
+	if o.Took <= 0 || o.Memory < 1<<20 {
+		t.Errorf("it took %v and %d bytes", o.Took, o.Memory)
+	}
+	calls := ""
+	for _, c := range o.Calls {
+		calls += c.Phase + " " + c.String() + "\n"
+	}
+	for _, want := range []string{`authorize postern_v1.map_get(map=headers, name="Authorization", buffer=`, `buffer="Bearer sesame"`, `principal_set(principal="bearer") → 0`} {
+		if !strings.Contains(calls, want) {
+			t.Errorf("no %q in the calls\n%s", want, calls)
+		}
+	}
+	decides("GET /\nAuthorization: Bearer simsim\n", "deny", 403, "fault: ACCESS_DENIED")
+	decides("GET https://api.example.com/x\n", "unauthenticated", 401)
+	// What no route takes isn't the plugin's doing.
+	if _, err := b.Run(t.Context(), parse(t, "-- request --\nGET /a/../b\n")); err == nil {
+		t.Error("a path with dots reached the plugin")
+	}
+	if _, err := b.Run(t.Context(), parse(t, "role integrate\n-- request --\nGET /\n")); !errors.Is(err, trial.ErrRole) {
+		t.Errorf("a role that isn't there: %v", err)
+	}
+}
+
+func TestFunction(t *testing.T) {
+	b := open(t, "greeter", trial.Options{})
+	o, err := b.Run(t.Context(), parse(t, "resource /hello/{name}\nvariable greeting=Moin\n-- request --\nGET /hello/Ada\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Verdict != "done" || o.Reply.Status != 200 || !strings.Contains(o.Reply.Body, "Moin, Ada") || len(o.Calls) != 0 {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestCase(t *testing.T) {
+	text := "# Who is known gets in.\nplugin guard\nrole authorize\nclient 198.51.100.7\nvariable a=b=c\n-- request --\nPOST /x HTTP/1.1\nA: 1\nB:  two \n\nline one\n\nline two\n-- backend --\nHTTP/1.1 404 Not Found\nX: y\n-- want --\nverdict: allow\nnot header X-B\n-- want.body --\nbody\n"
+	c := parse(t, text)
+	got := fmt.Sprintf("%s %s %s %v %q %+v %q %q", c.Plugin, c.Role, c.Request.Client, c.Variables, c.Request, *c.Backend, c.Want, *c.WantBody)
+	want := `guard authorize 198.51.100.7 map[a:b=c] {"POST" "/x" [{"A" "1"} {"B" "two"}] "line one\n\nline two\n" "198.51.100.7"} {Status:404 Headers:[{Name:X Value:y}] Body:} ["verdict: allow" "not header X-B"] "body\n"`
+	if got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	bad := func(text, want string) {
+		t.Helper()
+		if _, err := trial.ParseCase("x.txtar", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want an error with %q", text, err, want)
+		}
+	}
+	bad("", "there is no request")
+	bad("roll authorize\n-- request --\nGET /\n", "x.txtar:1: \"roll authorize\": a case's lines are")
+	bad("-- request --\nGET\n", "request: line 1")
+	bad("-- request --\nGET /\nno header\n", "request: line 2: \"no header\" isn't a header")
+	bad("-- request --\nGET /\n-- backend --\nOK\n", "backend: line 1")
+	bad("-- request --\nGET /\n-- wants --\n", "a case has the files")
+	bad("skip\n-- request --\nGET /\n", "say why")
+	bad("variable x\n-- request --\nGET /\n", "NAME=VALUE")
+}
+
+func TestCheckAndUpdate(t *testing.T) {
+	o := &trial.Outcome{Verdict: "deny", Fault: "ACCESS_DENIED", Reply: trial.Response{Status: 403, Headers: []trial.Header{{"X-A", "1"}, {"Date", "now"}}, Body: "no\n"}}
+	c := parse(t, "# kept\n-- request --\nGET /\n-- want --\nverdict: allow\nstatus: 403\nheader X-B: 2\nnot header x-a\n-- want.body --\nyes\n")
+	want := []string{"want verdict: allow, got verdict: deny", "want header X-B: 2, got nothing of the kind", `there is, against "not header x-a": header X-A: 1`, `want the body "yes\n", got "no\n"`}
+	if got := c.Check(o); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+	updated := string(c.Update(o))
+	if wantText := "# kept\n-- request --\nGET /\n-- want --\nverdict: deny\nfault: ACCESS_DENIED\nstatus: 403\nheader X-A: 1\n-- want.body --\nno\n"; updated != wantText {
+		t.Errorf("got\n%s\nwant\n%s", updated, wantText)
+	}
+	if wrong := parse(t, updated).Check(o); len(wrong) != 0 {
+		t.Errorf("the updated case fails: %q", wrong)
+	}
+}
