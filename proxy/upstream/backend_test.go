@@ -634,3 +634,21 @@ func benchmarkSend(b *testing.B, address string, o *config.Backend) {
 		ex.End()
 	}
 }
+
+// A URL without a [backend.x] has the defaults that the configuration documents.
+func TestDefaults(t *testing.T) {
+	got, err := newSettings("http://pets.internal", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := newSettings("http://pets.internal", options(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(s *settings) string {
+		return fmt.Sprint(s.connect, s.idle, s.content, s.keepAlive, s.maxIdle, s.minIdle, s.retries, s.headerBytes, s.limits, s.requests, s.perOne)
+	}
+	if f(got) != f(want) {
+		t.Errorf("got  %s\nwant %s", f(got), f(want))
+	}
+}
