@@ -15,6 +15,7 @@ const layers = `
 proxy/http1           :
 proxy/uri             :
 proxy/document        : proxy/uri
+proxy/jose            : proxy/document jwt
 proxy/config          : toml
 proxy/wire            : x/sys
 sdk/abi               :
@@ -37,7 +38,7 @@ builtins              : proxy builtins/integration
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri sdk/abi plugins/meter plugins/supply plugins/manifest wazero zap
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
-cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins zap cobra fsnotify prometheus go-systemd x/sys
+cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins plugins/supply plugins/manifest plugins/trial zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 
@@ -45,6 +46,7 @@ examples/...          : sdk/go net/http
 // among them because the engine has its own HTTP/1.1 and must not lean on it.
 const modules = `
 toml        github.com/BurntSushi/toml
+jwt         github.com/golang-jwt/jwt/v5
 zap         go.uber.org/zap
 wazero      github.com/tetratelabs/wazero
 cobra       github.com/spf13/cobra
