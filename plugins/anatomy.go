@@ -107,7 +107,9 @@ func (a *Anatomy) dissect(ctx context.Context, wasm []byte, want string) error {
 		known, ok := all[from+"."+name]
 		i := Import{Module: from, Name: name, Group: known.group}
 		i.Provided = ok && known.signature == letters(f.ParamTypes())+":"+letters(f.ResultTypes())
-		a.Imports = append(a.Imports, i)
+		if !slices.Contains(a.Imports, i) { // one may be imported twice
+			a.Imports = append(a.Imports, i)
+		}
 		if i.Group != "" && !slices.Contains(a.Groups, i.Group) {
 			a.Groups = append(a.Groups, i.Group)
 		}

@@ -21,6 +21,9 @@ func quote(s string) string {
 	return string(text)
 }
 
+// CommandLine is the file that findings about what File returned name.
+const CommandLine = "the command line"
+
 // File returns the configuration of one plugin, called name, of the given module,
 // for commands that are given no configuration. settings are further options:
 // KEY=VALUE, the value as in TOML, or a text that needs no quotes.
@@ -35,7 +38,7 @@ func File(name, module string, settings ...string) (*config.Config, config.Findi
 		}
 		fmt.Fprintf(&b, "%s = %s\n", strings.TrimSpace(key), value)
 	}
-	return config.Parse("the command line", []byte(b.String()))
+	return config.Parse(CommandLine, []byte(b.String()))
 }
 
 // isValue tells a TOML value from a text without quotes.
