@@ -69,9 +69,52 @@ type authorizerABI interface {
 
 // integrationABI is a guestABI with the role integrate.
 type integrationABI interface {
-	// integrate leaves the guest's answer in in.result: AWS's proxy response as
-	// JSON. It may be a view of memory that is the instance's until in.end.
+	// integrate leaves the guest's answer in in.result, as AWS's proxy response in
+	// JSON, and sets in.answered; or it sets status, header fields and content of
+	// the response side (setStatus, setField, writeContent).
 	integrate(in *instance) error
+}
+
+// requestFilterABI is a guestABI with the role request.
+type requestFilterABI interface {
+	// request returns the guest's verdict: abi.Continue with what it has changed
+	// of the request side, or abi.Answer with an answer on the response side; any
+	// other number is a failure.
+	request(in *instance) (verdict int32, err error)
+}
+
+// responseFilterABI is a guestABI with the role response.
+type responseFilterABI interface {
+	// response lets the guest change the response side, which begins as what the
+	// client would get.
+	response(in *instance) error
+}
+
+// requestMapperABI is a guestABI with the role map_request.
+type requestMapperABI interface {
+	// mapRequest lets the guest change the backend side.
+	mapRequest(in *instance) error
+}
+
+// responseMapperABI is a guestABI with the role map_response.
+type responseMapperABI interface {
+	// mapResponse lets the guest change the response side.
+	mapResponse(in *instance) error
+}
+
+// validatorABI is a guestABI with the role validate.
+type validatorABI interface {
+	// validate returns the guest's judgement: abi.Valid, abi.InvalidBody or
+	// abi.InvalidParameters; any other number is a failure.
+	validate(in *instance) (judgement int32, err error)
+}
+
+// bodyABI is a guestABI whose guests may see or change content. The others'
+// never wait for it.
+type bodyABI interface {
+	// bodies says which content the guest wants, after start: that of requests
+	// (for all roles but those about responses), that of responses.
+	bodies(in *instance) (request, response bool)
 }
 
 // guestABIs are all of them, in the order in which they are asked.

@@ -43,7 +43,8 @@ func (commandABI) integrate(in *instance) error {
 	in.stdin, in.stdout = in.event, true
 	err := in.run(in.module.ExportedFunction(abi.ExportStart))
 	if in.exited && in.exitCode == 0 {
-		return nil
+		err = nil
 	}
+	in.answered = true // what is missing in the answer is for who reads it to say
 	return err
 }

@@ -3,16 +3,12 @@ package plugins
 import (
 	"errors"
 	"fmt"
-	"io"
-	"slices"
+	"math/bits"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
-	"github.com/postern-gateway/postern/proxy/event"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
 
@@ -21,8 +17,20 @@ type nativeABI struct{}
 
 // nativeGuest is what a native instance has of its own.
 type nativeGuest struct {
-	authorize api.Function // nil for a role that the module hasn't
-	integrate api.Function
+	roles [roleCount]api.Function // by the number of the role's bit; nil for one that the module hasn't
+}
+
+const roleCount = 7
+
+// runRole calls the export of a role.
+func (in *instance) runRole(role uint32) (result int32, err error) {
+	if err := in.run(in.native.roles[bits.TrailingZeros32(role)]); err != nil {
+		return 0, err
+	}
+	if in.failed {
+		return 0, &failure{"fail", errors.New(in.failure)}
+	}
+	return int32(in.stack[0]), nil
 }
 
 func (nativeABI) name() string { return "native" }
@@ -75,13 +83,19 @@ func (nativeABI) start(in *instance) error {
 		}
 	}
 	if f := in.module.ExportedFunction(abi.ExportConfigure); f != nil {
-		if err := in.succeed(f, abi.ExportConfigure); err != nil {
+		if err := in.run(f); err != nil {
 			return err
 		}
+		if in.failed {
+			return &failure{"fail", errors.New(in.failure)}
+		}
+		if code := int32(in.stack[0]); code != 0 {
+			return &failure{"answer", fmt.Errorf("%s returned %d", abi.ExportConfigure, code)}
+		}
 	}
-	in.native = &nativeGuest{
-		authorize: in.module.ExportedFunction(abi.ExportAuthorize),
-		integrate: in.module.ExportedFunction(abi.ExportIntegrate),
+	in.native = &nativeGuest{}
+	for i, r := range abi.Roles() {
+		in.native.roles[i] = in.module.ExportedFunction(r.Export)
 	}
 	return nil
 }
@@ -117,185 +131,61 @@ func (nativeABI) greet(in *instance) (roles uint32, err error) {
 		return 0, err
 	}
 	if roles &= meant; roles == 0 {
-		return 0, errors.New("the plugin registers no role: neither an authorizer nor an integration")
+		return 0, errors.New("the plugin registers none of the roles that it exports")
 	}
 	return roles, nil
 }
 
-func (nativeABI) authorize(in *instance) (decision int32, err error) {
-	if err := in.run(in.native.authorize); err != nil {
-		return 0, err
+// bodies: whoever imports a function that reads or writes content wants it.
+func (nativeABI) bodies(in *instance) (request, response bool) {
+	for _, f := range in.plugin.module.compiled.ImportedFunctions() {
+		from, name, _ := f.Import()
+		if from == abi.Module && strings.HasPrefix(name, "body_") || from == abi.ModuleJSON && (name == "open" || name == "write_body") {
+			return true, true
+		}
 	}
-	if in.failed {
-		return 0, &failure{"fail", errors.New(in.failure)}
-	}
-	return int32(in.stack[0]), nil
+	return false, false
 }
+
+func (nativeABI) authorize(in *instance) (decision int32, err error) {
+	return in.runRole(abi.RoleAuthorize)
+}
+
+func (nativeABI) request(in *instance) (verdict int32, err error) {
+	return in.runRole(abi.RoleRequest)
+}
+
+func (nativeABI) response(in *instance) error {
+	verdict, err := in.runRole(abi.RoleResponse)
+	if err == nil && verdict != abi.Continue {
+		err = &failure{"answer", fmt.Errorf("%s returned %d", abi.ExportResponse, verdict)}
+	}
+	return err
+}
+
+func (nativeABI) validate(in *instance) (judgement int32, err error) {
+	return in.runRole(abi.RoleValidate)
+}
+
+func (nativeABI) mapRequest(in *instance) error { return in.doRole(abi.RoleMapRequest) }
+
+func (nativeABI) mapResponse(in *instance) error { return in.doRole(abi.RoleMapResponse) }
 
 func (nativeABI) integrate(in *instance) error {
-	if err := in.succeed(in.native.integrate, abi.ExportIntegrate); err != nil {
+	if err := in.doRole(abi.RoleIntegrate); err != nil {
 		return err
 	}
-	if !in.answered {
-		return &failure{"answer", errors.New("the plugin wrote no answer")}
+	if !in.answered && in.draft.changes == 0 {
+		return &failure{"answer", errors.New("the plugin made no answer")}
 	}
 	return nil
 }
 
-// succeed runs an export that has to return 0.
-func (in *instance) succeed(f api.Function, name string) error {
-	if err := in.run(f); err != nil {
-		return err
+// doRole calls the export of a role that has to return 0.
+func (in *instance) doRole(role uint32) error {
+	code, err := in.runRole(role)
+	if err == nil && code != 0 {
+		err = &failure{"answer", fmt.Errorf("the plugin returned %d", code)}
 	}
-	if in.failed {
-		return &failure{"fail", errors.New(in.failure)}
-	}
-	if code := int32(in.stack[0]); code != 0 {
-		return &failure{"answer", fmt.Errorf("%s returned %d", name, code)}
-	}
-	return nil
-}
-
-// coreFunctions are the functions that every native plugin may call.
-func coreFunctions() hostModule {
-	return native(abi.Module, "", map[string]hostCall{
-		"field_get": func(in *instance, s []uint64) {
-			value, ok := in.field(int32(s[0]))
-			if !ok {
-				answer(s, abi.BadArgument)
-				return
-			}
-			answer(s, in.put(s[1], s[2], value))
-		},
-		"map_count": func(in *instance, s []uint64) { answer(s, in.mapCount(int32(s[0]))) },
-		"map_get": func(in *instance, s []uint64) {
-			value, code := in.mapGet(int32(s[0]), in.text(s[1], s[2]))
-			if code == abi.OK {
-				code = in.put(s[3], s[4], value)
-			}
-			answer(s, code)
-		},
-		"map_entry": func(in *instance, s []uint64) {
-			name, value, code := in.mapEntry(int32(s[0]), uint32(s[1]))
-			if code != abi.OK {
-				s[0] = api.EncodeI64(int64(code))
-				return
-			}
-			n := in.put(s[2], s[3], name)
-			s[0] = uint64(n)<<32 | uint64(in.put(s[4], s[5], value))
-		},
-		"principal_set": func(in *instance, s []uint64) { answer(s, in.setPrincipal(in.text(s[0], s[1]))) },
-		"context_set": func(in *instance, s []uint64) {
-			answer(s, in.setContext(in.text(s[0], s[1]), in.text(s[2], s[3])))
-		},
-		"event_read":   func(in *instance, s []uint64) { answer(s, in.readEvent(s[0], s[1])) },
-		"result_write": func(in *instance, s []uint64) { answer(s, in.writeResult(in.view(s[0], s[1]))) },
-		"config_read": func(in *instance, s []uint64) {
-			answer(s, in.put(s[0], s[1], in.plugin.config))
-		},
-		"log":           func(in *instance, s []uint64) { answer(s, in.logLine(s[0], in.view(s[1], s[2]))) },
-		"log_enabled":   func(in *instance, s []uint64) { answer(s, in.logEnabled(s[0])) },
-		"time":          func(in *instance, s []uint64) { s[0] = uint64(in.plugin.host.clock().UnixNano()) },
-		"random":        func(in *instance, s []uint64) { answer(s, in.random(s[0], s[1])) },
-		"deadline_left": func(in *instance, s []uint64) { s[0] = api.EncodeI64(max(0, int64(in.left()))) },
-		"fail":          func(in *instance, s []uint64) { answer(s, in.fail(in.text(s[1], s[2]), int32(s[0]))) },
-	})
-}
-
-func (in *instance) setPrincipal(id string) int32 {
-	if !utf8.ValidString(id) {
-		return abi.BadArgument
-	}
-	if len(id) > abi.MaxPrincipal {
-		return abi.Limit
-	}
-	in.principal = in.ex.Text.Concat(id)
-	return abi.OK
-}
-
-// setContext sets one entry of the authorizer's context. A name that was set
-// before gets the new value.
-func (in *instance) setContext(name, value string) int32 {
-	if name == "" || !utf8.ValidString(name) || !utf8.ValidString(value) {
-		return abi.BadArgument
-	}
-	at := slices.IndexFunc(in.context, func(p proxy.Param) bool { return p.Name == name })
-	if in.contextSize+len(name)+len(value) > abi.MaxContext || at < 0 && len(in.context) >= abi.MaxContextEntries {
-		return abi.Limit
-	}
-	in.contextSize += len(name) + len(value)
-	if at >= 0 {
-		in.context[at].Value = in.ex.Text.Concat(value)
-		return abi.OK
-	}
-	in.context = append(in.context, proxy.Param{Name: in.ex.Text.Concat(name), Value: in.ex.Text.Concat(value)})
-	return abi.OK
-}
-
-// readEvent renders the event on its first use.
-func (in *instance) readEvent(at, size uint64) int32 {
-	if !in.rendered {
-		in.event = event.AppendRequest(in.event[:0], in.ex)
-		in.rendered = true
-	}
-	b := in.view(at, size)
-	if len(in.event) <= len(b) {
-		copy(b, in.event)
-	}
-	return int32(len(in.event))
-}
-
-// writeResult copies the answer: it has to outlive the instance's next call.
-func (in *instance) writeResult(b []byte) int32 {
-	if len(b) > abi.MaxResult {
-		return abi.Limit
-	}
-	in.result = append([]byte(nil), b...)
-	in.answered = true
-	return abi.OK
-}
-
-func (in *instance) logLine(n uint64, text []byte) int32 {
-	l, ok := level(n)
-	if !ok {
-		return abi.BadArgument
-	}
-	if !in.log(l, text) {
-		return abi.Limit
-	}
-	return abi.OK
-}
-
-func (in *instance) logEnabled(n uint64) int32 {
-	l, ok := level(n)
-	switch {
-	case !ok:
-		return abi.BadArgument
-	case in.plugin.logger.Core().Enabled(l):
-		return 1
-	}
-	return 0
-}
-
-func (in *instance) random(at, n uint64) int32 {
-	b := in.view(at, n)
-	if len(b) > abi.MaxRandom {
-		return abi.Limit
-	}
-	if _, err := io.ReadFull(in.plugin.host.entropy, b); err != nil {
-		panic(err)
-	}
-	return abi.OK
-}
-
-// fail notes why the guest can't do what it was asked. The first reason counts.
-func (in *instance) fail(text string, code int32) int32 {
-	if in.failed {
-		return abi.OK
-	}
-	if len(text) > abi.MaxFailure {
-		text = text[:abi.MaxFailure]
-	}
-	in.failed, in.failure = true, failureText(code, text)
-	return abi.OK
+	return err
 }

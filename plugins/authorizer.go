@@ -3,67 +3,26 @@ package plugins
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
 
-const (
-	authorizeTimeout = 50 * time.Millisecond
-	integrateTimeout = 5 * time.Second
-)
-
-// Kinds returns the integration "wasm" and the authorizer "wasm" over the
-// plugins of g. Their steps keep the plugins alive as long as the snapshot.
-func (g *Generation) Kinds() []proxy.Kind {
-	return []proxy.Kind{
-		{Name: "wasm", Role: proxy.AuthorizerKind, New: g.newAuthorizer},
-		{Name: "wasm", Role: proxy.IntegrationKind, New: g.newIntegration},
-	}
-}
-
-// plugin returns the plugin called name for a role. It is nil without an error
-// when there is a finding about the plugin already.
-func (g *Generation) plugin(b proxy.Build, name string, role uint32) (*plugin, error) {
-	p := g.plugins[name]
-	if p == nil {
-		if g.failed[name] {
-			return nil, nil
-		}
-		return nil, &config.KeyError{Path: []string{"plugin"}, Text: fmt.Sprintf("there is no plugin %q", name)}
-	}
-	if p.roles&role == 0 {
-		text := fmt.Sprintf("plugin %q can't %s: %s", name, verbs(role), p.abilities())
-		return nil, &config.KeyError{Path: []string{"plugin"}, Text: text}
-	}
-	g.host.acquire(p)
-	b.OnClose(func() { g.host.release(p) })
-	return p, nil
-}
-
-// variablesOf returns a stage's variables in the order of their names.
-func variablesOf(r *proxy.Route) []proxy.Param {
-	var list []proxy.Param
-	for _, name := range slices.Sorted(maps.Keys(r.Stage.Variables)) {
-		list = append(list, proxy.Param{Name: name, Value: r.Stage.Variables[name]})
-	}
-	return list
-}
-
 // authorizer is the method request step of a Wasm authorizer.
 type authorizer struct {
-	plugin       *plugin
+	step
 	abi          authorizerABI
 	sources      []source
-	variables    []proxy.Param
-	limit        time.Duration
 	denied       error
 	unauthorized error
+}
+
+// readingAuthorizer is an authorizer that sees the request's content.
+type readingAuthorizer struct {
+	*authorizer
+	wholeBody
 }
 
 // source is where a caller's identity stands in a request.
@@ -78,7 +37,7 @@ func (g *Generation) newAuthorizer(b proxy.Build, o proxy.Options) (proxy.Steps,
 		return proxy.Steps{}, err
 	}
 	a := &authorizer{
-		plugin: p, abi: p.module.abi.(authorizerABI), variables: variablesOf(b.Route), limit: p.limit(authorizeTimeout),
+		step: p.newStep(b, abi.RoleAuthorize, shortTimeout), abi: p.module.abi.(authorizerABI),
 		denied:       proxy.Fault{Kind: proxy.AccessDenied},
 		unauthorized: proxy.Fault{Kind: proxy.Unauthorized},
 	}
@@ -95,6 +54,9 @@ func (g *Generation) newAuthorizer(b proxy.Build, o proxy.Options) (proxy.Steps,
 	}
 	var steps proxy.Steps
 	steps[proxy.MethodRequest] = a
+	if p.readsRequests {
+		steps[proxy.MethodRequest] = readingAuthorizer{authorizer: a}
+	}
 	return steps, nil
 }
 
@@ -134,40 +96,51 @@ func (a *authorizer) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict
 			}
 		}
 	}
-	ex.Notes.Plugin = a.plugin.name
-	in, err := a.plugin.take(ctx)
+	in, err := a.begin(ctx, ex)
 	if err != nil {
 		return proxy.Continue, a.failed(ex, err)
 	}
-	decision, err := a.ask(in, ex)
+	decision, message, err := a.ask(in, ex)
 	a.plugin.give(in, err)
 	switch {
 	case err != nil:
 		return proxy.Continue, a.failed(ex, err)
 	case decision == abi.Allow:
 		return proxy.Continue, nil
+	case message != "":
+		return proxy.Continue, proxy.Fault{Kind: against(decision), Message: message}
 	case decision == abi.Deny:
 		return proxy.Continue, a.denied
-	case decision == abi.Unauthenticated:
-		return proxy.Continue, a.unauthorized
 	}
-	return proxy.Continue, a.failed(ex, &failure{"answer", fmt.Errorf("the decision is %d", decision)})
+	return proxy.Continue, a.unauthorized
 }
 
-// ask calls the guest and, when it allows, takes over who it says calls.
-func (a *authorizer) ask(in *instance, ex *proxy.Exchange) (decision int32, err error) {
-	in.begin(abi.Authorize, ex, a.variables, a.limit)
-	if decision, err = a.abi.authorize(in); err != nil {
-		return 0, err
+// against is the fault for a decision against the caller.
+func against(decision int32) proxy.FaultKind {
+	if decision == abi.Deny {
+		return proxy.AccessDenied
 	}
-	if decision == abi.Allow {
+	return proxy.Unauthorized
+}
+
+// ask calls the guest and, when it allows, takes over who it says calls; when
+// it doesn't, what it wants the client to be told.
+func (a *authorizer) ask(in *instance, ex *proxy.Exchange) (decision int32, message string, err error) {
+	decision, err = a.abi.authorize(in)
+	switch {
+	case err != nil:
+		return 0, "", err
+	case decision == abi.Allow:
 		ex.Caller.Principal = in.principal
 		ex.Caller.Context = append(ex.Caller.Context[:0], in.context...)
+		return decision, "", nil
+	case decision == abi.Deny, decision == abi.Unauthenticated:
+		return decision, in.draft.message, nil
 	}
-	return decision, nil
+	return 0, "", &failure{"answer", fmt.Errorf("the decision is %d", decision)}
 }
 
 // failed is the fault for a call that came to no decision: never an allow.
 func (a *authorizer) failed(ex *proxy.Exchange, err error) error {
-	return a.plugin.fault(ex, err, func(string) proxy.FaultKind { return proxy.AuthorizerFailure })
+	return a.fault(ex, err, proxy.AuthorizerFailure, proxy.AuthorizerFailure)
 }

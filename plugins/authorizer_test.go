@@ -63,8 +63,8 @@ func TestAuthorizerFailsClosed(t *testing.T) {
 	f("-1", "answer")
 	f("no number", "answer")
 	f("wrong phase", "answer")
-	if s := stats(t, h); s.Deadlines != 2 || s.Traps != 5 || s.Instances != 1 {
-		t.Errorf("figures are %+v, want 2 deadlines, 5 traps, 1 instance", s)
+	if s := stats(t, h); s.Deadlines != 2 || s.Traps != 10 || s.Instances != 1 {
+		t.Errorf("figures are %+v, want 2 deadlines, 10 other failures, 1 instance", s)
 	}
 }
 

@@ -144,7 +144,7 @@ func settingsOf(o config.Plugin) (s settings, option string, err error) {
 		}
 		s.environ = append(s.environ, name+"="+o.Env[name])
 	}
-	s.identity = fmt.Sprintf("%s %d %d %d %q %s", o.ABI, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.config)
+	s.identity = fmt.Sprintf("%s %s %d %d %d %q %s", o.ABI, o.OnError, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.config)
 	return s, "", nil
 }
 
@@ -232,7 +232,7 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 	limit := uint64(o.Memory)
 	return &plugin{
 		host: h, name: name, identity: identity, module: m, counters: c,
-		logger: h.logger.With(zap.String("plugin", name)), config: s.config, environ: s.environ,
+		logger: h.logger.With(zap.String("plugin", name)), config: s.config, environ: s.environ, optional: o.OnError == "continue",
 		timeout: time.Duration(o.Timeout), wait: time.Duration(o.Wait),
 		// Most of the way from what it starts with to what it may have.
 		memoryMark: m.minimum + (limit-min(limit, m.minimum))*3/4,
@@ -250,6 +250,9 @@ func (p *plugin) warm() error {
 	if p.roles, err = p.module.abi.greet(in); err != nil {
 		in.close()
 		return err
+	}
+	if a, ok := p.module.abi.(bodyABI); ok {
+		p.readsRequests, p.readsResponses = a.bodies(in)
 	}
 	in.end()
 	if p.module.abi.fresh() || !p.keep(in) {

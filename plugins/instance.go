@@ -55,6 +55,8 @@ type instance struct {
 	logLines    int
 	line        []byte // begun line of standard output or error
 
+	draft draft // of the exchange's messages
+
 	// A command's standard input and output.
 	stdin    []byte
 	stdinPos int
@@ -172,6 +174,7 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 func (in *instance) end() {
 	in.flushLine()
 	clear(in.context)
+	in.draft.reset()
 	in.passing = proxy.Passing{}
 	in.ex, in.variables, in.principal, in.stdin, in.result = nil, nil, "", nil, nil
 	if cap(in.event) > keepBuffer {

@@ -2,8 +2,6 @@ package plugins
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy"
@@ -13,12 +11,11 @@ import (
 )
 
 // integration is the step that has a plugin answer: AWS's Lambda proxy
-// integration, with the plugin as the function.
+// integration, with the plugin as the function. The event has the content.
 type integration struct {
-	plugin    *plugin
-	abi       integrationABI
-	variables []proxy.Param
-	limit     time.Duration
+	step
+	wholeBody
+	abi integrationABI
 }
 
 func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
@@ -26,32 +23,31 @@ func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps
 	if p == nil || err != nil {
 		return proxy.Steps{}, err
 	}
-	limit := p.limit(integrateTimeout)
+	i := &integration{step: p.newStep(b, abi.RoleIntegrate, integrateTimeout), abi: p.module.abi.(integrationABI)}
 	if o.Integration.Timeout > 0 {
-		limit = min(limit, time.Duration(o.Integration.Timeout))
+		i.limit = min(i.limit, time.Duration(o.Integration.Timeout))
 	}
 	var steps proxy.Steps
-	steps[proxy.Integration] = &integration{plugin: p, abi: p.module.abi.(integrationABI), variables: variablesOf(b.Route), limit: limit}
+	steps[proxy.Integration] = i
 	steps[proxy.IntegrationResponse] = reply{}
 	return steps, nil
 }
 
-// NeedsWholeBody makes the pipeline read the content first: the event has it.
-func (*integration) NeedsWholeBody() {}
-
 // Run calls the plugin and fills Back.
 func (i *integration) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
-	p := i.plugin
-	ex.Notes.Plugin = p.name
-	in, err := p.take(ctx)
+	in, err := i.begin(ctx, ex)
 	if err != nil {
 		return proxy.Continue, i.failed(ex, err)
 	}
-	in.begin(abi.Integrate, ex, i.variables, i.limit)
-	err = i.abi.integrate(in)
-	answer := in.result
-	p.give(in, err)
-	if err == nil {
+	var answer []byte
+	if err = i.abi.integrate(in); err == nil {
+		if answer = in.result; !in.answered {
+			in.answerTo(&ex.Back)
+		}
+	}
+	asJSON := in.answered
+	i.plugin.give(in, err)
+	if err == nil && asJSON {
 		err = readAnswer(answer, &ex.Back)
 	}
 	if err != nil {
@@ -62,12 +58,7 @@ func (i *integration) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdic
 }
 
 func (i *integration) failed(ex *proxy.Exchange, err error) error {
-	return i.plugin.fault(ex, err, func(what string) proxy.FaultKind {
-		if what == "deadline" {
-			return proxy.IntegrationTimeout
-		}
-		return proxy.BadIntegration
-	})
+	return i.fault(ex, err, proxy.BadIntegration, proxy.IntegrationTimeout)
 }
 
 // readAnswer fills to from a plugin's answer.
@@ -76,21 +67,6 @@ func readAnswer(answer []byte, to *proxy.Response) error {
 		return &failure{"answer", err}
 	}
 	return nil
-}
-
-// fault says for the client what err, from take or from a call, is, and notes
-// it for the access record.
-func (p *plugin) fault(ex *proxy.Exchange, err error, kind func(what string) proxy.FaultKind) error {
-	var f *failure
-	if !errors.As(err, &f) {
-		ex.Notes.PluginFailure = "busy"
-		if errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
-			ex.Notes.PluginFailure = ""
-		}
-		return err
-	}
-	ex.Notes.PluginFailure = f.what
-	return proxy.Fault{Kind: kind(f.what), Cause: fmt.Errorf("plugin %q: %w", p.name, err)}
 }
 
 // reply makes the client's answer from the plugin's.

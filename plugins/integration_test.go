@@ -90,7 +90,7 @@ func TestRemappedHeaders(t *testing.T) {
 
 func TestFunctionFailures(t *testing.T) {
 	h := newHost(t, Options{})
-	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "native"), `timeout = "1s"`)))
+	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "native"), `timeout = "3s"`)))
 	f := func(do string, kind proxy.FaultKind, failure string) {
 		t.Helper()
 		ex, err := r.integrate(do)

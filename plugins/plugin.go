@@ -23,7 +23,8 @@ type plugin struct {
 	manifest   *manifest.Manifest // nil when the module has none
 	logger     *zap.Logger
 	counters   *counters
-	roles      uint32 // abi.RoleAuthorize | abi.RoleIntegrate
+	roles      uint32 // bits of abi.Role…
+	optional   bool   // on_error = "continue"
 	config     string // JSON
 	environ    []string
 	timeout    time.Duration // of one call; 0 takes the role's default
@@ -31,6 +32,9 @@ type plugin struct {
 	memoryMark uint64        // bytes of linear memory above which an instance is replaced
 	slots      chan struct{} // one element for each instance at work
 	busy       error         // the fault for who gets no instance
+
+	// Which content the guest wants; set by warm.
+	readsRequests, readsResponses bool
 
 	refs int // guarded by host.mu
 

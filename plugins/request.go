@@ -23,7 +23,7 @@ func (in *instance) field(n int32) (string, bool) {
 	case abi.FieldFullPath:
 		return ex.FullPath, true
 	case abi.FieldRawQuery:
-		return ex.In.RawQuery, true
+		return in.query(), true
 	case abi.FieldRouteKey:
 		return ex.Route.Key, true
 	case abi.FieldResource:
@@ -57,7 +57,49 @@ func (in *instance) field(n int32) (string, bool) {
 	case abi.FieldMethodARN:
 		return in.methodARN(), true
 	}
+	return in.messageField(n)
+}
+
+// messageField returns a field of what the client or the backend gets.
+func (in *instance) messageField(n int32) (string, bool) {
+	ex, d := in.ex, &in.draft
+	switch n {
+	case abi.FieldStatus:
+		if d.changes&changedStatus != 0 {
+			return in.number(d.status), true
+		}
+		return in.number(ex.Reply.Status), true
+	case abi.FieldFault:
+		if ex.Fault == nil {
+			return "", true
+		}
+		return ex.Fault.Kind.String(), true
+	case abi.FieldBackendStatus:
+		return in.number(ex.Notes.BackendStatus), true
+	case abi.FieldBackendMethod:
+		return changedOr(d.changes&changedMethod, d.method, ex.Out.Method), true
+	case abi.FieldBackendTarget:
+		return changedOr(d.changes&changedTarget, d.target, ex.Out.Target), true
+	case abi.FieldBackendHost:
+		return changedOr(d.changes&changedHost, d.host, ex.Out.Host), true
+	}
 	return "", false
+}
+
+func changedOr(changed uint16, value, before string) string {
+	if changed != 0 {
+		return value
+	}
+	return before
+}
+
+// number writes n, or nothing for 0.
+func (in *instance) number(n int) string {
+	in.scratch = in.scratch[:0]
+	if n != 0 {
+		in.scratch = strconv.AppendInt(in.scratch, int64(n), 10)
+	}
+	return in.scratched()
 }
 
 // methodARN names the called method. AWS: "Amazon Resource Name (ARN) format of
@@ -111,23 +153,42 @@ func (in *instance) list(n int32) ([]proxy.Param, bool) {
 		return in.variables, true
 	case abi.MapContext:
 		return in.ex.Caller.Context, true
+	case abi.MapBag:
+		return in.bagged(), true
 	}
 	return nil, false
 }
 
-func (in *instance) mapCount(n int32) int32 {
-	count := int32(0)
+// query is the raw query as the guest has left it.
+func (in *instance) query() string {
+	return changedOr(in.draft.changes&changedQuery, in.draft.query, in.ex.In.RawQuery)
+}
+
+// headers returns a map that is made of header fields. Of the request's some are
+// hidden.
+func (in *instance) headers(n int32) (fields http1.Fields, ok bool) {
 	switch n {
 	case abi.MapHeaders:
-		fs := in.ex.In.Fields
-		for i := range fs {
-			if visible(&in.passing, &fs[i]) {
-				count++
-			}
-		}
-		return count
-	case abi.MapQuery:
-		for rest := in.ex.In.RawQuery; rest != ""; {
+		return in.fieldsOf(requestSide), true
+	case abi.MapResponseHeaders:
+		return in.fieldsOf(responseSide), true
+	case abi.MapBackendHeaders:
+		return in.fieldsOf(backendSide), true
+	case abi.MapBackendResponseHeaders:
+		return in.ex.Back.Fields, true
+	}
+	return nil, false
+}
+
+// shown reports whether field f of the headers in map n is there for guests.
+func (in *instance) shown(n int32, f *http1.Field) bool {
+	return n != abi.MapHeaders || visible(&in.passing, f)
+}
+
+func (in *instance) mapCount(n int32) int32 {
+	count := int32(0)
+	if n == abi.MapQuery {
+		for rest := in.query(); rest != ""; {
 			var pair string
 			if pair, rest = nextPair(rest); pair != "" {
 				count++
@@ -135,26 +196,35 @@ func (in *instance) mapCount(n int32) int32 {
 		}
 		return count
 	}
-	list, ok := in.list(n)
-	if !ok {
-		return abi.BadArgument
+	if fs, ok := in.headers(n); ok {
+		for i := range fs {
+			if in.shown(n, &fs[i]) {
+				count++
+			}
+		}
+		return count
 	}
+	list, _ := in.list(n)
 	return int32(len(list))
 }
 
 // mapGet returns the value of name, the last one where there are several.
 func (in *instance) mapGet(n int32, name string) (value string, code int32) {
-	switch n {
-	case abi.MapHeaders:
-		value, ok := header(&in.passing, in.ex.In.Fields, name)
-		return value, found(ok)
-	case abi.MapQuery:
-		raw, ok := queryValue(in.ex.In.RawQuery, name)
+	if n == abi.MapQuery {
+		raw, ok := queryValue(in.query(), name)
 		if !ok {
 			return "", abi.NotFound
 		}
 		in.scratch = appendDecoded(in.scratch[:0], raw, plusIsSpace)
 		return in.scratched(), abi.OK
+	}
+	if fs, ok := in.headers(n); ok {
+		for i := len(fs) - 1; i >= 0; i-- {
+			if sameName(fs[i].Name, name) && in.shown(n, &fs[i]) {
+				return fs[i].Value, abi.OK
+			}
+		}
+		return "", abi.NotFound
 	}
 	list, ok := in.list(n)
 	if !ok {
@@ -186,11 +256,12 @@ func (in *instance) listed(n int32, value string) string {
 
 // mapEntry returns the entry at index, in the order of arrival.
 func (in *instance) mapEntry(n int32, index uint32) (name, value string, code int32) {
-	switch n {
-	case abi.MapHeaders:
-		fs := in.ex.In.Fields
+	if n == abi.MapQuery {
+		return in.queryEntry(index)
+	}
+	if fs, ok := in.headers(n); ok {
 		for i := range fs {
-			if !visible(&in.passing, &fs[i]) {
+			if !in.shown(n, &fs[i]) {
 				continue
 			}
 			if index == 0 {
@@ -199,8 +270,6 @@ func (in *instance) mapEntry(n int32, index uint32) (name, value string, code in
 			index--
 		}
 		return "", "", abi.NotFound
-	case abi.MapQuery:
-		return in.queryEntry(index)
 	}
 	list, ok := in.list(n)
 	if !ok {
@@ -213,7 +282,7 @@ func (in *instance) mapEntry(n int32, index uint32) (name, value string, code in
 }
 
 func (in *instance) queryEntry(index uint32) (name, value string, code int32) {
-	for rest := in.ex.In.RawQuery; rest != ""; {
+	for rest := in.query(); rest != ""; {
 		var pair string
 		if pair, rest = nextPair(rest); pair == "" {
 			continue

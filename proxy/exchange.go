@@ -66,7 +66,9 @@ type Exchange struct {
 	scratch []byte
 }
 
-// Request is what the client sent. Nobody changes it after the server filled it.
+// Request is what the client sent. Nobody changes it after the server filled it,
+// but for request filters: they run before anything reads it, so that everybody
+// has the same view of the request.
 type Request struct {
 	Method   string
 	Scheme   string // "http" or "https"
@@ -169,7 +171,8 @@ type Notes struct {
 	Target        string // address of the backend's target that was tried last, "host:port"; valid for ever
 	BytesIn       int64  // content received
 	BytesOut      int64  // content sent
-	Plugin        string
+	Plugin        string // the last one that was called, or the first that failed
+	PluginRole    string // what it was called for: "authorize", "request", …
 	PluginFailure string // "trap", "deadline", "answer", ...; "" for none
 	Truncated     bool   // the reply ended before its content did
 	ClientGone    bool   // the client left before the reply was complete

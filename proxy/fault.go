@@ -37,6 +37,8 @@ const (
 	UnknownAPI     // no API or domain answers to this host
 	Forbidden      // a known host without such a stage or base path
 	Overloaded     // 503, with Retry-After
+	PluginFailure  // a filter, mapping or validator failed: 500
+	PluginTimeout  // one of these missed its deadline: 504
 	Internal       // our own mistake: 500
 	ClientGone     // the client left; nobody reads the answer
 

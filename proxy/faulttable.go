@@ -81,6 +81,10 @@ func (k FaultKind) row() faultRow {
 		return faultRow{"FORBIDDEN", 403, "Forbidden", "ForbiddenException", false}
 	case Overloaded:
 		return faultRow{"OVERLOADED", 503, "Service Unavailable", "ServiceUnavailableException", false}
+	case PluginFailure:
+		return faultRow{"PLUGIN_FAILURE", 500, "Internal server error", "InternalServerErrorException", false}
+	case PluginTimeout:
+		return faultRow{"PLUGIN_TIMEOUT", 504, "Endpoint request timed out", "InternalServerErrorException", false}
 	case ClientGone:
 		return faultRow{"CLIENT_GONE", 499, "", "", false}
 	}

@@ -62,8 +62,12 @@ type Role uint8
 
 // The roles.
 const (
-	IntegrationKind Role = iota // [api.x.route."…"] integration = { type = "…" }
-	AuthorizerKind              // [authorizer.x] type = "…"
+	IntegrationKind    Role = iota // [api.x.route."…"] integration = { type = "…" }
+	AuthorizerKind                 // [authorizer.x] type = "…"
+	FilterKind                     // filters of an API or a route
+	ValidatorKind                  // a route's validator
+	RequestMapperKind              // map_request of an integration
+	ResponseMapperKind             // map_response of an integration
 )
 
 // Build is what the compiler lends to a kind while one route is built.
@@ -85,6 +89,7 @@ type Options struct {
 	Responses   map[string]config.Response
 	Authorizer  *config.Authorizer // for AuthorizerKind
 	Name        string             // the authorizer's name
+	Plugin      string             // for the kinds that are one plugin
 }
 
 // API identifies an API.

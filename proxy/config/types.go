@@ -213,6 +213,10 @@ type Plugin struct {
 	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
 	// input and answers on standard output.
 	ABI string `toml:"abi" enum:"auto,native,event" default:"auto"`
+	// When a filter or a mapping fails, misses its deadline or gets no instance:
+	// "fail" answers 500, 504 or 503, "continue" goes on as if it hadn't been
+	// there. Authorizers, validators and integrations always fail.
+	OnError string `toml:"on_error" enum:"fail,continue" default:"fail" aka:"onError,failure_mode"`
 	// Linear memory of one instance, at most.
 	Memory Size `toml:"memory" default:"64MiB" min:"64KiB" max:"4GiB"`
 	// Time for one call. Default: 50ms for an authorizer, 5s for an integration.
@@ -403,6 +407,9 @@ type API struct {
 	Stage map[string]Stage `toml:"stage" required:"true" example:"prod" name:"[A-Za-z0-9_-]{1,128}" names:"1 to 128 letters, digits, \"_\" and \"-\"" aka:"environment"`
 	// Authorizers of this API only.
 	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	// Plugins that see requests before anything else does, in this order, and
+	// responses after everything else, in reverse order.
+	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
 }
@@ -413,9 +420,19 @@ type Route struct {
 	Integration Integration `toml:"integration" required:"true" example:"{ type = \"mock\" }" aka:"backend,upstream,target"`
 	// Who must agree first, by name; "none" for nobody.
 	Authorizer string `toml:"authorizer" ref:"authorizer"`
+	// Further filters, inside the API's.
+	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
+	// Who judges the request after the authorizer. Absent: nobody.
+	Validator *Validator `toml:"validator" example:"{ plugin = \"checker\" }" aka:"request_validator,requestValidator"`
 	// Answers by name: "default", and others that a status pattern chooses.
 	// For the types mock and http.
 	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+}
+
+// Validator judges requests.
+type Validator struct {
+	// The plugin that judges.
+	Plugin string `toml:"plugin" required:"true" ref:"plugin" example:"checker"`
 }
 
 // Integration is what answers a method.
@@ -437,6 +454,10 @@ type Integration struct {
 	// Longest time that the answer's content may keep the gateway waiting in all.
 	// Default: what content_timeout of the backend says.
 	ContentTimeout Duration `toml:"content_timeout" for:"http_proxy,http" min:"10ms" max:"168h"`
+	// Plugin that changes what goes to the backend.
+	MapRequest string `toml:"map_request" for:"http_proxy,http" ref:"plugin" example:"greeter"`
+	// Plugin that makes the client's answer from the backend's.
+	MapResponse string `toml:"map_response" ref:"plugin" example:"greeter"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:

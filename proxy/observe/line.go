@@ -79,6 +79,9 @@ func appendIntegration(b []byte, ex *proxy.Exchange) []byte {
 	if notes.Plugin != "" {
 		b = appendString(b, `,"plugin":`, notes.Plugin)
 	}
+	if notes.PluginRole != "" {
+		b = appendString(b, `,"plugin_role":`, notes.PluginRole)
+	}
 	if notes.PluginFailure != "" {
 		b = appendClean(b, `,"plugin_failure":`, notes.PluginFailure)
 	}

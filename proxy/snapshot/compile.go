@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -167,9 +168,17 @@ func (c *compiler) route(st *stage, m method) {
 		ResourceID: m.resourceID,
 		Kind:       m.route.Integration.Type,
 	}
-	authorizer := c.authorizer(r, m.route.Authorizer, at)
-	integration := c.integration(r, m.route, at)
-	r.Pipeline = proxy.NewPipeline(authorizer, integration)
+	parts, after := c.filters(r, m.route.Filters, at)
+	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
+	if v := m.route.Validator; v != nil {
+		parts = append(parts, c.plugin(r, proxy.ValidatorKind, v.Plugin, under(at, "validator", "plugin")))
+	}
+	parts = append(parts, c.integration(r, m.route, at))
+	in := &m.route.Integration
+	parts = append(parts,
+		c.plugin(r, proxy.RequestMapperKind, in.MapRequest, under(at, "integration", "map_request")),
+		c.plugin(r, proxy.ResponseMapperKind, in.MapResponse, under(at, "integration", "map_response")))
+	r.Pipeline = proxy.NewPipeline(append(parts, after...)...)
 	if err := insert(st.root, m.key, r); err != nil {
 		c.wrong(err, at...)
 	}
@@ -202,6 +211,51 @@ func (c *compiler) authorizer(r *proxy.Route, name string, at []string) proxy.St
 	c.kindErrors(err, table, nil)
 	return steps
 }
+
+// filters returns the steps of the API's filters and of the route's own: first
+// those that go before all other steps, in order, then those that go after them,
+// in reverse order.
+func (c *compiler) filters(r *proxy.Route, own []string, at []string) (before, after []proxy.Steps) {
+	api := r.Stage.API.Name
+	add := func(name string, at []string) {
+		steps := c.plugin(r, proxy.FilterKind, name, at)
+		last := proxy.Steps{proxy.MethodResponse: steps[proxy.MethodResponse]}
+		steps[proxy.MethodResponse] = nil
+		before, after = append(before, steps), append(after, last)
+	}
+	for i, name := range c.cfg.API[api].Filters {
+		add(name, []string{"api", api, "filters", strconv.Itoa(i)})
+	}
+	for i, name := range own {
+		add(name, under(at, "filters", strconv.Itoa(i)))
+	}
+	slices.Reverse(after)
+	return before, after
+}
+
+// plugin returns the steps of a plugin in a role; none for "".
+func (c *compiler) plugin(r *proxy.Route, role proxy.Role, name string, at []string) proxy.Steps {
+	if name == "" {
+		return proxy.Steps{}
+	}
+	kind, found := c.kinds[kindName{role, pluginKind}]
+	if !found {
+		c.find(at, "plugins can't be used here", "")
+		return proxy.Steps{}
+	}
+	steps, err := kind.New(c.build(r), proxy.Options{Config: c.cfg, Plugin: name})
+	var key *config.KeyError
+	switch {
+	case errors.As(err, &key):
+		c.find(at, key.Text, key.Hint) // the whole of at is what key names
+	case err != nil:
+		c.find(at, err.Error(), "")
+	}
+	return steps
+}
+
+// pluginKind is the name of the kinds that are plugins.
+const pluginKind = "wasm"
 
 // integration returns the steps of a route's integration.
 func (c *compiler) integration(r *proxy.Route, configured config.Route, at []string) proxy.Steps {

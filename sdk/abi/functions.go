@@ -148,7 +148,7 @@ func coreFunctions() []Function {
 		{Module, "body_reset", "body=y", 'i', Requests, "0", "Makes the new content empty and has body_read begin again."},
 		{Module, "principal_set", "principal=t", 'i', Authorize, "0", "Says who calls; counts if the decision is allow. At most 2 KiB."},
 		{Module, "context_set", "name=t value=t", 'i', Authorize, "0", "Sets an entry of the authorizer's context. At most 64 entries and 16 KiB."},
-		{Module, "event_read", "buffer=b", 'i', Requests &^ (Response | MapResponse), "length", "Reads AWS's REST proxy event as JSON."},
+		{Module, "event_read", "buffer=b", 'i', Integrate, "length", "Reads AWS's REST proxy event as JSON."},
 		{Module, "result_write", "answer=d", 'i', Integrate, "0", "Sets the answer: AWS's proxy response as JSON, at most 10 MiB; the last one counts."},
 		{Module, "config_read", "buffer=b", 'i', Always, "length", "Reads the plugin's config as JSON, {} without one."},
 		{Module, "log", "level=i text=t", 'i', Always, "0", "Writes a log line."},

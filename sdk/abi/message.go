@@ -58,11 +58,14 @@ type Part struct {
 	Doc      string
 }
 
-// FieldParts describes the fields, in the order of their numbers.
-func FieldParts() []Part {
-	const answers = Integrate | Request | Response | MapResponse // they may set the client's status
-	const replied = Response | MapResponse
-	return []Part{
+const (
+	answering = Integrate | Request | Response | MapResponse // roles that may make the client's answer
+	replied   = Response | MapResponse                       // roles that see one
+)
+
+// The parts, in the order of their numbers, which begin at 1. Only read.
+var (
+	fieldParts = [...]Part{
 		{FieldMethod, "method", Requests, 0, "The effective verb."},
 		{FieldPath, "path", Requests, 0, "The path after stage or base path, as sent."},
 		{FieldFullPath, "full_path", Requests, 0, "The path with stage or base path, as sent."},
@@ -81,7 +84,7 @@ func FieldParts() []Part {
 		{FieldRegion, "region", Requests, 0, "The region that ARNs name."},
 		{FieldDomainName, "domain_name", Requests, 0, "The whole host name by which the request came in."},
 		{FieldMethodARN, "method_arn", Requests, 0, "The ARN of the called method."},
-		{FieldStatus, "status", replied, answers, "The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200."},
+		{FieldStatus, "status", replied, answering, "The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200."},
 		{FieldMessage, "message", 0, Authorize | Validate, "What a client that is refused is told; at most 1 KiB of text."},
 		{FieldFault, "fault", Response, 0, `The gateway response type when the gateway itself answers, as "THROTTLED"; else empty.`},
 		{FieldBackendMethod, "backend_method", MapRequest, MapRequest, "The verb for the backend."},
@@ -89,28 +92,46 @@ func FieldParts() []Part {
 		{FieldBackendHost, "backend_host", MapRequest, MapRequest, "The Host for the backend. It doesn't change who is connected to."},
 		{FieldBackendStatus, "backend_status", replied, 0, "The backend's status; empty when there was no answer."},
 	}
-}
-
-// MapParts describes the maps, in the order of their numbers.
-func MapParts() []Part {
-	return []Part{
+	mapParts = [...]Part{
 		{MapHeaders, "headers", Requests, Request, "Request headers, names without regard to case. Hidden are fields of the connection, what AWS drops, and what a client can't say of itself (X-Forwarded-For, Forwarded, …)."},
 		{MapQuery, "query", Requests, 0, `Query parameters, decoded; they end at "&" and ";".`},
 		{MapPathParams, "path_params", Requests, 0, "Path parameters, decoded."},
 		{MapStageVariables, "stage_variables", Requests, 0, "Stage variables."},
 		{MapContext, "context", Requests, 0, "What the authorizer has found out."},
-		{MapResponseHeaders, "response_headers", Integrate | Request | Response | MapResponse, Integrate | Request | Response | MapResponse, "Headers for the client: of the answer that is under way, or of the guest's own."},
+		{MapResponseHeaders, "response_headers", answering, answering, "Headers for the client: of the answer that is under way, or of the guest's own."},
 		{MapBag, "bag", Requests, Requests, "What plugins have kept for later calls about the same request, each plugin for itself."},
 		{MapBackendHeaders, "backend_headers", MapRequest, MapRequest, "Headers for the backend."},
-		{MapBackendResponseHeaders, "backend_response_headers", Response | MapResponse, 0, "Headers of the backend's answer."},
+		{MapBackendResponseHeaders, "backend_response_headers", replied, 0, "Headers of the backend's answer."},
 	}
-}
-
-// BodyParts describes the bodies, in the order of their numbers.
-func BodyParts() []Part {
-	return []Part{
-		{BodyRequest, "request", Requests &^ (Response | MapResponse), Request, "The request's content."},
-		{BodyResponse, "response", Response | MapResponse, Integrate | Request | Response | MapResponse, "The content for the client."},
+	bodyParts = [...]Part{
+		{BodyRequest, "request", Requests &^ replied, Request, "The request's content."},
+		{BodyResponse, "response", replied, answering, "The content for the client."},
 		{BodyBackend, "backend", MapRequest, MapRequest, "The content for the backend."},
 	}
+)
+
+// FieldParts describes the fields, in the order of their numbers.
+func FieldParts() []Part { return fieldParts[:] }
+
+// MapParts describes the maps, in the order of their numbers.
+func MapParts() []Part { return mapParts[:] }
+
+// BodyParts describes the bodies, in the order of their numbers.
+func BodyParts() []Part { return bodyParts[:] }
+
+// FieldAccess returns the phases in which field n may be read and changed; none
+// for a number that is no field's.
+func FieldAccess(n int32) (readable, writable Phase) { return access(fieldParts[:], n) }
+
+// MapAccess is FieldAccess for maps.
+func MapAccess(n int32) (readable, writable Phase) { return access(mapParts[:], n) }
+
+// BodyAccess is FieldAccess for bodies.
+func BodyAccess(n int32) (readable, writable Phase) { return access(bodyParts[:], n) }
+
+func access(parts []Part, n int32) (readable, writable Phase) {
+	if i := int(n) - 1; i >= 0 && i < len(parts) {
+		return parts[i].Readable, parts[i].Writable
+	}
+	return 0, 0
 }

@@ -1,0 +1,139 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/sdk/abi"
+)
+
+// The time that a call may take unless the plugin's timeout says otherwise.
+const (
+	shortTimeout     = 50 * time.Millisecond // whatever stands between request and answer
+	integrateTimeout = 5 * time.Second
+)
+
+// Kinds returns what plugins of g can be, each of type "wasm". Their steps keep
+// the plugins alive as long as the snapshot.
+func (g *Generation) Kinds() []proxy.Kind {
+	return []proxy.Kind{
+		{Name: "wasm", Role: proxy.AuthorizerKind, New: g.newAuthorizer},
+		{Name: "wasm", Role: proxy.IntegrationKind, New: g.newIntegration},
+		{Name: "wasm", Role: proxy.FilterKind, New: g.newFilter},
+		{Name: "wasm", Role: proxy.ValidatorKind, New: g.newValidator},
+		{Name: "wasm", Role: proxy.RequestMapperKind, New: g.newRequestMapper},
+		{Name: "wasm", Role: proxy.ResponseMapperKind, New: g.newResponseMapper},
+	}
+}
+
+// plugin returns the plugin called name for one of roles. It is nil without an
+// error when there is a finding about the plugin already.
+func (g *Generation) plugin(b proxy.Build, name string, roles uint32) (*plugin, error) {
+	p := g.plugins[name]
+	if p == nil {
+		if g.failed[name] {
+			return nil, nil
+		}
+		return nil, &config.KeyError{Path: []string{"plugin"}, Text: fmt.Sprintf("there is no plugin %q", name)}
+	}
+	if p.roles&roles == 0 {
+		text := fmt.Sprintf("plugin %q can't %s: %s", name, verbs(roles), p.abilities())
+		return nil, &config.KeyError{Path: []string{"plugin"}, Text: text}
+	}
+	g.host.acquire(p)
+	b.OnClose(func() { g.host.release(p) })
+	return p, nil
+}
+
+// step is what the steps of every role have in common.
+type step struct {
+	plugin    *plugin
+	role      string
+	phase     abi.Phase
+	variables []proxy.Param // the stage's
+	limit     time.Duration
+	optional  bool // on_error = "continue": a call that fails is as if it hadn't been
+}
+
+// newStep returns the step of p in a role, which may take fallback if the plugin
+// has no timeout of its own.
+func (p *plugin) newStep(b proxy.Build, role uint32, fallback time.Duration) step {
+	s := step{plugin: p, variables: variablesOf(b.Route), limit: p.limit(fallback)}
+	for _, r := range abi.Roles() {
+		if r.Bit == role {
+			s.role, s.phase = r.Name, r.Phase
+		}
+	}
+	return s
+}
+
+// variablesOf returns a stage's variables in the order of their names.
+func variablesOf(r *proxy.Route) []proxy.Param {
+	var list []proxy.Param
+	for _, name := range slices.Sorted(maps.Keys(r.Stage.Variables)) {
+		list = append(list, proxy.Param{Name: name, Value: r.Stage.Variables[name]})
+	}
+	return list
+}
+
+// begin takes an instance that is ready for a call about ex.
+func (s *step) begin(ctx context.Context, ex *proxy.Exchange) (*instance, error) {
+	if ex.Notes.PluginFailure == "" { // the first failure is the one to explain
+		ex.Notes.Plugin, ex.Notes.PluginRole = s.plugin.name, s.role
+	}
+	in, err := s.plugin.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in.begin(s.phase, ex, s.variables, s.limit)
+	return in, nil
+}
+
+// fault says for the client what err, from begin or from a call, is, and notes
+// it for the access record. A call that missed its deadline is of the kind late,
+// any other that failed of the kind broken.
+func (s *step) fault(ex *proxy.Exchange, err error, broken, late proxy.FaultKind) error {
+	notes := &ex.Notes
+	var f *failure
+	if !errors.As(err, &f) {
+		if !errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
+			s.note(notes, "busy")
+		}
+		return err
+	}
+	s.note(notes, f.what)
+	kind := broken
+	if f.what == "deadline" {
+		kind = late
+	}
+	return proxy.Fault{Kind: kind, Cause: fmt.Errorf("plugin %q, %s: %w", s.plugin.name, s.role, err)}
+}
+
+func (s *step) note(notes *proxy.Notes, what string) {
+	if notes.PluginFailure == "" {
+		notes.Plugin, notes.PluginRole, notes.PluginFailure = s.plugin.name, s.role, what
+	}
+}
+
+// failed is fault for filters, mappings and validators; nil if the exchange
+// shall go on without the call.
+func (s *step) failed(ex *proxy.Exchange, err error) error {
+	fault := s.fault(ex, err, proxy.PluginFailure, proxy.PluginTimeout)
+	if s.optional && !errors.Is(fault, proxy.Fault{Kind: proxy.ClientGone}) {
+		return nil
+	}
+	return fault
+}
+
+// wholeBody is part of a step whose guest sees the request's content.
+type wholeBody struct{}
+
+// NeedsWholeBody makes the pipeline read the content first, so that no instance
+// waits for a client.
+func (wholeBody) NeedsWholeBody() {}
