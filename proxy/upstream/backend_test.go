@@ -512,11 +512,12 @@ func TestNames(t *testing.T) {
 		t.Errorf("unknown name: got %v, want %v", err, proxy.IntegrationFailure)
 	}
 	var n names
-	n.known, n.at = []netip.Addr{netip.MustParseAddr("127.0.0.1")}, time.Now().Add(-time.Minute)
+	answer := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	n.good.Store(&known{answer, time.Now().Add(-time.Minute)})
 	if got, err := n.lookUp(context.Background(), "bad.test", resolve); err != nil || len(got) != 1 {
 		t.Errorf("stale: got %v, %v, want the last good answer", got, err)
 	}
-	n.at = time.Now().Add(-time.Hour)
+	n.good.Store(&known{answer, time.Now().Add(-time.Hour)})
 	if _, err := n.lookUp(context.Background(), "bad.test", resolve); err == nil {
 		t.Error("stale for an hour: got an answer, want the failure")
 	}

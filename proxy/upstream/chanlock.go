@@ -25,4 +25,14 @@ func (l *chanLock) lock(ctx context.Context) error {
 	}
 }
 
+// try locks unless that would have to wait, and reports whether it did.
+func (l *chanLock) try() bool {
+	select {
+	case l.place() <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *chanLock) unlock() { <-l.place() }

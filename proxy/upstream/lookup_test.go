@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,6 +139,86 @@ func TestResolveOne(t *testing.T) {
 		defer f.mu.Unlock()
 		if f.asked != 2 {
 			t.Errorf("asked %d times, want 2", f.asked)
+		}
+	})
+}
+
+// A resolver that has become slow holds up one request at a time, and that one
+// for half of its time to connect, as long as its last answer counts.
+func TestResolveSlowly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, one, two)
+		var delay time.Duration
+		var asked, asking, most atomic.Int32
+		set := NewSet(Options{Dial: f.dial, Resolve: func(ctx context.Context, _ string) ([]netip.Addr, error) {
+			most.Store(max(most.Load(), asking.Add(1)))
+			defer asking.Add(-1)
+			address := netip.MustParseAddr("10.0.0.1")
+			if asked.Add(1) > 2 {
+				address = netip.MustParseAddr("10.0.0.2")
+			}
+			select {
+			case <-time.After(delay):
+				return []netip.Addr{address}, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}})
+		defer set.Close()
+		g := set.Begin()
+		made, err := g.Backend("http://a", options(func(o *config.Backend) { o.MaxIdle, o.ConnectTimeout = 0, seconds(4) }, "pets.internal:80"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Commit()
+		b := made.(*backend)
+		// timed sends n requests at once and checks how long the slowest and the others took.
+		timed := func(what string, n int, slowest, others time.Duration) {
+			t.Helper()
+			took := make(chan time.Duration, n)
+			for range n {
+				go func() {
+					begin := time.Now()
+					if _, result := f.get(b); result != "200" {
+						t.Errorf("%s: got %s", what, result)
+					}
+					took <- time.Since(begin)
+				}()
+			}
+			var all []time.Duration
+			for range n {
+				all = append(all, <-took)
+			}
+			slices.Sort(all)
+			if all[n-1] != slowest || n > 1 && all[n-2] != others {
+				t.Errorf("%s: took %v, want %s and %s", what, all, slowest, others)
+			}
+		}
+		timed("at first", 1, 0, 0)
+		delay = 5 * time.Second
+		time.Sleep(11 * time.Second)
+		timed("the answer is old", 50, 2*time.Second, 0)
+		timed("asking has just failed", 50, 0, 0)
+		delay = time.Second
+		time.Sleep(2 * time.Second)
+		timed("answers come again", 50, time.Second, 0)
+		if got := f.look(two).requests; got != 1 {
+			t.Errorf("%d requests went to the new address, want that of the one who asked", got)
+		}
+		timed("from now on", 3, 0, 0)
+		if got := f.look(two).requests; got != 4 {
+			t.Errorf("%d requests went to the new address, want 4", got)
+		}
+		delay = 5 * time.Second
+		time.Sleep(namesStale)
+		begin := time.Now()
+		all := f.later(b)
+		f.get(b)
+		if took := time.Since(begin); took != 4*time.Second || got(all) != "INTEGRATION_TIMEOUT" {
+			t.Errorf("nothing counts any more: took %s, want the time to connect", took)
+		}
+		if most.Load() != 1 {
+			t.Errorf("%d look-ups at the same time", most.Load())
 		}
 	})
 }
