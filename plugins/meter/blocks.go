@@ -8,33 +8,26 @@ type blocks struct {
 }
 
 type openBlock struct {
-	kind   blockKind
+	cost   uint32 // of the loop, when it is one whose tick stands outside
 	before uint32 // blocks written before it
 	target uint32 // the block that a branch to it means, counted from the outermost
 }
 
-type blockKind int
-
-const (
-	plainBlock blockKind = iota
-	meteredLoop
-)
-
 // push opens a block for which n are written, the last of which is its own.
-func (b *blocks) push(n uint32, kind blockKind) {
-	b.open = append(b.open, openBlock{kind, b.depth, b.depth + n})
+func (b *blocks) push(n, cost uint32) {
+	b.open = append(b.open, openBlock{cost, b.depth, b.depth + n})
 	b.depth += n
 }
 
 // pop closes the innermost block. inner is false at the end of the function.
-func (b *blocks) pop() (kind blockKind, inner bool) {
+func (b *blocks) pop() (cost uint32, inner bool) {
 	n := len(b.open)
 	if n == 0 {
-		return plainBlock, false
+		return 0, false
 	}
 	last := b.open[n-1]
 	b.open, b.depth = b.open[:n-1], last.before
-	return last.kind, true
+	return last.cost, true
 }
 
 // label translates a branch's label. One beyond the blocks means the function.

@@ -219,7 +219,7 @@ func (w *rewriter) copyBody(out []byte, f *function) []byte {
 			out = w.loop(out, f, in, &open, f.costs[loops])
 			continue
 		case opBlock, opIf:
-			open.push(1, plainBlock)
+			open.push(1, 0)
 		case opMemoryGrow:
 			out = w.grow(out, f)
 			continue
@@ -251,7 +251,7 @@ func (w *rewriter) copyBody(out []byte, f *function) []byte {
 //	      end
 //	      br $done
 //	    end
-//	    (tick)
+//	    (tick, and what the loop will take again)
 //	    br $again
 //	  end
 //	end
@@ -262,26 +262,28 @@ func (w *rewriter) copyBody(out []byte, f *function) []byte {
 func (w *rewriter) loop(out []byte, f *function, in instruction, open *blocks, cost uint32) []byte {
 	kind := f.body[in.start+1 : in.end]
 	if w.takes(kind) {
-		open.push(1, plainBlock)
+		open.push(1, 0)
 		return w.charge(append(out, f.body[in.start:in.end]...), f, cost)
 	}
 	out = append(append(out, opBlock), kind...)
 	out = append(append(out, opLoop), kind...)
 	out = append(out, opBlock, typeEmpty)
 	out = append(append(out, opLoop), kind...)
-	open.push(4, meteredLoop)
+	open.push(4, cost)
 	return append(w.take(out, f, cost), opI32LtS, opBrIf, 1)
 }
 
 // end appends the end of a block, and what belongs there.
 func (w *rewriter) end(out []byte, f *function, open *blocks) []byte {
 	out = append(out, opEnd)
-	switch kind, inner := open.pop(); {
+	switch cost, inner := open.pop(); {
 	case !inner && f.calls:
 		return append(w.leave(out, f), opEnd)
-	case kind == meteredLoop:
-		out = append(out, opBr, 2, opEnd)
-		return append(w.refuel(out), opBr, 0, opEnd, opEnd)
+	case cost > 0:
+		out = w.tickCall(append(out, opBr, 2, opEnd))
+		out = appendS32(append(out, opI32Const), int32(cost))
+		out = appendU32(append(out, opI32Add, opGlobalSet), w.fuel)
+		return append(out, opBr, 0, opEnd, opEnd)
 	}
 	return out
 }
@@ -383,11 +385,10 @@ func (w *rewriter) spend(out []byte, f *function) []byte {
 // check asks for fuel when the number below the zero on the stack is less. The
 // call is in the other branch because wazero allocates registers for the first.
 func (w *rewriter) check(out []byte) []byte {
-	return append(w.refuel(append(out, opI32GeS, opIf, typeEmpty, opElse)), opEnd)
+	out = w.tickCall(append(out, opI32GeS, opIf, typeEmpty, opElse))
+	return append(appendU32(append(out, opGlobalSet), w.fuel), opEnd)
 }
 
-// refuel appends the call of tick.
-func (w *rewriter) refuel(out []byte) []byte {
-	out = appendU32(append(out, opI32Const, OutOfFuel, opCall), w.imported)
-	return appendU32(append(out, opGlobalSet), w.fuel)
+func (w *rewriter) tickCall(out []byte) []byte {
+	return appendU32(append(out, opI32Const, OutOfFuel, opCall), w.imported)
 }

@@ -22,8 +22,8 @@ import (
 const Version = 2
 
 // The function that a rewritten module imports: tick(reason i32) -> i32. The
-// result is the fuel for the next slice, in instructions, above zero. To end the
-// guest's call, the host panics in it.
+// result is the fuel for the next slice, in instructions, above zero and at most
+// 1<<30. To end the guest's call, the host panics in it.
 const (
 	Module = "postern_meter"
 	Tick   = "tick"

@@ -108,6 +108,7 @@ func TestDepthIsCountedDown(t *testing.T) {
 		"return in block": {opDrop, opBlock, typeEmpty, opI32Const, 7, opReturn, opEnd, opI32Const, 9},
 		"br_if":           {opI32Const, 1, opBrIf, 0},
 		"br_table":        {opI32Const, 5, opBrTable, 1, 0, 0},
+		"tail call":       {opDrop, opI32Const, 0, opReturnCall, 0},
 	} {
 		m := rewritten(t, newRuntime(t, 1<<30, nil), recurse(out...), smallLimits())
 		for range 50 {
