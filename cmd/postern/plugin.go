@@ -30,7 +30,7 @@ func newPlugin(s *streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPluginInspect(s), newPluginRun(s), newPluginTest(s), newPluginFetch(s), newPluginManifest(s))
+	c.AddCommand(newPluginInspect(s), newPluginRun(s), newPluginTest(s), newPluginCheck(s), newPluginFetch(s), newPluginManifest(s))
 	return c
 }
 

@@ -50,6 +50,7 @@ type Bench struct {
 	mu    sync.Mutex // guards what follows
 	calls []plugins.HostCall
 	lines []string
+	trap  int // which call of a role from now on traps, counted from 1; 0 for none
 }
 
 // Open loads the plugin called name in cfg. The findings are about it; without
@@ -113,6 +114,19 @@ func (b *Bench) note(c plugins.HostCall) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls = append(b.calls, c)
+	if b.trap > 0 && c.Phase != "start" {
+		if b.trap--; b.trap == 0 {
+			panic(errTrial) // ends the guest's call as a bad pointer would
+		}
+	}
+}
+
+// trapAt makes the guest trap in the nth host call of its role from now on; 0 in
+// none. Those of a new instance's start don't count.
+func (b *Bench) trapAt(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trap = n
 }
 
 // reset forgets calls and lines, and returns what there was.

@@ -158,3 +158,41 @@ func TestCheckAndUpdate(t *testing.T) {
 		t.Errorf("the updated case fails: %q", wrong)
 	}
 }
+
+func TestCheck(t *testing.T) {
+	check := func(name, request string, settings ...string) *trial.Report {
+		t.Helper()
+		if errGuests != nil {
+			t.Fatal(errGuests)
+		}
+		dir := os.Getenv("TRIAL_GUESTS")
+		cfg, findings := trial.File(name, filepath.Join(dir, name+".wasm"), settings...)
+		if findings.Failed() {
+			t.Fatal(findings.Text())
+		}
+		var c *trial.Case
+		if request != "" {
+			c = parse(t, "-- request --\n"+request)
+		}
+		r, findings, err := trial.Check(t.Context(), cfg, name, c, trial.Options{CacheDir: filepath.Join(dir, "cache")})
+		if err != nil || findings.Failed() {
+			t.Fatal(findings.Text(), err)
+		}
+		return r
+	}
+	grades := func(r *trial.Report, want ...string) {
+		t.Helper()
+		var got []string
+		for _, c := range r.Results {
+			got = append(got, c.Check+" "+c.Grade)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("\n got %q\nwant %q\n%+v", got, want, r.Results)
+		}
+	}
+	r := check("guard", "GET /\nAuthorization: Bearer sesame\n", "config.token=sesame")
+	grades(r, "load ok", "ordinary request ok", "same request again ok", "trap ok", "odd requests ok", "many at once ok", "memory note", "deadline ok")
+	if r.Failed() || r.Results[3].Text[:7] != "2 tried" {
+		t.Errorf("%+v", r.Results)
+	}
+}
