@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/postern-gateway/postern/proxy"
 )
 
 // secure starts a gateway with a certificate and returns a client that speaks
@@ -108,4 +110,10 @@ func TestHTTP2Malformed(t *testing.T) {
 	f("GET /evil HTTP/1.1", "a", "400")
 	f("GET", " a", "400")
 	f("GET", "a\t", "400")
+	// Whoever looks into the log finds them all.
+	for i, want := range []int{200, 400, 400, 400} {
+		if r := g.records.wait(i); r.status != want || want == 400 && r.fault != proxy.BadRequest {
+			t.Errorf("record %d is %+v, want status %d", i, r, want)
+		}
+	}
 }

@@ -398,6 +398,53 @@ func TestEndlessUpload(t *testing.T) {
 	}
 }
 
+// Over HTTP/2 only the stream ends: the connection carries the next request.
+func TestEndlessStream(t *testing.T) {
+	g := start(t, "h2c = true\nlimits = { body = \"64KiB\" }")
+	client := knowing(t)
+	url := "http://" + strings.Replace(g.addr(), "127.0.0.1", "localhost", 1)
+	for i, length := range []int64{-1, 10 << 30} {
+		sent := new(counting)
+		request, err := http.NewRequest("POST", url+"/echo", sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.ContentLength = length
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if r := g.records.wait(i); response.StatusCode != 413 || r.status != 413 || r.in > 64<<10+connUpload {
+			t.Errorf("length %d: got %d, recorded %+v", length, response.StatusCode, r)
+		}
+		until(t, "the client stops", func() bool {
+			before := sent.n.Load()
+			time.Sleep(20 * time.Millisecond)
+			return sent.n.Load() == before
+		})
+		if n := sent.n.Load(); n > 64<<20 {
+			t.Errorf("length %d: %d bytes were taken", length, n)
+		}
+	}
+	response, err := client.Get(url + "/nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if n := g.Stats().Connections; n != 1 {
+		t.Errorf("%d connections, want the one", n)
+	}
+}
+
+// counting is content without an end.
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) Read(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
 func TestReusePort(t *testing.T) {
 	first := start(t, "reuse_port = true")
 	address := first.Addrs()["public"].String()
