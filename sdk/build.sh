@@ -67,7 +67,7 @@ case $source in
 	trap 'rm -rf "$work"' EXIT
 	ln -s "$sdk/assemblyscript" "$work/postern"
 	"$node/.bin/asc" "$source" --path "$work" --runtime incremental -O3 --noAssert --exportStart _initialize \
-		--use abort=~lib/postern/fail -o "$out"
+		--use abort=~lib/postern/assembly/abort/abort -o "$out"
 	;;
 *.zig)
 	[ -x "$node/.bin/zig" ] || { echo "zig is missing; sdk/toolchains.sh installs it" >&2; exit 3; }

@@ -1,0 +1,2 @@
+// So that plugins import "postern".
+export * from "./assembly/index";
