@@ -39,6 +39,9 @@ type hostModule struct {
 func (nativeABI) provides() []hostModule {
 	return []hostModule{
 		coreFunctions(),
+		cryptoFunctions(),
+		jsonFunctions(),
+		textFunctions(),
 	}
 }
 

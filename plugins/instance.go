@@ -57,6 +57,8 @@ type instance struct {
 
 	draft draft // of the exchange's messages
 
+	holdings *holdings // nil until the guest has the host keep something
+
 	// A command's standard input and output.
 	stdin    []byte
 	stdinPos int
@@ -175,6 +177,9 @@ func (in *instance) end() {
 	in.flushLine()
 	clear(in.context)
 	in.draft.reset()
+	if in.holdings != nil {
+		in.holdings.endCall(in.phase)
+	}
 	in.passing = proxy.Passing{}
 	in.ex, in.variables, in.principal, in.stdin, in.result = nil, nil, "", nil, nil
 	if cap(in.event) > keepBuffer {
@@ -241,6 +246,11 @@ func (in *instance) view(at, n uint64) []byte {
 func (in *instance) text(at, n uint64) string {
 	b := in.view(at, n)
 	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// putBytes is put for bytes.
+func (in *instance) putBytes(at, size uint64, b []byte) int32 {
+	return in.put(at, size, unsafe.String(unsafe.SliceData(b), len(b)))
 }
 
 // put writes s into the guest's buffer of size bytes at address at, or nothing

@@ -114,3 +114,10 @@ func (in *instance) flushLine() {
 	}
 	in.line = in.line[:0]
 }
+
+// explain tells, at the level debug, why a host function returned a code.
+func (in *instance) explain(function string, err error) {
+	if in.plugin.logger.Core().Enabled(zapcore.DebugLevel) {
+		in.log(zapcore.DebugLevel, []byte(function+": "+err.Error()))
+	}
+}

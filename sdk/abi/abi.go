@@ -147,17 +147,21 @@ const (
 // Limits of one call, in bytes unless another unit is named.
 const (
 	MaxPrincipal      = 2 << 10
-	MaxContextEntries = 64       // entries
-	MaxContext        = 16 << 10 // names and values together
-	MaxResult         = 10 << 20 // AWS allows a payload of 10 MB
-	MaxLogLine        = 4 << 10  // what is longer is cut
-	MaxLogLines       = 64       // lines
-	MaxRandom         = 64 << 10 // of one request for random bytes
-	MaxFailure        = 1 << 10  // what is longer is cut
-	MaxFields         = 200      // header fields of one message
-	MaxFieldText      = 64 << 10 // names and values of one message's header fields together
-	MaxMessage        = 1 << 10  // text for a client that is refused
-	MaxBag            = 16 << 10 // names and values together
-	MaxBagEntries     = 64       // entries
-	MaxBody           = 10 << 20 // content that one call writes
+	MaxContextEntries = 64         // entries
+	MaxContext        = 16 << 10   // names and values together
+	MaxResult         = 10 << 20   // AWS allows a payload of 10 MB
+	MaxLogLine        = 4 << 10    // what is longer is cut
+	MaxLogLines       = 64         // lines
+	MaxRandom         = 64 << 10   // of one request for random bytes
+	MaxFailure        = 1 << 10    // what is longer is cut
+	MaxFields         = 200        // header fields of one message
+	MaxFieldText      = 64 << 10   // names and values of one message's header fields together
+	MaxMessage        = 1 << 10    // text for a client that is refused
+	MaxBag            = 16 << 10   // names and values together
+	MaxBagEntries     = 64         // entries
+	MaxBody           = 10 << 20   // content that one call writes
+	MaxHeld           = 256        // expressions, keys and documents with numbers, of each
+	MaxPattern        = 4 << 10    // of a regular expression
+	MaxProgram        = 20_000     // instructions of its program
+	MaxWork           = 50_000_000 // what the groups crypto, json and text compute, in nanoseconds at most
 )

@@ -79,6 +79,10 @@ extern "C" {
 #define POSTERN_MAX_BAG (16384) // names and values together
 #define POSTERN_MAX_BAG_ENTRIES (64) // entries
 #define POSTERN_MAX_BODY (10485760) // content that one call writes
+#define POSTERN_MAX_HELD (256) // expressions, keys and documents with numbers, of each
+#define POSTERN_MAX_PATTERN (4096) // of a regular expression
+#define POSTERN_MAX_PROGRAM (20000) // instructions of its program
+#define POSTERN_MAX_WORK (50000000) // what the groups crypto, json and text compute, in nanoseconds at most
 
 // Fields are the numbers for field_get and field_set.
 #define POSTERN_FIELD_METHOD (1) // The effective verb.
