@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -100,56 +105,144 @@ func TestReloadsDoNotStall(t *testing.T) {
 	}
 }
 
-// idleTunnelBytes is what an idle WebSocket may cost the gateway.
-const idleTunnelBytes = 60_000
+// What an idle connection may cost the gateway, and what an idle WebSocket, in
+// bytes of heap and stacks.
+const (
+	idleBytes       = 30_000
+	idleTunnelBytes = 60_000
+)
 
-// WebSockets that are idle cost little memory, and requests beside them hardly
-// notice that they are there. POSTERN_IDLE_CONNECTIONS=10000 is the full size.
-func TestIdleWebSockets(t *testing.T) {
+// Connections and WebSockets that are idle cost little memory, and requests
+// beside them hardly notice that they are there. POSTERN_IDLE_CONNECTIONS=4000 is
+// for more of them.
+func TestIdle(t *testing.T) {
 	n := 500
 	if s := os.Getenv("POSTERN_IDLE_CONNECTIONS"); s != "" {
 		n, _ = strconv.Atoi(s)
 	}
 	r := launch(t, write(t, echoed(echo(t), "0")), nil)
 	r.listening()
-	memory := func() (bytes float64) {
-		_, _ = r.admin("/debug/pprof/heap?gc=1") // collects garbage
-		_, text := r.admin("/metrics")
-		for line := range strings.Lines(text) {
-			var one float64
-			for _, name := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_stack_inuse_bytes"} {
-				if k, _ := fmt.Sscanf(line, name+" %g", &one); k == 1 {
-					bytes += one
-				}
+	without := r.besides(5, pause)
+	f := func(what string, limit float64, open func() (check func())) {
+		t.Helper()
+		before := r.memory()
+		var checks []func()
+		for range n {
+			checks = append(checks, open())
+		}
+		each := (r.memory() - before) / float64(n)
+		with := r.besides(5, pause)
+		for _, check := range checks {
+			check()
+		}
+		t.Logf("%d idle %s: %.0f bytes each; p99 of others %s, without them %s: %.1f times", n, what, each, with, without, float64(with)/float64(without))
+		if each > limit {
+			t.Errorf("%s: %.0f bytes each, want at most %.0f", what, each, limit)
+		}
+		if with > mostStall*without {
+			t.Errorf("%s: p99 of others is %s, without them %s", what, with, without)
+		}
+	}
+	f("connections", idleBytes, func() func() {
+		c := &caller{addr: r.addr}
+		t.Cleanup(c.close)
+		check := func() {
+			if _, err := c.post("hello"); err != nil {
+				t.Error(err)
 			}
 		}
-		return bytes
-	}
-	without := r.besides(5, pause)
-	before := memory()
-	var all []*tunnel
-	for range n {
+		check()
+		first := c.conn
+		return func() {
+			if check(); c.conn != first {
+				t.Error("an idle connection has ended")
+			}
+		}
+	})
+	f("WebSockets", idleTunnelBytes, func() func() {
 		u := r.tunnel()
 		u.check("hello")
-		all = append(all, u)
+		return func() { u.check("still there") }
+	})
+}
+
+// memory returns heap and stacks in use after a collection.
+func (r *running) memory() (bytes float64) {
+	r.t.Helper()
+	_, _ = r.admin("/debug/pprof/heap?gc=1")
+	_, text := r.admin("/metrics")
+	for line := range strings.Lines(text) {
+		var one float64
+		for _, name := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_stack_inuse_bytes"} {
+			if n, _ := fmt.Sscanf(line, name+" %g", &one); n == 1 {
+				bytes += one
+			}
+		}
 	}
-	each := (memory() - before) / float64(n)
+	return bytes
+}
+
+// An API whose backend answers nothing, with more requests than it may have,
+// costs the others little.
+func TestOverloadedNeighbour(t *testing.T) {
+	url, asked, release := slow(t)
+	defer close(release)
+	text := echoed(echo(t), "0") + fmt.Sprintf(`
+[backend.stuck]
+targets = [%q]
+max_requests = 16
+queue = 50
+queue_timeout = "100ms"
+[api.greedy]
+type = "rest"
+[api.greedy.route."GET /"]
+integration = { type = "http_proxy", url = "http://stuck/", backend = "stuck" }
+[api.greedy.stage.prod]
+`, strings.TrimPrefix(url, "http://"))
+	r := launch(t, write(t, text), nil)
+	r.listening()
+	without := r.besides(5, pause)
+	end := make(chan struct{})
+	var callers sync.WaitGroup
+	var refused atomic.Int64
+	for range 200 {
+		callers.Go(func() {
+			conn, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			go func() { // those that got a place are never answered
+				<-end
+				conn.Close()
+			}()
+			for answers := bufio.NewReader(conn); ; {
+				_, _ = io.WriteString(conn, "GET /prod/ HTTP/1.1\r\nHost: greedy.localhost\r\n\r\n")
+				response, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				if response.StatusCode != 503 {
+					t.Errorf("status %d", response.StatusCode)
+				}
+				refused.Add(1)
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+	for range 16 {
+		<-asked
+	}
 	with := r.besides(5, pause)
-	for _, u := range all {
-		u.check("still there")
-	}
-	t.Logf("%d idle WebSockets: %.0f bytes each; p99 of others %s, without them %s: %.1f times", n, each, with, without, float64(with)/float64(without))
-	if each > idleTunnelBytes {
-		t.Errorf("%.0f bytes each, want at most %d", each, idleTunnelBytes)
-	}
+	close(end)
+	callers.Wait()
+	t.Logf("p99 beside an overloaded API %s, without %s: %.1f times; %d requests refused", with, without, float64(with)/float64(without), refused.Load())
 	if with > mostStall*without {
-		t.Errorf("p99 of others is %s, without them %s", with, without)
+		t.Errorf("p99 beside an overloaded API is %s, without %s", with, without)
 	}
-	for _, u := range all {
-		u.conn.Close()
-	}
-	r.signal(syscall.SIGTERM)
-	if code := r.ended(); code != exitOK {
-		t.Errorf("exit code %d: %s", code, r.stderr.String())
+	if refused.Load() == 0 {
+		t.Error("nothing was refused: the API isn't overloaded")
 	}
 }
