@@ -58,6 +58,7 @@ type Exchange struct {
 	// Text is memory for strings that live as long as the exchange.
 	Text Arena
 
+	latest  time.Duration // from Start to when the clock was read last
 	kept    []kept
 	done    []func()
 	client  Client
@@ -205,7 +206,15 @@ type kept struct{ key, value any }
 
 // Now returns the time, for half of what time.Now costs: only the monotonic
 // clock is read, and the wall clock is taken to have gone on from Start with it.
-func (ex *Exchange) Now() time.Time { return ex.Start.Add(time.Since(ex.Start)) }
+func (ex *Exchange) Now() time.Time {
+	ex.latest = time.Since(ex.Start)
+	return ex.Start.Add(ex.latest)
+}
+
+// Lately returns what Now returned last, Start before its first call: the time,
+// for those who know that nobody has waited for anything since, and to whom the
+// time that the processor took makes no difference.
+func (ex *Exchange) Lately() time.Time { return ex.Start.Add(ex.latest) }
 
 // ClientAddress returns the address of the client as text, "" if it isn't known.
 func (ex *Exchange) ClientAddress() string {
@@ -246,7 +255,8 @@ func (ex *Exchange) OnDone(f func()) { ex.done = append(ex.done, f) }
 func (ex *Exchange) Begin(start time.Time, client Client) {
 	in, params, out, back, reply := ex.In.Fields[:0], ex.Params[:0], ex.Out.Fields[:0], ex.Back.Fields[:0], ex.Reply.Fields[:0]
 	caller, text, keptMemory, done, scratch := ex.Caller.Context[:0], ex.Text, ex.kept[:0], ex.done[:0], ex.scratch
-	*ex = Exchange{Start: start, client: client, Text: text, kept: keptMemory, done: done, scratch: scratch}
+	*ex = Exchange{} // with anything in it, it would be made elsewhere and copied
+	ex.Start, ex.client, ex.Text, ex.kept, ex.done, ex.scratch = start, client, text, keptMemory, done, scratch
 	ex.In.Fields, ex.Params, ex.Out.Fields, ex.Back.Fields, ex.Reply.Fields = in, params, out, back, reply
 	ex.Caller.Context = caller
 	ex.Text.reset()

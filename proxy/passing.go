@@ -40,13 +40,11 @@ func ordinaryConnection(value string) bool {
 // RFC 9110, 7.6.1: the fields that Connection names, and those that are known
 // to be sent without being named.
 func (p *Passing) HopByHop(f *http1.Field) bool {
-	switch f.Known() {
-	case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TE, http1.Trailer,
-		http1.TransferEncoding, http1.Upgrade, http1.HTTP2Settings:
-		return true
-	}
-	return p.lists && p.listed(f.Name)
+	return hopByHop.Has(f.Known()) || p.lists && p.listed(f.Name)
 }
+
+const hopByHop = http1.Set(1<<http1.Connection | 1<<http1.KeepAlive | 1<<http1.ProxyConnection | 1<<http1.TE |
+	1<<http1.Trailer | 1<<http1.TransferEncoding | 1<<http1.Upgrade | 1<<http1.HTTP2Settings)
 
 func (p *Passing) listed(name string) bool {
 	for i := range p.fields {

@@ -63,17 +63,17 @@ func (p *Pipeline) forward(ctx context.Context, ex *Exchange, bodyLimit int64) (
 		if len(steps) == 0 {
 			continue
 		}
-		var begin time.Duration
+		var begin time.Time
 		if phase == MethodRequest || phase == Integration {
-			begin = time.Since(ex.Start)
+			begin = ex.Now()
 		}
 		verdict, err := runAll(ctx, ex, steps)
 		switch phase {
 		case MethodRequest:
-			ex.Times.Authorizer = time.Since(ex.Start) - begin
+			ex.Times.Authorizer = ex.Now().Sub(begin)
 		case Integration:
 			if ex.Times.Integration == 0 {
-				ex.Times.Integration = time.Since(ex.Start) - begin
+				ex.Times.Integration = ex.Now().Sub(begin)
 			}
 		}
 		if err != nil {

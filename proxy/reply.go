@@ -69,9 +69,8 @@ func (ex *Exchange) finish() {
 		return
 	}
 	if !r.Fields.HasKnown(http1.ContentType) && r.Status != 204 && r.Status != 304 {
-		r.Fields = append(r.Fields, http1.NewField("Content-Type", "application/json"))
+		r.Fields = http1.AppendKnown(r.Fields, http1.ContentType, "application/json")
 	}
-	r.Fields = append(r.Fields,
-		http1.NewField("x-amzn-RequestId", ex.ID),
-		http1.NewField("x-amz-apigw-id", ex.ExtendedID))
+	r.Fields = http1.AppendKnown(r.Fields, http1.XAmznRequestID, ex.ID)
+	r.Fields = http1.AppendKnown(r.Fields, http1.XAmzApigwID, ex.ExtendedID)
 }

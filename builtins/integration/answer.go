@@ -43,7 +43,8 @@ func newAnswer(name string, r config.Response, bad *problems) answer {
 		checkHeader(header, value, a.fields, bad, at)
 		f := http1.NewField(header, value)
 		if renamed := remapped[f.Known()]; renamed.Name != "" {
-			f = valued(renamed, value)
+			f = renamed
+			f.Value = value
 		}
 		a.typed = a.typed || f.Known() == http1.ContentType
 		a.fields = append(a.fields, f)

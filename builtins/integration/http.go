@@ -32,7 +32,7 @@ func newHTTP(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 			userAgent: http1.NewField("User-Agent", "AmazonAPIGateway_"+b.Route.Stage.API.ID),
 		},
 		proxy.Integration:         &send{t.backend},
-		proxy.IntegrationResponse: &httpResponse{t.traceID, chosen},
+		proxy.IntegrationResponse: &httpResponse{chosen},
 	}, nil
 }
 
@@ -68,8 +68,7 @@ func (h *httpRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict,
 
 // httpResponse is the integration response of http.
 type httpResponse struct {
-	traceID http1.Field
-	choice  *choice
+	choice *choice
 }
 
 // Run answers with the response that the backend's status chooses.
@@ -92,7 +91,7 @@ func (h *httpResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 			}
 		}
 	}
-	ex.Reply.Fields = append(ex.Reply.Fields, valued(h.traceID, ex.TraceID()))
+	ex.Reply.Fields = http1.AppendKnown(ex.Reply.Fields, http1.XAmznTraceID, ex.TraceID())
 	return proxy.Continue, nil
 }
 

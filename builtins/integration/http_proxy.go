@@ -69,7 +69,7 @@ func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 		// Differs from AWS, which drops Content-Encoding: the content passes as it
 		// came, and without its coding nobody could read it.
 		if !passing.FromClient(f) || takesTrailers(in, f) {
-			fields = append(fields, *f)
+			fields = http1.AppendCopy(fields, f)
 		}
 	}
 	ex.Out.Fields = p.appendOwn(fields, ex)
@@ -113,8 +113,10 @@ func (*proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict,
 		if back.Status == 101 && k == http1.Connection {
 			continue // it says no more than that there is an Upgrade
 		}
-		if renamed := remapped[k]; renamed.Name != "" && proxied(k) {
-			fields = append(fields, valued(renamed, f.Value))
+		if proxied.Has(k) {
+			renamed := remapped[k]
+			renamed.Value = f.Value
+			fields = append(fields, renamed)
 			continue
 		}
 		switch k {
@@ -123,13 +125,13 @@ func (*proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict,
 			continue
 		case http1.Upgrade:
 			if back.Status == 101 {
-				fields = append(fields, *f)
+				fields = http1.AppendCopy(fields, f)
 			}
 			continue
 		}
 		// Differs from AWS, which drops Content-Encoding: see proxyRequest.
 		if !passing.HopByHop(f) {
-			fields = append(fields, *f)
+			fields = http1.AppendCopy(fields, f)
 		}
 	}
 	ex.Reply = proxy.Response{Status: back.Status, Fields: fields, Tunnel: back.Tunnel}

@@ -24,11 +24,7 @@ type outgoing struct {
 	timeout   time.Duration
 	content   time.Duration // for the answer's content; 0: the backend's
 	forwarded bool
-
-	// Fields that only lack their value.
-	apiID, traceID              http1.Field
-	forFor, forHost             http1.Field
-	forPort, forProto, standard http1.Field
+	apiID     string
 }
 
 // newOutgoing checks the integration's options. What is wrong is added to bad.
@@ -38,13 +34,7 @@ func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
 		timeout:   time.Duration(in.Timeout),
 		content:   time.Duration(in.ContentTimeout),
 		forwarded: in.Forwarded != "off",
-		apiID:     http1.NewField(http1.XAmznAPIGatewayAPIID.String(), b.Route.Stage.API.ID),
-		traceID:   http1.NewField(http1.XAmznTraceID.String(), ""),
-		forFor:    http1.NewField(http1.XForwardedFor.String(), ""),
-		forHost:   http1.NewField(http1.XForwardedHost.String(), ""),
-		forPort:   http1.NewField(http1.XForwardedPort.String(), ""),
-		forProto:  http1.NewField(http1.XForwardedProto.String(), ""),
-		standard:  http1.NewField(http1.Forwarded.String(), ""),
+		apiID:     b.Route.Stage.API.ID,
 	}
 	if t.timeout <= 0 {
 		t.timeout = defaultTimeout
@@ -106,34 +96,29 @@ func (t *outgoing) request(ex *proxy.Exchange, passQuery bool) error {
 // appendOwn appends what the gateway itself has to say to a backend.
 // The client's fields of these names have been dropped before.
 func (t *outgoing) appendOwn(fields http1.Fields, ex *proxy.Exchange) http1.Fields {
-	fields = append(fields, t.apiID, valued(t.traceID, ex.TraceID()))
+	fields = http1.AppendKnown(fields, http1.XAmznAPIGatewayAPIID, t.apiID)
+	fields = http1.AppendKnown(fields, http1.XAmznTraceID, ex.TraceID())
 	if !t.forwarded {
 		return fields
 	}
 	in := &ex.In
 	client := ex.ClientAddress()
 	if client != "" {
-		if chain := in.Hops; chain != "" {
-			fields = append(fields, valued(t.forFor, ex.Text.Concat(client, ", ", chain)))
-		} else {
-			fields = append(fields, valued(t.forFor, client))
+		chain := client
+		if in.Hops != "" {
+			chain = ex.Text.Concat(client, ", ", in.Hops)
 		}
+		fields = http1.AppendKnown(fields, http1.XForwardedFor, chain)
 	}
 	authority := authorityOf(ex)
 	if authority != "" {
-		fields = append(fields, valued(t.forHost, authority))
+		fields = http1.AppendKnown(fields, http1.XForwardedHost, authority)
 	}
 	if port := in.Local.Port(); port != 0 {
-		fields = append(fields, valued(t.forPort, portText(ex, port)))
+		fields = http1.AppendKnown(fields, http1.XForwardedPort, portText(ex, port))
 	}
-	return append(fields,
-		valued(t.forProto, in.Scheme),
-		valued(t.standard, forwardedElement(ex, client, authority)))
-}
-
-func valued(f http1.Field, value string) http1.Field {
-	f.Value = value
-	return f
+	fields = http1.AppendKnown(fields, http1.XForwardedProto, in.Scheme)
+	return http1.AppendKnown(fields, http1.Forwarded, forwardedElement(ex, client, authority))
 }
 
 // authorityOf returns host and port as the client named them; "" if it didn't.

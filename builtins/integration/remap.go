@@ -23,12 +23,6 @@ var remapped = [http1.KnownCount]http1.Field{
 	http1.WWWAuthenticate:   http1.NewField("x-amzn-Remapped-WWW-Authenticate", ""),
 }
 
-// proxied reports whether remapped holds for answers that are passed through,
-// and not for mapped headers only.
-func proxied(k http1.Known) bool {
-	switch k {
-	case http1.Connection, http1.ContentLength, http1.Date, http1.Server:
-		return true
-	}
-	return false
-}
+// proxied are the names for which remapped holds in answers that are passed
+// through, and not in mapped headers only.
+const proxied = http1.Set(1<<http1.Connection | 1<<http1.ContentLength | 1<<http1.Date | 1<<http1.Server)

@@ -31,6 +31,33 @@ func (f *Field) Known() Known {
 // The zero value is empty and ready to use. Not safe for concurrent writing.
 type Fields []Field
 
+// longer returns fs with one more field at its end, to be filled in place: what
+// append does, without a copy of a field that was written just before, for which
+// the processor has to wait.
+func (fs Fields) longer() Fields {
+	if len(fs) < cap(fs) {
+		return fs[:len(fs)+1]
+	}
+	return append(fs, Field{})
+}
+
+// AppendKnown appends a field to fs: the one with number k, which is not Other,
+// in the usual spelling of its name.
+func AppendKnown(fs Fields, k Known, value string) Fields {
+	fs = fs.longer()
+	f := &fs[len(fs)-1]
+	f.Name, f.Value, f.known = knownNames[k], value, k
+	return fs
+}
+
+// AppendCopy appends *f to fs; f may be one of fs.
+func AppendCopy(fs Fields, f *Field) Fields {
+	fs = fs.longer()
+	to := &fs[len(fs)-1]
+	to.Name, to.Value, to.known = f.Name, f.Value, f.known
+	return fs
+}
+
 // Get returns the value of the first field called name, without regard to
 // case, and "" when there is none.
 func (fs Fields) Get(name string) string {

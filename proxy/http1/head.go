@@ -63,7 +63,7 @@ func parseFields(fs Fields, b []byte, at, bound int, lim *Limits) (_ Fields, end
 	i := at
 	for {
 		start := i
-		i = run(b, i, tokenByte)
+		i = token(b, i)
 		if i == len(b) {
 			break
 		}
@@ -100,9 +100,10 @@ func parseFields(fs Fields, b []byte, at, bound int, lim *Limits) (_ Fields, end
 		if len(fs)-first == lim.Fields {
 			return fs, 0, refuse(431, reasonManyFields)
 		}
-		f := Field{Name: view(name), Value: view(b[start:stop])}
+		fs = fs.longer()
+		f := &fs[len(fs)-1]
+		f.Name, f.Value = view(name), view(b[start:stop])
 		f.known = KnownName(f.Name)
-		fs = append(fs, f)
 		i += 2
 	}
 	if len(b) == bound {

@@ -50,6 +50,17 @@ const (
 	KnownCount
 )
 
+// Set is a set of numbered names, which a constant can hold: a test of one bit
+// where a switch compares with one after the other.
+//
+//	const ours = http1.Set(1<<http1.Host | 1<<http1.TE)
+type Set uint64
+
+// Has reports whether k is in s.
+func (s Set) Has(k Known) bool { return s>>(k&63)&1 != 0 }
+
+const _ = uint(63 - KnownCount) // all fit into a Set
+
 // String returns the name in its usual spelling; "" for Other.
 func (k Known) String() string {
 	if k < KnownCount {

@@ -57,6 +57,25 @@ const (
 	highs = 0x80 * ones
 )
 
+// token is run for tokenByte, quick where field names are letters and "-". It
+// looks at eight bytes at a time while they are nothing else.
+func token(b []byte, at int) int {
+	for at <= len(b)-8 {
+		x := binary.LittleEndian.Uint64(b[at:])
+		// No sum below carries from one byte into the next.
+		seven := x & (0x7f * ones)
+		low := seven | 0x20*ones
+		letter := (low + (0x80-'a')*ones) &^ (low + (0x7f-'z')*ones)
+		notDash := seven ^ '-'*ones + 0x7f*ones
+		if stop := (notDash&^letter | x) & highs; stop != 0 {
+			at += bits.TrailingZeros64(stop) >> 3
+			break
+		}
+		at += 8
+	}
+	return run(b, at, tokenByte)
+}
+
 // text returns the index of the first control character of b from at on, or
 // len(b). HTAB counts as one; bytes above 0x7f do not.
 //
@@ -64,12 +83,13 @@ const (
 // below the subtrahend; its borrow can only spoil bytes above the first hit,
 // and the first hit is the one that is used.
 func text(b []byte, at int) int {
-	for ; at+8 <= len(b); at += 8 {
+	for at <= len(b)-8 {
 		x := binary.LittleEndian.Uint64(b[at:])
 		del := x ^ 0x7f*ones
 		if hit := ((x-0x20*ones)&^x | (del-ones)&^del) & highs; hit != 0 {
 			return at + bits.TrailingZeros64(hit)>>3
 		}
+		at += 8
 	}
 	for at < len(b) && b[at] >= 0x20 && b[at] != 0x7f {
 		at++

@@ -109,3 +109,48 @@ func TestNextMember(t *testing.T) {
 	f("a", "a")
 	f(" a ,, b c\t,d", "a", "b c", "d")
 }
+
+func TestToken(t *testing.T) {
+	// Every pair of bytes in every place of a word.
+	b := make([]byte, 17)
+	for i := range 16 {
+		for c := range 256 {
+			for d := range 256 {
+				for j := range b {
+					b[j] = 'x'
+				}
+				b[i], b[i+1] = byte(c), byte(d)
+				if got, want := token(b, 0), run(b, 0, tokenByte); got != want {
+					t.Fatalf("token(%q) = %d, want %d", b, got, want)
+				}
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 2000 {
+		b := make([]byte, rng.IntN(40))
+		for i := range b {
+			b[i] = "azAZ-09_:{@[`\x80\xff\x00"[rng.IntN(16)]
+		}
+		for at := range len(b) + 1 {
+			if got, want := token(b, at), run(b, at, tokenByte); got != want {
+				t.Fatalf("token(%q, %d) = %d, want %d", b, at, got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkToken(b *testing.B) {
+	name := []byte("Strict-Transport-Security: max-age=1")
+	for what, f := range map[string]func([]byte, int) int{
+		"words": token, "plain": func(b []byte, at int) int { return run(b, at, tokenByte) },
+	} {
+		b.Run(what, func(b *testing.B) {
+			for b.Loop() {
+				if f(name, 0) != 25 {
+					b.Fatal("missed the end")
+				}
+			}
+		})
+	}
+}

@@ -183,3 +183,26 @@ func BenchmarkLine(b *testing.B) {
 		}
 	})
 }
+
+// A run of ordinary bytes ends before the first that isn't, by less than a word.
+func TestOrdinary(t *testing.T) {
+	b := bytes.Repeat([]byte{'x'}, 24)
+	for at := range b {
+		for c := range 256 {
+			b[at] = byte(c)
+			want := len(b)
+			if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+				want = at / 8 * 8
+			}
+			if got := ordinary(string(b)); got != want {
+				t.Errorf("%q: got %d, want %d", b, got, want)
+			}
+		}
+		b[at] = 'x'
+	}
+	for n := range b {
+		if got, want := ordinary(string(b[:n])), n/8*8; got != want {
+			t.Errorf("%d bytes: got %d, want %d", n, got, want)
+		}
+	}
+}

@@ -36,6 +36,7 @@ type conn struct {
 	life     lifetime
 	shard    uint8
 	served   int  // requests so far
+	slow     bool // the request's head came in pieces
 	closing  bool // this is the last request
 	unread   bool // the client may still be sending when the connection is closed
 
@@ -171,7 +172,7 @@ func (c *conn) ending() bool {
 // readHead reads and parses the request's head.
 func (c *conn) readHead(start time.Time) error {
 	c.request.Fields = c.ex.In.Fields[:0]
-	first := true
+	c.slow = false
 	for {
 		n, err := c.request.Parse(c.wire.Buffered(), &c.settings.head)
 		if err == nil {
@@ -182,8 +183,8 @@ func (c *conn) readHead(start time.Time) error {
 		if err != http1.ErrIncomplete {
 			return err
 		}
-		if first {
-			first = false
+		if !c.slow {
+			c.slow = true
 			if err := c.wire.SetReadDeadline(start.Add(time.Duration(c.settings.HeaderTimeout))); err != nil {
 				return err
 			}
@@ -213,6 +214,9 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 		}
 	}()
 	ex.Begin(start, c)
+	if c.slow {
+		ex.Now() // for whoever asks it for the latest
+	}
 	ex.Shard = c.shard
 	c.identify()
 	refused, ok := c.fill()
@@ -230,7 +234,7 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 		snap.Release()
 		snap = nil
 	}
-	c.now = ex.Now()
+	c.now = ex.Lately()
 	goOn = c.send()
 	c.life.unbound()
 	ex.Notes.BytesIn = c.body.received.Load()

@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/tls"
-	"encoding/base64"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,13 +46,18 @@ func isUUID(s string) bool {
 
 // appendExtendedID appends 15 base64 digits and "=", as x-amz-apigw-id has.
 func appendExtendedID(b []byte, hi, lo uint64) []byte {
-	var raw [11]byte
-	for i := range 8 {
-		raw[i] = byte(hi >> (8 * i))
+	for range 10 {
+		b = append(b, base64Digits[hi&63])
+		hi >>= 6
 	}
-	raw[8], raw[9], raw[10] = byte(lo), byte(lo>>8), byte(lo>>16)
-	return base64.StdEncoding.AppendEncode(b, raw[:])
+	for range 4 {
+		b = append(b, base64Digits[lo&63])
+		lo >>= 6
+	}
+	return append(b, base64Digits[lo&0x3c], '=') // 11 bytes end in the middle of a digit
 }
+
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" // RFC 4648, 4
 
 // dateText is the value of the Date field, made once a second.
 type dateText struct {

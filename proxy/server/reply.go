@@ -85,12 +85,9 @@ func bodiless(status int) bool { return status == 204 || status == 304 || status
 
 // framed reports whether the field is written by the server only.
 func framed(k http1.Known) bool {
-	switch k {
-	case http1.ContentLength, http1.TransferEncoding, http1.Connection, http1.KeepAlive, http1.Upgrade,
-		http1.ProxyConnection, http1.Trailer, http1.TE, http1.Date:
-		return true
-	}
-	return false
+	const set = http1.Set(1<<http1.ContentLength | 1<<http1.TransferEncoding | 1<<http1.Connection | 1<<http1.KeepAlive |
+		1<<http1.Upgrade | 1<<http1.ProxyConnection | 1<<http1.Trailer | 1<<http1.TE | 1<<http1.Date)
+	return set.Has(k)
 }
 
 // appendFields appends those of fields that aren't the server's to write.

@@ -124,7 +124,10 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	if lent {
 		defer b.buffers.Give(content)
 	}
-	begin := ex.Now()
+	begin := ex.Lately() // the pipeline has just read it
+	if ex.Out.Body != nil {
+		begin = ex.Now() // hold may have waited
+	}
 	limit := begin.Add(ex.Out.Timeout)
 	var w want
 	if b.hash != nil {
@@ -135,7 +138,7 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	for fresh := false; err == nil; try++ {
 		ex.Notes.Target = t.address
 		if err = b.attempt(ctx, ex, t, content, streams, now, limit, fresh); err == nil {
-			ex.Times.Integration = time.Since(begin)
+			ex.Times.Integration = ex.Now().Sub(begin)
 			ex.Notes.BackendStatus = ex.Back.Status
 			ex.Notes.Retries = try
 			if b.eject.failures > 0 {
@@ -169,7 +172,7 @@ func (b *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 		b.retried.Add(1)
 		t, err = next, nil
 	}
-	ex.Times.Integration = time.Since(begin)
+	ex.Times.Integration = ex.Now().Sub(begin)
 	ex.Notes.Retries = try
 	return fault(err)
 }
