@@ -95,9 +95,12 @@ func (c *conn) exchange(ex *proxy.Exchange, content []byte, streams bool, now, l
 	c.ex, c.backend, c.limit = ex, b, limit
 	c.ended, c.bare, c.failed, c.cut, c.placed, c.upload = false, false, false, false, false, nil
 	c.patience, c.spent = 0, 0
-	err := c.send(content, streams, now)
-	if err == nil || c.answerMayWait(err) {
-		if headErr := c.readHead(now); headErr != nil || err == nil {
+	sent, err := c.send(content, streams, now)
+	switch {
+	case err == nil:
+		err = c.readHead(now)
+	case !sent && c.answerMayWait(err):
+		if headErr := c.readHead(now); headErr != nil {
 			err = headErr
 		} else {
 			err, c.failed = nil, true // it answered early and stopped reading
@@ -131,23 +134,24 @@ func (c *conn) giveUp(err error) error {
 	return err
 }
 
-// send writes the head and content, or starts to stream it.
-func (c *conn) send(content []byte, streams bool, now time.Time) error {
+// send writes the head and content, or starts to stream it. Once all is written,
+// it waits for the first bytes of the answer; sent is false for an error before.
+func (c *conn) send(content []byte, streams bool, now time.Time) (sent bool, err error) {
 	out := &c.ex.Out
 	if streams {
 		if body, ok := out.Body.(Continuer); ok {
 			if err := body.Continue(); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	if err := c.wire.SetWriteTimeout(now, c.backend.idle); err != nil {
-		return c.lost(err)
+		return false, c.lost(err)
 	}
 	if streams {
 		buf := c.target.buffers.Take(wire.Medium)
 		c.upload = startUpload(c, appendHead(buf[:0], out, 0, true), out.Body, out.Length)
-		return nil
+		return false, nil
 	}
 	// The answer isn't read before the request is sent: one buffer serves both.
 	buf := c.wire.Scratch()
@@ -155,12 +159,24 @@ func (c *conn) send(content []byte, streams bool, now time.Time) error {
 	if len(b)+len(content) <= wire.Small {
 		b, content = append(b, content...), nil
 	}
-	_, err := c.wire.WriteBoth(b, content)
-	if err != nil {
-		return c.lost(err)
+	if err := c.arm(now); err != nil {
+		return false, c.lost(err)
 	}
-	return nil
+	sent, err = c.wire.Ask(b, content, c.most())
+	switch {
+	case !sent:
+		return false, c.lost(err)
+	case err == nil:
+		return true, nil
+	}
+	if err = c.waited(err); err != nil {
+		return true, c.unanswered(err)
+	}
+	return true, nil
 }
+
+// most is how many bytes the buffer may grow to while a head is read.
+func (c *conn) most() int { return c.backend.limits.Head + c.backend.limits.Line + http1.HeadFrame }
 
 // lost marks err as that of a kept connection that the backend had closed.
 func (c *conn) lost(err error) error {
@@ -203,12 +219,10 @@ func takesContent(method string) bool {
 
 // ours reports whether the field is written by this package only.
 func ours(k http1.Known) bool {
-	switch k {
-	case http1.Host, http1.ContentLength, http1.TransferEncoding, http1.Connection, http1.KeepAlive,
-		http1.Upgrade, http1.ProxyConnection, http1.TE, http1.Trailer, http1.HTTP2Settings, http1.Expect:
-		return true
-	}
-	return false
+	const set = http1.Set(1<<http1.Host | 1<<http1.ContentLength | 1<<http1.TransferEncoding | 1<<http1.Connection |
+		1<<http1.KeepAlive | 1<<http1.Upgrade | 1<<http1.ProxyConnection | 1<<http1.TE | 1<<http1.Trailer |
+		1<<http1.HTTP2Settings | 1<<http1.Expect)
+	return set.Has(k)
 }
 
 // readHead reads the head of the final answer into ex.Back.
@@ -297,12 +311,20 @@ func (c *conn) parseHead(now time.Time) error {
 			switch {
 			case errors.Is(err, wire.ErrFull):
 				return malformed(fmt.Errorf("header longer than %d bytes", c.backend.limits.Head))
-			case begun || wire.TimedOut(err) || !isLost(err):
+			case begun:
 				return err
 			}
-			return c.lost(fmt.Errorf("connection ended before an answer: %w", err))
+			return c.unanswered(err)
 		}
 	}
+}
+
+// unanswered returns what it means that the wait for an answer ended by err.
+func (c *conn) unanswered(err error) error {
+	if wire.TimedOut(err) || !isLost(err) {
+		return err
+	}
+	return c.lost(fmt.Errorf("connection ended before an answer: %w", err))
 }
 
 // isLost reports whether err is the connection's end and not a decision of ours.
@@ -318,7 +340,7 @@ func (c *conn) fill(now time.Time) error {
 		if err := c.arm(now); err != nil {
 			return err
 		}
-		err := c.wire.Fill(c.backend.limits.Head + c.backend.limits.Line + http1.HeadFrame)
+		err := c.wire.Fill(c.most())
 		if err == nil {
 			return nil
 		}
@@ -368,7 +390,7 @@ func (c *conn) finish() {
 		}
 		c.upload = nil
 	}
-	now := c.ex.Now()
+	now := c.ex.Lately() // the reply has just been timed
 	c.ex = nil
 	b, t, placed, cut := c.backend, c.target, c.placed, c.cut
 	// Bytes behind the answer's end would be taken for the next answer. They are

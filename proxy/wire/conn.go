@@ -26,6 +26,7 @@ type Conn struct {
 	probe    func(fd uintptr)
 	recvFunc func(fd uintptr) bool
 	sendFunc func(fd uintptr) bool
+	askFunc  func(fd uintptr) bool
 
 	// Owned by the reading goroutine.
 	buf       []byte // nil while nothing is buffered
@@ -38,6 +39,8 @@ type Conn struct {
 	in        transfer
 	readUntil time.Time // the socket's read deadline
 	more      bool      // TLS may have more of what it has decrypted
+	begun     bool      // Ask has begun to write
+	sent      bool      // and has written all
 
 	// Owned by the writing goroutine.
 	out        transfer
@@ -59,7 +62,7 @@ func NewConn(c, socket net.Conn, buffers *Buffers) *Conn {
 	}
 	conn.poll = conn.pollRead
 	conn.probe = conn.probeGone
-	conn.recvFunc, conn.sendFunc = conn.recv, conn.send
+	conn.recvFunc, conn.sendFunc, conn.askFunc = conn.recv, conn.send, conn.ask
 	conn.plain = rawSockets && conn.direct && conn.raw != nil
 	return conn
 }
@@ -287,6 +290,27 @@ func (c *Conn) WriteBoth(a, b []byte) (int, error) {
 	}
 	m, err := c.net.Write(b)
 	return n + m, err
+}
+
+// Ask writes a and then b, and waits for the first bytes of the answer: WriteBoth
+// and then Fill for one who expects nothing before it has written. Often enough it
+// saves the system call that finds nothing yet. wrote says that a and b were
+// written; err is Fill's then, else WriteBoth's. a may be the result of Scratch.
+func (c *Conn) Ask(a, b []byte, limit int) (wrote bool, err error) {
+	if !c.plain {
+		if _, err := c.WriteBoth(a, b); err != nil {
+			return false, err
+		}
+		return true, c.Fill(limit)
+	}
+	if err := c.makeRoom(limit); err != nil {
+		return false, err
+	}
+	wrote, err = c.askRaw(a, b)
+	if wrote && err == nil && c.r == c.w { // there was no time to wait
+		err = c.Fill(limit)
+	}
+	return wrote, err
 }
 
 // CloseWrite ends our direction of the connection, if it can be ended alone.

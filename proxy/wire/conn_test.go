@@ -262,3 +262,116 @@ func BenchmarkEcho(b *testing.B) {
 		})
 	}
 }
+
+// What Ask writes arrives whole, and what it reads is the answer, whatever the
+// socket takes at once and whenever the peer answers or leaves.
+func TestAsk(t *testing.T) {
+	f := func(what string, size int, peer func(far net.Conn, asked []byte), wantWrote bool, want string, wantErr func(error) bool) {
+		t.Helper()
+		for _, plain := range []bool{true, false} {
+			c, far := pair(t, new(Buffers))
+			c.plain = c.plain && plain
+			head, rest := bytes.Repeat([]byte("h"), 300), bytes.Repeat([]byte("r"), size)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				asked := make([]byte, len(head)+len(rest))
+				n, _ := io.ReadFull(far, asked)
+				peer(far, asked[:n])
+			}()
+			now := time.Now()
+			if err := errors.Join(c.SetReadTimeout(now, 50*time.Millisecond), c.SetWriteTimeout(now, 5*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if size > Large {
+				if err := c.SetReadDeadline(now.Add(5 * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			message := append(c.Scratch()[:0], head...)
+			wrote, err := c.Ask(message, rest, Large)
+			if wrote != wantWrote || !wantErr(err) || string(c.Buffered()) != want {
+				t.Errorf("%s, plain %v: wrote %v, %v, got %q", what, plain, wrote, err, c.Buffered())
+			}
+			far.Close()
+			<-done
+		}
+	}
+	none := func(err error) bool { return err == nil }
+	whole := func(size int) func(net.Conn, []byte) {
+		return func(far net.Conn, asked []byte) {
+			if len(asked) == 300+size && bytes.Count(asked, []byte("r")) == size {
+				_, _ = far.Write([]byte("answer"))
+			}
+		}
+	}
+	f("short", 0, whole(0), true, "answer", none)
+	f("two pieces", 5000, whole(5000), true, "answer", none)
+	f("more than the socket takes", 20<<20, whole(20<<20), true, "answer", none)
+	f("no answer", 10, func(net.Conn, []byte) { time.Sleep(100 * time.Millisecond) }, true, "", TimedOut)
+	f("the end", 10, func(far net.Conn, _ []byte) { far.Close() }, true, "", func(err error) bool { return err == io.EOF })
+
+	// What came unasked is found sooner or later.
+	c, far := pair(t, new(Buffers))
+	if _, err := far.Write([]byte("unasked")); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Second); c.Quiet() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // it is on its way
+	}
+	if err := c.SetReadTimeout(time.Now(), 20*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	wrote, err := c.Ask(append(c.Scratch()[:0], 'x'), nil, Large)
+	if wrote && TimedOut(err) {
+		if err = c.SetReadTimeout(time.Now(), time.Second); err == nil {
+			err = c.Fill(Large)
+		}
+	}
+	if err != nil || string(c.Buffered()) != "unasked" {
+		t.Errorf("got %q, %v", c.Buffered(), err)
+	}
+
+	// A connection that is closed can't be written to.
+	c.Close()
+	if wrote, err := c.Ask([]byte("x"), nil, Large); wrote || err == nil {
+		t.Errorf("on a closed connection: %v, %v", wrote, err)
+	}
+}
+
+// A question and its answer, by Ask and by its two parts.
+func BenchmarkAsk(b *testing.B) {
+	for name, ask := range map[string]func(*Conn, []byte) error{
+		"one": func(c *Conn, m []byte) error { _, err := c.Ask(m, nil, Large); return err },
+		"two": func(c *Conn, m []byte) error {
+			if _, err := c.Write(m); err != nil {
+				return err
+			}
+			return c.Fill(Large)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			c, far := pair(b, new(Buffers))
+			go func() {
+				buf := make([]byte, 4096)
+				for {
+					n, err := far.Read(buf)
+					if err != nil {
+						return
+					}
+					if _, err := far.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			}()
+			message := make([]byte, 200)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := ask(c, message); err != nil {
+					b.Fatal(err)
+				}
+				c.Discard(len(c.Buffered()))
+			}
+		})
+	}
+}

@@ -109,5 +109,42 @@ func (c *Conn) writeRaw(p, q []byte) (int, error) {
 	return c.out.n, err
 }
 
+// askRaw is Ask for a plain socket: the message is sent by the poller's first call
+// of what reads. What becomes readable later makes it call again. What was there
+// before, which nobody asked for, is found with what comes next, or when the read
+// deadline has passed.
+func (c *Conn) askRaw(p, q []byte) (wrote bool, err error) {
+	c.out, c.in = transfer{buf: p, next: q}, transfer{buf: c.buf[c.w:]}
+	c.begun, c.sent = false, false
+	err = c.raw.Read(c.askFunc)
+	n, failed := c.in.n, c.out.err
+	c.in.buf = nil
+	if failed == nil && c.begun && !c.sent { // the socket takes no more for now
+		if failed = c.raw.Write(c.sendFunc); failed == nil {
+			failed = c.out.err
+		}
+		c.sent = failed == nil
+	}
+	c.out.buf, c.out.next = nil, nil
+	if failed != nil {
+		return false, failed
+	}
+	if err == nil {
+		err = c.in.err
+	}
+	c.w += n
+	return c.sent, err
+}
+
+// ask implements askRaw.
+func (c *Conn) ask(fd uintptr) bool {
+	if c.begun {
+		return c.recv(fd)
+	}
+	c.begun = true
+	c.sent = c.send(fd) && c.out.err == nil
+	return !c.sent
+}
+
 // rawSockets says that readRaw and writeRaw work here.
 const rawSockets = true
