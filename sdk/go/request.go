@@ -132,6 +132,39 @@ func (r *Request) each(m int32, f func(name, value string) bool) {
 	}
 }
 
+// SetHeader gives a header one value, for everything after a request filter. It
+// reports whether the gateway took it: fields of the connection and what only the
+// gateway may say are refused, and so are values with control characters.
+func (r *Request) SetHeader(name, value string) bool { return Map(abi.MapHeaders).Set(name, value) }
+
+// AddHeader adds a value to a header; see SetHeader.
+func (r *Request) AddHeader(name, value string) bool { return Map(abi.MapHeaders).Add(name, value) }
+
+// DelHeader removes a header; see SetHeader.
+func (r *Request) DelHeader(name string) bool { return Map(abi.MapHeaders).Del(name) }
+
+// SetRawQuery replaces the query, in a request filter. It reports whether the
+// gateway took it.
+func (r *Request) SetRawQuery(query string) bool { return setField(abi.FieldRawQuery, query) }
+
+// SetMessage says what a client is told that an authorizer or a validator
+// refuses, in place of AWS's text. It reports whether the gateway took it: valid
+// UTF-8 of at most 1 KiB.
+func (r *Request) SetMessage(text string) bool { return setField(abi.FieldMessage, text) }
+
+// Principal is who calls, as the authorizer found out.
+func (r *Request) Principal() string { return r.field(abi.FieldPrincipal) }
+
+// Context is what the authorizer has found out besides.
+func (r *Request) Context() Map { return abi.MapContext }
+
+// Bag is what this plugin keeps for later calls about the same request.
+func (r *Request) Bag() Map { return abi.MapBag }
+
+// Body is the request's content. A plugin that uses it gets its calls when all
+// of the content is there.
+func (r *Request) Body() Body { return abi.BodyRequest }
+
 // SetPrincipal says who calls: $context.authorizer.principalId. It reports
 // whether the gateway took it: valid UTF-8 of at most 2 KiB.
 func (r *Request) SetPrincipal(id string) bool {
