@@ -195,6 +195,35 @@ func TestGuardParity(t *testing.T) {
 	}
 }
 
+// Each fault that is listed is produced by tests that exist.
+func TestGuardFaults(t *testing.T) {
+	declared := map[string]bool{}
+	for _, f := range parseAll(t) {
+		for _, decl := range f.ast.Decls {
+			if d, ok := decl.(*ast.FuncDecl); ok && f.test && d.Recv == nil {
+				declared[f.dir+"."+d.Name.Name] = true
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, r := range rows(t, "testdata/faults.txt", 4) {
+		id, tests := r[0], r[3]
+		if seen[id] {
+			t.Errorf("faults.txt: %s stands there twice", id)
+		}
+		seen[id] = true
+		for _, test := range strings.Split(tests, ", ") {
+			if strings.Contains(test, ".Test") {
+				if !declared[test] {
+					t.Errorf("faults.txt: %s: no test %s", id, test)
+				}
+			} else if _, err := os.Stat(filepath.Join(root, "testdata/scenarios", filepath.FromSlash(test)+".txtar")); err != nil {
+				t.Errorf("faults.txt: %s: %v", id, err)
+			}
+		}
+	}
+}
+
 // The generated parts of README are what their sources say.
 func TestGuardReadme(t *testing.T) {
 	text := readFile(t, "README.md")
