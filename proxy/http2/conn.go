@@ -64,6 +64,7 @@ type Conn struct {
 	quiet    time.Time // since when no stream is open
 	err      error     // why nothing is sent any more
 	leaving  leaving
+	final    uint32      // the last stream that the client was told
 	timer    *time.Timer // of leaving
 	out      []byte      // frames to send; lent while it isn't empty
 	writing  bool        // somebody is sending
@@ -253,9 +254,7 @@ func (c *Conn) impatient(now time.Time) error {
 func (c *Conn) sayGoodbye(code Code) {
 	c.mu.Lock()
 	if c.leaving != told || code != NoError {
-		c.leaving = told
-		c.makeRoom(frameHead + 8)
-		c.out = appendGoAway(c.out, c.last, code)
+		c.tellLast(code)
 	}
 	until := time.Now().Add(leaveWait)
 	_ = c.socket.SetDeadline(until) // also for a write that is stuck
@@ -342,12 +341,20 @@ func (c *Conn) tell() {
 	if c.err != nil || c.leaving == told {
 		return
 	}
-	c.leaving = told
 	c.timer.Stop()
-	c.makeRoom(frameHead + 8)
-	c.out = appendGoAway(c.out, c.last, NoError)
+	c.tellLast(NoError)
 	c.flush()
 	c.depart()
+}
+
+// tellLast appends the GOAWAY that names the last stream, which a later one
+// doesn't raise: RFC 9113, 6.8. c.mu is held.
+func (c *Conn) tellLast(code Code) {
+	if c.leaving != told {
+		c.leaving, c.final = told, c.last
+	}
+	c.makeRoom(frameHead + 8)
+	c.out = appendGoAway(c.out, c.final, code)
 }
 
 // depart ends the connection if it has nothing more to do. c.mu is held.

@@ -269,8 +269,9 @@ func (c *Conn) open() {
 	}
 	c.mu.Lock()
 	switch {
-	case c.err != nil || c.leaving == told:
-		// Not for us any more: the client knows from GOAWAY that it can ask elsewhere.
+	case c.err != nil:
+	case c.leaving == told: // the client knows from GOAWAY that it can ask elsewhere
+		c.refuse(b.stream, RefusedStream)
 	case b.selfish: // RFC 7540, 5.3.1
 		c.refuse(b.stream, ProtocolError)
 	case len(c.streams) >= c.settings.Streams || c.serving >= 2*c.settings.Streams:
