@@ -148,7 +148,7 @@ func (in *instance) addField(s side, name, value string) int32 {
 }
 
 func (in *instance) putField(s side, name, value string, replace bool) int32 {
-	value = strings.Trim(value, " \t")
+	value = trimmed(value)
 	f := http1.NewField(name, value)
 	if code := in.refusedField(s, &f); code != abi.OK {
 		return code
@@ -221,6 +221,17 @@ func (in *instance) delField(s side, name string) int32 {
 	clear((*fields)[len(kept):])
 	*fields = kept
 	return int32(removed)
+}
+
+// trimmed returns s without the blanks at its ends. RFC 9110, 5.5.
+func trimmed(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // sameName compares header names.
