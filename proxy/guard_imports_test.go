@@ -20,6 +20,7 @@ proxy/config          : toml
 proxy/wire            : x/sys
 sdk/abi               :
 sdk/go                : sdk/abi
+plugins/keyvalue      :
 plugins/meter         :
 plugins/manifest      : jsonschema x/text
 plugins/supply        : oras oci minisign net/http
