@@ -200,7 +200,7 @@ func TestHTTPProxyResponseListedByConnection(t *testing.T) {
 }
 
 func TestHTTPProxyStreams(t *testing.T) {
-	s := newProxy(t, config.Integration{Timeout: config.Duration(time.Second)})
+	s := newProxy(t, config.Integration{Timeout: config.Duration(time.Second), ContentTimeout: config.Duration(time.Minute)})
 	request, response := bodyText{strings.NewReader("up")}, bodyText{strings.NewReader("down")}
 	s.backend.answer = func(back *proxy.Response) {
 		back.Status, back.Body, back.Length = 206, response, http1.Unknown
@@ -208,7 +208,7 @@ func TestHTTPProxyStreams(t *testing.T) {
 	ex := s.begin(&proxy.Exchange{}, "PUT /")
 	ex.In.Body, ex.In.Length = request, 2
 	s.run(ex)
-	if s.backend.sent.Body != proxy.Body(request) || s.backend.sent.Length != 2 || s.backend.sent.Timeout != time.Second {
+	if s.backend.sent.Body != proxy.Body(request) || s.backend.sent.Length != 2 || s.backend.sent.Timeout != time.Second || s.backend.sent.ContentTimeout != time.Minute {
 		t.Errorf("sent %+v", s.backend.sent)
 	}
 	if ex.Reply.Status != 206 || ex.Reply.Body != proxy.Body(response) || ex.Reply.Length != http1.Unknown {
