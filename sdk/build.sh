@@ -15,7 +15,8 @@ if [ $# -ne 2 ]; then
 	sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
-source=$1 out=$2
+source=$1
+case $2 in /*) out=$2 ;; *) out=$PWD/$2 ;; esac
 sdk=$(cd "$(dirname "$0")" && pwd)
 node=$("$sdk/toolchains.sh" where)
 
@@ -102,7 +103,7 @@ case $source in
 		[ -x "$tinygo/bin/tinygo" ] || { echo "TinyGo is missing; sdk/toolchains.sh tinygo builds it" >&2; exit 3; }
 		(cd "$source" && TINYGOROOT=$tinygo "$tinygo/bin/tinygo" build -target postern -buildmode c-shared -no-debug -o "$out" .)
 	else
-		GOOS=wasip1 GOARCH=wasm "${GO:-go}" build -trimpath -buildmode=c-shared -o "$out" "$source"
+		(cd "$source" && GOOS=wasip1 GOARCH=wasm "${GO:-go}" build -trimpath -buildmode=c-shared -o "$out" .)
 	fi
 	;;
 esac

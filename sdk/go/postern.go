@@ -4,6 +4,7 @@ package postern
 
 import (
 	"strconv"
+	"unsafe"
 
 	"github.com/postern-gateway/postern/sdk/abi"
 )
@@ -199,7 +200,7 @@ func missing() int32 {
 }
 
 func answerEvent(f func(Event) Answer) {
-	event := Event(read(nil, rawEventRead))
+	event := Event(read(nil, func(at unsafe.Pointer, size uint32) int32 { return rawEventRead(at, size) }))
 	answer := f(event).append(nil)
 	at, n := bytesAt(answer)
 	if code := rawResultWrite(at, n); code != abi.OK {
@@ -208,7 +209,10 @@ func answerEvent(f func(Event) Answer) {
 }
 
 // Config returns the plugin's config as JSON.
-func Config() []byte { return read(nil, rawConfigRead) }
+func Config() []byte {
+	// TinyGo takes no imported function as a value.
+	return read(nil, func(at unsafe.Pointer, size uint32) int32 { return rawConfigRead(at, size) })
+}
 
 // Fail makes the current call fail, whatever it returns: the client gets 500
 // from an authorizer and 502 from an integration. code and text are for the log.

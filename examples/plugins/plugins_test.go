@@ -1,0 +1,59 @@
+package plugins_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/postern-gateway/postern/proxy/proxytest"
+	"github.com/postern-gateway/postern/sdk/guests"
+)
+
+// languages are those with an SDK: the folder here, and the ending of its files.
+var languages = []struct{ name, ending string }{
+	{"c", ".c"}, {"rust", ".rs"}, {"zig", ".zig"}, {"assemblyscript", ".ts"}, {"js", ".js"}, {"go", ""},
+}
+
+// Every language has an example for every role, and all of them pass the same
+// scenarios, which are in testdata.
+func TestLanguages(t *testing.T) {
+	scenarios, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(scenarios) == 0 {
+		t.Fatal("no scenarios", err)
+	}
+	start := proxytest.Starter(t.TempDir())
+	for _, l := range languages {
+		for _, file := range scenarios {
+			example := strings.TrimSuffix(filepath.Base(file), ".txtar")
+			t.Run(l.name+"/"+example, func(t *testing.T) {
+				play(t, file, guests.Build(t, filepath.Join("examples/plugins", l.name, example+l.ending)), start)
+			})
+		}
+	}
+}
+
+// The Go examples compile with TinyGo unchanged.
+func TestTinyGo(t *testing.T) {
+	start := proxytest.Starter(t.TempDir())
+	for _, example := range []string{"guard", "filter", "mapping", "hello"} {
+		t.Run(example, func(t *testing.T) {
+			play(t, filepath.Join("testdata", example+".txtar"), guests.Build(t, "examples/plugins/go/"+example, "GO=tinygo"), start)
+		})
+	}
+}
+
+// play plays a scenario with module in place of the word MODULE.
+func play(t *testing.T, file, module string, start func(*testing.T) proxytest.Gateway) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	text = []byte(strings.ReplaceAll(string(text), "MODULE", filepath.ToSlash(module)))
+	if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	proxytest.Run(t, dir, start)
+}
