@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,6 +78,7 @@ func TestTrailersPassing(t *testing.T) {
 // What HTTP/1.1 would read differently is refused.
 func TestHTTP2Malformed(t *testing.T) {
 	g, _, _ := secure(t)
+	asked := 0
 	f := func(method, value string, want string) {
 		t.Helper()
 		c, err := tls.Dial("tcp", g.addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
@@ -102,6 +107,15 @@ func TestHTTP2Malformed(t *testing.T) {
 				if got := answer.PseudoValue("status"); got != want {
 					t.Errorf("%q, %q: got %s, want %s", method, value, got, want)
 				}
+				known := false
+				for _, field := range answer.RegularFields() {
+					known = known || field.Name == "x-amzn-requestid" && field.Value != ""
+				}
+				status, _ := strconv.Atoi(want)
+				if r := g.records.wait(asked); r.status != status || !known {
+					t.Errorf("%q, %q: recorded %+v, the client knows the request's id: %t", method, value, r, known)
+				}
+				asked++
 				return
 			}
 		}
@@ -116,4 +130,53 @@ func TestHTTP2Malformed(t *testing.T) {
 			t.Errorf("record %d is %+v, want status %d", i, r, want)
 		}
 	}
+}
+
+// A client that waits for 100 (Continue) gets it when its content is wanted, and
+// one that is refused doesn't send it.
+func TestHTTP2Expect(t *testing.T) {
+	_, client, url := secure(t)
+	for path, want := range map[string]bool{"/echo": true, "/ignore": false} {
+		informed := false
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(status int, _ textproto.MIMEHeader) error {
+			informed = status == 100
+			return nil
+		}})
+		r, err := http.NewRequestWithContext(ctx, "POST", url+path, strings.NewReader("content"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Expect", "100-continue")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if informed != want || response.StatusCode != 200 {
+			t.Errorf("%s: got %d, 100 before: %t, want %t", path, response.StatusCode, informed, want)
+		}
+	}
+}
+
+// Content that goes both ways at once, many windows of it, arrives as it was sent.
+func TestHTTP2Uploads(t *testing.T) {
+	_, client, url := secure(t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			content := bytes.Repeat([]byte{'a' + byte(i)}, 3<<20+i*1000)
+			response, err := client.Post(url+"/echo", "text/plain", io.MultiReader(bytes.NewReader(content))) // of unknown length
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			got, err := io.ReadAll(response.Body)
+			if _, body, _ := bytes.Cut(got, []byte("body=")); err != nil || !bytes.Equal(body, content) {
+				t.Errorf("got %d bytes, %v, want %d", len(got), err, len(content))
+			}
+		})
+	}
+	all.Wait()
 }
