@@ -133,7 +133,7 @@ func (c *Conn) Serve() error {
 	case errors.As(err, &mistake):
 		c.sayGoodbye(mistake.code)
 	case errors.Is(err, errOver):
-		c.sayGoodbye(NoError)
+		c.sayGoodbye(noError)
 		err = nil
 	}
 	c.fail(errLeft)
@@ -150,7 +150,7 @@ func (c *Conn) readAll() error {
 		return err
 	}
 	if string(c.wire.Buffered()[:len(Preface)]) != Preface {
-		return connError{ProtocolError, "no preface"}
+		return connError{protocolError, "no preface"}
 	}
 	c.wire.Discard(len(Preface))
 	for {
@@ -159,7 +159,7 @@ func (c *Conn) readAll() error {
 		}
 		f, n := parseFrameHead(c.wire.Buffered())
 		if n > maxFrame {
-			return connError{FrameSizeError, "a frame is too large"}
+			return connError{frameSizeError, "a frame is too large"}
 		}
 		if err := c.need(frameHead + n); err != nil {
 			return err
@@ -253,7 +253,7 @@ func (c *Conn) impatient(now time.Time) error {
 // are still open end with the connection.
 func (c *Conn) sayGoodbye(code Code) {
 	c.mu.Lock()
-	if c.leaving != told || code != NoError {
+	if c.leaving != told || code != noError {
 		c.tellLast(code)
 	}
 	until := time.Now().Add(leaveWait)
@@ -317,7 +317,7 @@ func (c *Conn) Shutdown() {
 	}
 	c.leaving = announced
 	c.makeRoom(2*frameHead + 16)
-	c.out = appendGoAway(c.out, lastStream, NoError)
+	c.out = appendGoAway(c.out, lastStream, noError)
 	c.out = appendFrameHead(c.out, len(farewell), framePing, 0, 0)
 	c.out = append(c.out, farewell...)
 	c.timer = time.AfterFunc(leaveWait, func() {
@@ -342,7 +342,7 @@ func (c *Conn) tell() {
 		return
 	}
 	c.timer.Stop()
-	c.tellLast(NoError)
+	c.tellLast(noError)
 	c.flush()
 	c.depart()
 }

@@ -453,10 +453,10 @@ func TestContext(t *testing.T) {
 			if s.Err() == nil || !s.Gone() {
 				t.Error("no error")
 			}
-			if _, err := s.Read(make([]byte, 1)); err != ErrReset {
+			if _, err := s.Read(make([]byte, 1)); err != errReset {
 				t.Errorf("read: %v", err)
 			}
-			if err := s.WriteHead(nil, true); err != ErrReset {
+			if err := s.WriteHead(nil, true); err != errReset {
 				t.Errorf("write: %v", err)
 			}
 		})

@@ -14,13 +14,13 @@ type Code uint32
 
 // The codes that are sent.
 const (
-	NoError          Code = 0x0
-	ProtocolError    Code = 0x1
+	noError          Code = 0x0
+	protocolError    Code = 0x1
 	InternalError    Code = 0x2
-	FlowControlError Code = 0x3
-	StreamClosed     Code = 0x5
-	FrameSizeError   Code = 0x6
-	RefusedStream    Code = 0x7
+	flowControlError Code = 0x3
+	streamClosed     Code = 0x5
+	frameSizeError   Code = 0x6
+	refusedStream    Code = 0x7
 	compressionError Code = 0x9
 	enhanceYourCalm  Code = 0xb
 )

@@ -3,7 +3,6 @@ package http2
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -188,7 +187,7 @@ func (h *Head) check(pseudo int, end bool) error {
 	for i := range h.Fields {
 		if f := &h.Fields[i]; f.Known() == http1.ContentLength {
 			n, err := strconv.ParseUint(f.Value, 10, 63)
-			if err != nil || announced || n > math.MaxInt64 {
+			if err != nil || announced {
 				return errors.New("malformed content-length")
 			}
 			h.Length, announced = int64(n), true

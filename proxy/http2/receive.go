@@ -12,9 +12,9 @@ import (
 func (c *Conn) take(f *frame) error {
 	switch {
 	case !c.greeted && (f.kind != frameSettings || f.has(flagAck)):
-		return connError{ProtocolError, "the first frame isn't SETTINGS"}
+		return connError{protocolError, "the first frame isn't SETTINGS"}
 	case (c.block.stream != 0) != (f.kind == frameContinuation) || c.block.stream != 0 && f.stream != c.block.stream:
-		return connError{ProtocolError, "a header block isn't in one piece"}
+		return connError{protocolError, "a header block isn't in one piece"}
 	}
 	c.mu.Lock()
 	for len(c.out) >= maxOut && c.err == nil { // who reads nothing gets no answers
@@ -71,18 +71,18 @@ func (f *frame) check() error {
 	case frameSettings:
 		onStream = -1
 		if len(f.payload)%6 != 0 || f.has(flagAck) && len(f.payload) > 0 {
-			return connError{FrameSizeError, "SETTINGS of a wrong size"}
+			return connError{frameSizeError, "SETTINGS of a wrong size"}
 		}
 	case frameGoAway:
 		onStream = -1
 	case framePushPromise:
-		return connError{ProtocolError, "PUSH_PROMISE from a client"}
+		return connError{protocolError, "PUSH_PROMISE from a client"}
 	}
 	if onStream == 1 && f.stream == 0 || onStream == -1 && f.stream != 0 {
-		return connError{ProtocolError, "a frame on the wrong stream"}
+		return connError{protocolError, "a frame on the wrong stream"}
 	}
 	if size >= 0 && len(f.payload) != size {
-		return connError{FrameSizeError, "a frame of a wrong size"}
+		return connError{frameSizeError, "a frame of a wrong size"}
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (c *Conn) refuse(stream uint32, code Code) {
 func (c *Conn) takeData(f *frame) error {
 	content, ok := f.unpad()
 	if !ok {
-		return connError{ProtocolError, "more padding than frame"}
+		return connError{protocolError, "more padding than frame"}
 	}
 	if len(content) == 0 && !f.has(flagEndStream) {
 		if err := c.calm.bother(1); err != nil {
@@ -121,31 +121,31 @@ func (c *Conn) takeData(f *frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.idle(f.stream) {
-		return connError{ProtocolError, "DATA on an idle stream"}
+		return connError{protocolError, "DATA on an idle stream"}
 	}
 	if c.received -= len(f.payload); c.received < 0 {
-		return connError{FlowControlError, "more content than allowed"}
+		return connError{flowControlError, "more content than allowed"}
 	}
 	s := c.streams[f.stream]
 	if s == nil || s.gotEnd {
 		c.credit(len(f.payload))
 		if s == nil {
-			c.refuse(f.stream, StreamClosed)
+			c.refuse(f.stream, streamClosed)
 		} else {
-			s.reset(StreamClosed, errBroken)
+			s.reset(streamClosed, errBroken)
 		}
 		return nil
 	}
 	if s.received -= len(f.payload); s.received < 0 {
 		c.credit(len(f.payload))
-		s.reset(FlowControlError, errBroken)
+		s.reset(flowControlError, errBroken)
 		return nil
 	}
 	if s.left >= 0 {
 		s.left -= int64(len(content))
 		if s.left < 0 || f.has(flagEndStream) && s.left > 0 {
 			c.credit(len(f.payload))
-			s.reset(ProtocolError, errBroken) // RFC 9113, 8.1.1
+			s.reset(protocolError, errBroken) // RFC 9113, 8.1.1
 			return nil
 		}
 	}
@@ -197,13 +197,13 @@ func (c *Conn) readSome(s *Stream, n int) {
 func (c *Conn) takeHeaders(f *frame) error {
 	p, ok := f.unpad()
 	if !ok {
-		return connError{ProtocolError, "more padding than frame"}
+		return connError{protocolError, "more padding than frame"}
 	}
 	b := &c.block
 	*b = block{stream: f.stream, end: f.has(flagEndStream), left: c.settings.Header, raw: rawRoom(c.settings.Header)}
 	if f.has(flagPriority) {
 		if len(p) < 5 {
-			return connError{FrameSizeError, "HEADERS without its priority"}
+			return connError{frameSizeError, "HEADERS without its priority"}
 		}
 		if binary.BigEndian.Uint32(p)&lastStream == f.stream {
 			b.selfish = true
@@ -211,7 +211,7 @@ func (c *Conn) takeHeaders(f *frame) error {
 		p = p[5:]
 	}
 	if f.stream%2 == 0 {
-		return connError{ProtocolError, "HEADERS on a stream of ours"}
+		return connError{protocolError, "HEADERS on a stream of ours"}
 	}
 	c.mu.Lock()
 	b.fresh = f.stream > c.last
@@ -271,12 +271,12 @@ func (c *Conn) open() {
 	switch {
 	case c.err != nil:
 	case c.leaving == told: // the client knows from GOAWAY that it can ask elsewhere
-		c.refuse(b.stream, RefusedStream)
+		c.refuse(b.stream, refusedStream)
 	case b.selfish: // RFC 7540, 5.3.1
-		c.refuse(b.stream, ProtocolError)
+		c.refuse(b.stream, protocolError)
 	case len(c.streams) >= c.settings.Streams || c.serving >= 2*c.settings.Streams:
 		// The latter is a client that resets streams quickly and opens others.
-		c.refuse(b.stream, RefusedStream)
+		c.refuse(b.stream, refusedStream)
 	default:
 		s.window = c.initial
 		c.streams[s.id] = s
@@ -299,10 +299,10 @@ func (c *Conn) answer(s *Stream) {
 	case !s.sentEnd:
 		s.reset(InternalError, errEnded)
 	case s.head.Malformed != nil && s.err == nil && c.err == nil:
-		c.refuse(s.id, ProtocolError)
+		c.refuse(s.id, protocolError)
 		c.remove(s)
 	case !s.gotEnd:
-		s.reset(NoError, errEnded) // the rest isn't needed: RFC 9113, 8.1
+		s.reset(noError, errEnded) // the rest isn't needed: RFC 9113, 8.1
 	}
 	s.end(errEnded)
 	c.serving--
@@ -324,11 +324,11 @@ func (c *Conn) endWithTrailers() error {
 				return nil // it was on its way when we reset the stream
 			}
 		}
-		return connError{StreamClosed, "HEADERS on a closed stream"}
+		return connError{streamClosed, "HEADERS on a closed stream"}
 	case s.gotEnd:
-		s.reset(StreamClosed, errBroken)
+		s.reset(streamClosed, errBroken)
 	case !b.end || b.bad != nil || b.large || b.selfish || s.left > 0:
-		s.reset(ProtocolError, errBroken)
+		s.reset(protocolError, errBroken)
 	default:
 		s.trailers = b.trailers
 		s.closeRemote()
@@ -355,22 +355,22 @@ func (c *Conn) takeSettings(f *frame) error {
 			c.resized = true
 		case settingPush:
 			if value > 1 {
-				return connError{ProtocolError, "ENABLE_PUSH is neither 0 nor 1"}
+				return connError{protocolError, "ENABLE_PUSH is neither 0 nor 1"}
 			}
 		case settingInitialWindow:
 			if value > maxWindow {
-				return connError{FlowControlError, "INITIAL_WINDOW_SIZE is too large"}
+				return connError{flowControlError, "INITIAL_WINDOW_SIZE is too large"}
 			}
 			for _, s := range c.streams {
 				if s.window += int(value) - c.initial; s.window > maxWindow {
-					return connError{FlowControlError, "a window is too large"}
+					return connError{flowControlError, "a window is too large"}
 				}
 			}
 			c.initial = int(value)
 			c.wakeBlocked()
 		case settingFrameSize: // what is sent is never larger than the least
 			if value < maxFrame || value > 1<<24-1 {
-				return connError{ProtocolError, "MAX_FRAME_SIZE is out of range"}
+				return connError{protocolError, "MAX_FRAME_SIZE is out of range"}
 			}
 		}
 	}
@@ -388,27 +388,27 @@ func (c *Conn) takeWindowUpdate(f *frame) error {
 	defer c.mu.Unlock()
 	if f.stream == 0 {
 		if n == 0 {
-			return connError{ProtocolError, "WINDOW_UPDATE by 0"}
+			return connError{protocolError, "WINDOW_UPDATE by 0"}
 		}
 		if c.window += n; c.window > maxWindow {
-			return connError{FlowControlError, "the window is too large"}
+			return connError{flowControlError, "the window is too large"}
 		}
 		c.wakeBlocked()
 		return nil
 	}
 	if c.idle(f.stream) {
-		return connError{ProtocolError, "WINDOW_UPDATE on an idle stream"}
+		return connError{protocolError, "WINDOW_UPDATE on an idle stream"}
 	}
 	s := c.streams[f.stream]
 	if s == nil {
 		return nil
 	}
 	if n == 0 {
-		s.reset(ProtocolError, errBroken)
+		s.reset(protocolError, errBroken)
 		return nil
 	}
 	if s.window += n; s.window > maxWindow {
-		s.reset(FlowControlError, errBroken)
+		s.reset(flowControlError, errBroken)
 		return nil
 	}
 	s.changed.Broadcast()
@@ -422,10 +422,10 @@ func (c *Conn) takeReset(f *frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.idle(f.stream) {
-		return connError{ProtocolError, "RST_STREAM on an idle stream"}
+		return connError{protocolError, "RST_STREAM on an idle stream"}
 	}
 	if s := c.streams[f.stream]; s != nil {
-		s.end(ErrReset)
+		s.end(errReset)
 		c.remove(s)
 	}
 	return nil
@@ -453,12 +453,12 @@ func (c *Conn) takePriority(f *frame) error {
 	if err := c.calm.bother(1); err != nil {
 		return err
 	}
-	code := NoError
+	code := noError
 	switch {
 	case len(f.payload) != 5:
-		code = FrameSizeError
+		code = frameSizeError
 	case binary.BigEndian.Uint32(f.payload)&lastStream == f.stream:
-		code = ProtocolError
+		code = protocolError
 	default:
 		return nil
 	}

@@ -188,18 +188,11 @@ func (s *Stream) await(n int) error {
 			return s.err
 		case s.sentEnd:
 			return errEnded
-		case len(c.out) >= maxOut && !c.writing:
-			c.flush()
-			continue
 		case len(c.out) < maxOut && (n == 0 || s.window > 0 && c.window > 0):
 			return nil
-		}
-		c.flush() // the client can give room only for what it got
-		if s.err != nil {
-			return s.err
-		}
-		if len(c.out) < maxOut && (n == 0 || s.window > 0 && c.window > 0) {
-			return nil
+		case !c.writing && len(c.out) > 0:
+			c.flush() // the client gives room only for what it got
+			continue
 		}
 		now := time.Now()
 		if until.IsZero() {

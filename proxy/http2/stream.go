@@ -48,8 +48,8 @@ var (
 	errEnded   = errors.New("the reply has ended")
 	errBroken  = errors.New("the client broke the protocol")
 	errAborted = errors.New("the stream was given up")
-	// ErrReset is what the client's RST_STREAM makes of a stream.
-	ErrReset = errors.New("the client reset the stream")
+	// errReset is what the client's RST_STREAM makes of a stream.
+	errReset = errors.New("the client reset the stream")
 )
 
 // Head returns the request's head, which is valid until the stream is served.
