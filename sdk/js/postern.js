@@ -66,7 +66,7 @@ class Body {
   get length() { return need("body", host.body_len(this.number)); }
   read(size = 65536) { return need("body", host.body_read(this.number, size)); }
   bytes() { return need("body", host.body_read(this.number, this.length)); }
-  text() { return need("body", host.body_read(this.number, this.length, "text")); }
+  text() { return need("body", host.body_read(this.number, this.length, true)); }
   json() { return JSON.parse(this.text()); }
   write(content) { need("body", host.body_write(this.number, content)); return this; }
   set(content) { need("body", host.body_reset(this.number)); return this.write(content); }
@@ -154,11 +154,14 @@ export const http = {
       get status() { return need(url, host.http_status(number)); },
       header: (name) => found(name, host.http_header(number, name)),
       read: (size = 65536) => need(url, host.http_read(number, size)),
-      text() {
-        let all = "";
-        for (let part; (part = need(url, host.http_read(number, 65536, "text"))); ) all += part;
+      bytes() {
+        const parts = [];
+        for (let part; (part = this.read()).length; ) parts.push(part);
+        const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+        parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
         return all;
       },
+      text() { return host.utf8(this.bytes()); },
       json() { return JSON.parse(this.text()); },
     };
   },

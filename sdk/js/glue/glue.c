@@ -54,6 +54,9 @@ QUICKJS(JS_ThrowPlainError) Value JS_ThrowPlainError(Context *ctx, const char *f
 
 POSTERN_IMPORT("wasi_snapshot_preview1", "fd_write") int32_t fd_write(int32_t file, const void *vectors, int32_t count, uint32_t *written);
 
+// What the glue adds to the host's functions: text of bytes.
+enum { utf8 = -1 };
+
 static const struct function {
 	int32_t number;
 	const char *name, *signature;
@@ -61,6 +64,7 @@ static const struct function {
 #define ENTRY(number, name, signature) {number, name, signature},
 #include "calls.h"
 #undef ENTRY
+	{utf8, "utf8", "tb"},
 };
 
 enum { function_count = sizeof functions / sizeof *functions, most_arguments = 8, first_size = 4096 };
@@ -83,8 +87,10 @@ static Value roles;    // postern.js's object of what each export runs
 static Value exports[9]; // its functions, in the order of names in init
 
 static int64_t run(int32_t number, const struct argument *a) {
-	(void)a;
 	switch (number) {
+	case utf8:
+		if (a[0].length <= buffer[0].size) __builtin_memcpy(buffer[0].at, a[0].at, (size_t)a[0].length);
+		return a[0].length;
 #define CASES
 #include "calls.h"
 #undef CASES
@@ -140,9 +146,9 @@ static int32_t take(const char *signature, struct argument *a, int32_t count, Va
 	return 0;
 }
 
-// give makes JavaScript's value of a result. bytes asks for a Uint8Array where
-// text is usual.
-static Value give(const char *signature, const struct argument *a, int64_t result, int32_t bytes) {
+// give makes JavaScript's value of a result. other asks for a Uint8Array where
+// text is usual, and for text where bytes are.
+static Value give(const char *signature, const struct argument *a, int64_t result, int32_t other) {
 	char kind = 0;
 	int32_t wanted = 0;
 	for (int32_t i = 0; signature[i]; i++) {
@@ -157,7 +163,7 @@ static Value give(const char *signature, const struct argument *a, int64_t resul
 		return pair;
 	}
 	uint32_t n = kind == 'r' ? (uint32_t)wanted : (uint32_t)result;
-	if (bytes || kind != 'b') return JS_NewUint8ArrayCopy(ctx, buffer[0].at, n);
+	if ((kind == 'b') == !!other) return JS_NewUint8ArrayCopy(ctx, buffer[0].at, n);
 	return JS_NewStringLen(ctx, buffer[0].at, n);
 }
 
