@@ -10,6 +10,8 @@ type counters struct {
 	busy      atomic.Uint64
 	started   atomic.Uint64
 	logsLost  atomic.Uint64
+	refused   atomic.Uint64
+	unhealthy atomic.Bool
 	instances atomic.Int64
 	memory    atomic.Int64
 }
@@ -18,6 +20,7 @@ func (c *counters) read(name string) Stats {
 	return Stats{
 		Name: name, Calls: c.calls.Load(), Traps: c.traps.Load(), Deadlines: c.deadlines.Load(),
 		Busy: c.busy.Load(), Started: c.started.Load(), LogsLost: c.logsLost.Load(),
+		Refused: c.refused.Load(), Unhealthy: c.unhealthy.Load(),
 		Instances: c.instances.Load(), Memory: c.memory.Load(),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,6 +25,7 @@ type Generation struct {
 	host    *Host
 	plugins map[string]*plugin // by configured name
 	failed  map[string]bool    // there is a finding already
+	budget  int64              // of the memory of all plugins, bytes
 }
 
 // Begin loads, checks and compiles every plugin of cfg, and starts an instance
@@ -35,7 +37,12 @@ type Generation struct {
 func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, config.Findings) {
 	h.loading.Lock()
 	defer h.loading.Unlock()
-	g := &Generation{host: h, plugins: map[string]*plugin{}, failed: map[string]bool{}}
+	g := &Generation{host: h, plugins: map[string]*plugin{}, failed: map[string]bool{}, budget: int64(cfg.MemoryBudget)}
+	h.mu.Lock()
+	if h.current == nil { // later the running plugins' holds until Commit
+		h.budget.limit.Store(g.budget)
+	}
+	h.mu.Unlock()
 	from := &sources{Supply(h.artifacts, cfg), LockFile(cfg)}
 	fetching, done := context.WithTimeout(ctx, supply.FetchTimeout) // of all registries together
 	defer done()
@@ -54,6 +61,11 @@ func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, conf
 		}
 		g.plugins[name] = p
 	}
+	if dir := h.cacheDir; dir != "" {
+		if err := trimCache(dir, cacheMost); err != nil {
+			h.logger.Warn("the cache of compiled plugins can't be trimmed", zap.Error(err))
+		}
+	}
 	return g, all
 }
 
@@ -63,6 +75,7 @@ func (g *Generation) Commit() {
 	h.mu.Lock()
 	before := h.current
 	h.current = g
+	h.budget.limit.Store(g.budget)
 	h.mu.Unlock()
 	if before != nil {
 		g.tellUpgrades(before)
@@ -98,6 +111,9 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []by
 	}
 	key, err = m.abi.checkOptions(o)
 	if err == nil {
+		key, err = "isolation", checkIsolation(m.abi, o)
+	}
+	if err == nil {
 		key, err = "module", checkGrants(m, o)
 	}
 	var said *manifest.Manifest
@@ -110,10 +126,10 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []by
 	}
 	p = h.newPlugin(name, identity, m, o, settings)
 	p.manifest = said
-	if err := p.warm(); err != nil {
+	if key, err := p.warm(isolation(o.Isolation)); err != nil {
 		p.close()
 		h.releaseModule(m)
-		return nil, "module", err
+		return nil, key, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -144,7 +160,7 @@ func settingsOf(o config.Plugin) (s settings, option string, err error) {
 		}
 		s.environ = append(s.environ, name+"="+o.Env[name])
 	}
-	s.identity = fmt.Sprintf("%s %s %d %d %d %q %s", o.ABI, o.OnError, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.config)
+	s.identity = fmt.Sprintf("%s %s %s %d %d %d %q %s", o.ABI, o.OnError, o.Isolation, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.config)
 	return s, "", nil
 }
 
@@ -238,25 +254,42 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 		memoryMark: m.minimum + (limit-min(limit, m.minimum))*3/4,
 		slots:      make(chan struct{}, max(1, o.MaxInstances)),
 		busy:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBusy)},
+		full:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBudget)},
 	}
 }
 
-// warm starts the first instance, which also tells which roles the plugin has.
-func (p *plugin) warm() error {
+// warm starts the first instance, which also tells which roles the plugin has
+// and how its instances can be kept apart. With an error it returns the option
+// that is to blame.
+func (p *plugin) warm(want isolation) (key string, err error) {
 	in, err := newInstance(p)
-	if err != nil {
-		return refuse("", "the plugin doesn't start: %v", err)
+	switch {
+	case errors.Is(err, errBudget):
+		return "module", refuse("raise memory_budget", "the plugin doesn't start: %v", errBudget)
+	case err != nil:
+		return "module", refuse("", "the plugin doesn't start: %v", err)
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			in.close()
+		}
+	}()
+	if err := p.isolate(in, want); err != nil {
+		return "isolation", err
+	}
+	if p.isolation == isolationReset {
+		if err := in.snap(); err != nil {
+			return "module", refuse("", "the plugin doesn't start: %v", err)
+		}
 	}
 	if p.roles, err = p.module.abi.greet(in); err != nil {
-		in.close()
-		return err
+		return "module", err
 	}
 	if a, ok := p.module.abi.(bodyABI); ok {
 		p.readsRequests, p.readsResponses = a.bodies(in)
 	}
 	in.end()
-	if p.module.abi.fresh() || !p.keep(in) {
-		in.close() // that it starts was all to know
-	}
-	return nil
+	keep = p.keep(in)
+	return "", nil
 }

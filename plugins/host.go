@@ -50,6 +50,9 @@ type Host struct {
 	cache   wazero.CompilationCache
 	runtime wazero.Runtime
 	store   store
+	budget  budget
+
+	cacheDir string // "" when nothing is kept
 
 	artifacts string  // Options.ArtifactDir
 	tracer    *tracer // nil without Options.Trace
@@ -75,6 +78,7 @@ func NewHost(o Options) (*Host, error) {
 		artifacts: o.ArtifactDir,
 		modules:   map[moduleKey]*module{}, plugins: map[string]*plugin{}, counters: map[string]*counters{},
 	}
+	h.budget.limit.Store(defaultBudget)
 	if h.logger == nil {
 		h.logger = zap.NewNop()
 	}
@@ -98,7 +102,7 @@ func NewHost(o Options) (*Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the cache of compiled plugins %s: %w", o.CacheDir, err)
 		}
-		h.cache = cache
+		h.cache, h.cacheDir = cache, o.CacheDir
 		rc = rc.WithCompilationCache(cache)
 		h.store = store{dir: filepath.Join(o.CacheDir, "metered")}
 	}
@@ -162,8 +166,10 @@ type Stats struct {
 	Busy      uint64 // requests that got no instance in time
 	Started   uint64 // instances ever made
 	LogsLost  uint64 // log lines dropped by the limits
+	Refused   uint64 // requests that got no call while the plugin was unhealthy
+	Unhealthy bool   // it failed too often in a row and isn't called for a while
 	Instances int64
-	Memory    int64 // linear memory of all instances, bytes
+	Memory    int64 // linear memory of all instances and what they are reset to, bytes
 }
 
 // Stats returns the figures of every plugin that the host ever ran, by name.

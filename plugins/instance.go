@@ -21,9 +21,12 @@ import (
 // host function finds its instance by one type assertion.
 type instance struct {
 	// Set at construction.
-	plugin *plugin
-	module api.Module
-	memory api.Memory
+	plugin  *plugin
+	module  api.Module
+	memory  api.Memory
+	linear  linearMemory // what memory stands in
+	born    int64        // in the host's monotonic time
+	initial *snapshot    // nil unless the instance is reset after each call
 
 	// What the ABI of the guest keeps: one of these.
 	native *nativeGuest
@@ -67,7 +70,7 @@ type instance struct {
 	stack   [4]uint64
 	scratch []byte
 	calls   int
-	spent   bool // it serves one call only
+	idle    int64 // since when, in the host's monotonic time
 }
 
 // The reasons for which a host function ends a guest's call.
@@ -122,18 +125,27 @@ func instanceOf(ctx context.Context) *instance {
 
 // newInstance makes an instance of p and starts it as its ABI wants, for which
 // it has startTimeout.
+//
+// The error is a *failure, or p.full when there is no memory for it.
 func newInstance(p *plugin) (in *instance, err error) {
-	in = &instance{plugin: p, slice: firstSlice}
+	if !p.host.room(p.module.minimum) {
+		return nil, p.full
+	}
+	in = &instance{plugin: p, slice: firstSlice, born: p.host.now()}
 	in.begin(abi.Start, nil, nil, startTimeout)
-	memory := &memories{counters: p.counters}
+	memory := &memories{budget: &p.host.budget, counters: p.counters}
 	ctx := experimental.WithMemoryAllocator(in, memory)
 	// Anonymous: many instances of one module. No start function runs by itself.
 	mc := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	in.module, err = instantiate(ctx, p.host.runtime, p.module.compiled, mc)
 	if err != nil {
 		memory.free()
+		if !p.host.room(p.module.minimum) { // somebody was faster
+			return nil, p.full
+		}
 		return nil, in.judge(err)
 	}
+	in.linear = memory.linear
 	p.counters.instances.Add(1)
 	p.counters.started.Add(1)
 	in.memory = in.module.Memory()
@@ -141,8 +153,13 @@ func newInstance(p *plugin) (in *instance, err error) {
 		in.close()
 		return nil, err
 	}
-	in.spent = p.module.abi.fresh()
 	in.end()
+	if p.isolation == isolationReset {
+		if err := in.snap(); err != nil {
+			in.close()
+			return nil, err
+		}
+	}
 	return in, nil
 }
 
@@ -204,13 +221,16 @@ func (in *instance) run(f api.Function) error {
 
 // judge says what kind of end err is.
 func (in *instance) judge(err error) error {
+	c := newCutOff(err)
 	switch {
 	case in.missed:
-		return &failure{"deadline", errDeadline}
+		c.text = errDeadline.Error()
+		return &failure{"deadline", c}
 	case in.exited:
-		return &failure{"exit", fmt.Errorf("exit status %d", in.exitCode)}
+		c.text = fmt.Sprintf("exit status %d", in.exitCode)
+		return &failure{"exit", c}
 	}
-	return &failure{"trap", err}
+	return &failure{"trap", c}
 }
 
 // left is the time until the deadline; it may be negative.
@@ -222,13 +242,17 @@ func (in *instance) left() time.Duration {
 func (in *instance) close() {
 	in.end()
 	_ = in.module.Close(context.Background()) // closes no file and runs no guest code
+	if in.initial != nil {
+		in.plugin.host.budget.force(in.plugin.counters, -int64(len(in.initial.image)))
+	}
 	in.plugin.counters.instances.Add(-1)
 }
 
 // worn reports whether the instance should make room for a fresh one: guests
 // leak, and their memory never shrinks.
-func (in *instance) worn() bool {
-	return in.spent || in.calls >= recycleCalls || uint64(in.memory.Size()) > in.plugin.memoryMark
+func (in *instance) worn(now int64) bool {
+	return in.calls >= recycleCalls || uint64(in.memory.Size()) > in.plugin.memoryMark ||
+		now-in.born >= int64(recycleAge)
 }
 
 // view returns n bytes of the guest's memory at address at, for as long as no
@@ -270,6 +294,8 @@ const (
 	startTimeout = 10 * time.Second
 	// recycleCalls is how many calls one instance serves.
 	recycleCalls = 1_000_000
+	// recycleAge is for how long.
+	recycleAge = 60 * time.Minute
 	// keepBuffer is how much memory an idle instance keeps in each buffer, bytes.
 	keepBuffer = 256 << 10
 )

@@ -1,6 +1,20 @@
 package plugins
 
-import "syscall"
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// lastUse is when a file was last read or written.
+func lastUse(st fs.FileInfo) time.Time {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		if read := time.Unix(sys.Atim.Unix()); read.After(st.ModTime()) {
+			return read
+		}
+	}
+	return st.ModTime()
+}
 
 // reserve returns n bytes of address space that can't be touched yet.
 func reserve(n uint64) ([]byte, bool) {
@@ -14,6 +28,12 @@ func reserve(n uint64) ([]byte, bool) {
 // commit makes part, which begins and ends at a page, readable and writable.
 func commit(part []byte) bool {
 	return syscall.Mprotect(part, syscall.PROT_READ|syscall.PROT_WRITE) == nil
+}
+
+// zero makes part, which begins and ends at a page, zeros that take no memory
+// until they are written to.
+func zero(part []byte) bool {
+	return syscall.Madvise(part, syscall.MADV_DONTNEED) == nil
 }
 
 func unreserve(region []byte) {

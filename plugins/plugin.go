@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,24 +32,46 @@ type plugin struct {
 	wait       time.Duration // for an instance
 	memoryMark uint64        // bytes of linear memory above which an instance is replaced
 	slots      chan struct{} // one element for each instance at work
-	busy       error         // the fault for who gets no instance
+	busy, full error         // the faults for who gets no instance
+	breaker    breaker
 
-	// Which content the guest wants; set by warm.
+	// Set by warm: how calls are kept apart, which content the guest wants.
+	isolation                     isolation
 	readsRequests, readsResponses bool
 
 	refs int // guarded by host.mu
 
 	logs logLimit
 
-	mu     sync.Mutex // guards what follows
-	idle   []*instance
-	closed bool
+	mu       sync.Mutex  // guards what follows
+	idle     []*instance // the longest idle one first
+	trimming *time.Timer // runs trim; nil before there was something to trim
+	closed   bool
 }
 
 // take returns an instance, a used one or a new one. It waits for the plugin's
 // turn at most p.wait. The error is a Fault (Overloaded, ClientGone) or, when a
-// new instance doesn't start, a *failure.
+// new instance doesn't start or the plugin is unhealthy, a *failure.
 func (p *plugin) take(ctx context.Context) (*instance, error) {
+	if p.breaker.open.Load() && !p.breaker.admit(p.host.now()) {
+		p.counters.refused.Add(1)
+		return nil, &failure{"unhealthy", errUnhealthy}
+	}
+	in, err := p.acquire(ctx)
+	if err != nil {
+		how := neither
+		if f := (*failure)(nil); errors.As(err, &f) {
+			how = failing
+			p.count(err)
+			p.report(err)
+		}
+		p.tellBreaker(how, err)
+	}
+	return in, err
+}
+
+// acquire is take without the breaker.
+func (p *plugin) acquire(ctx context.Context) (*instance, error) {
 	select {
 	case p.slots <- struct{}{}:
 	default:
@@ -68,7 +91,6 @@ func (p *plugin) take(ctx context.Context) (*instance, error) {
 	in, err := newInstance(p)
 	if err != nil {
 		<-p.slots
-		p.count(err)
 		return nil, err
 	}
 	return in, nil
@@ -92,21 +114,64 @@ func (p *plugin) waitForSlot(ctx context.Context) error {
 // whose call failed is never used again, because its memory is in no known state.
 func (p *plugin) give(in *instance, err error) {
 	p.count(err)
+	p.tellBreaker(outcomeOf(err), err)
 	in.end()
-	if err != nil || in.worn() || !p.keep(in) {
+	if err != nil {
+		p.report(err)
+		in.close()
+	} else if !p.keep(in) {
 		in.close()
 	}
 	<-p.slots
 }
 
-// keep puts in among the idle instances, unless the plugin is closed.
+// keep puts in among the idle instances, as p's isolation wants it, unless its
+// time is over.
 func (p *plugin) keep(in *instance) bool {
+	now := p.host.now()
+	if p.isolation == isolationFresh || in.worn(now) || p.isolation == isolationReset && in.reset() != nil {
+		return false
+	}
+	in.idle = now
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
 	p.idle = append(p.idle, in)
+	if len(p.idle) > keepIdle && p.trimming == nil {
+		p.trimming = time.AfterFunc(idleTime, func() { p.trim(p.host.now()) })
+	}
+	return true
+}
+
+// trim closes the instances that nobody has wanted for idleTime, but for
+// keepIdle: what a burst needed isn't kept for ever.
+func (p *plugin) trim(now int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trimming = nil
+	if p.closed {
+		return
+	}
+	for len(p.idle) > keepIdle && now-p.idle[0].idle >= int64(idleTime) {
+		p.idle[0].close()
+		p.idle = slices.Delete(p.idle, 0, 1)
+	}
+	if len(p.idle) > keepIdle {
+		p.trimming = time.AfterFunc(idleTime, func() { p.trim(p.host.now()) })
+	}
+}
+
+// dropIdle closes the instance that has been idle for longest.
+func (p *plugin) dropIdle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return false
+	}
+	p.idle[0].close()
+	p.idle = slices.Delete(p.idle, 0, 1)
 	return true
 }
 
@@ -129,6 +194,9 @@ func (p *plugin) close() {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle, p.closed = nil, true
+	if p.trimming != nil {
+		p.trimming.Stop() // one that runs already finds the plugin closed
+	}
 	p.mu.Unlock()
 	for _, in := range idle {
 		in.close()
@@ -142,6 +210,13 @@ func (p *plugin) limit(fallback time.Duration) time.Duration {
 	}
 	return fallback
 }
+
+const (
+	// idleTime is for how long an instance may wait for a call when there are
+	// more than keepIdle.
+	idleTime = time.Minute
+	keepIdle = 1
+)
 
 // errBusy is why a request got no instance.
 var errBusy = errors.New("all instances are at work")

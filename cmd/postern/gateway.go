@@ -402,7 +402,8 @@ func (g *gateway) pluginFigures() []control.Plugin {
 	all := make([]control.Plugin, len(stats))
 	for i, s := range stats {
 		all[i] = control.Plugin{
-			Name: s.Name, Calls: s.Calls, Traps: s.Traps, Deadlines: s.Deadlines, Instances: s.Instances, Memory: s.Memory,
+			Name: s.Name, Calls: s.Calls, Traps: s.Traps, Deadlines: s.Deadlines,
+			Refused: s.Refused, Unhealthy: s.Unhealthy, Instances: s.Instances, Memory: s.Memory,
 		}
 	}
 	return all

@@ -12,6 +12,9 @@ type Config struct {
 	// admin socket. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/postern,
 	// else ~/.local/state/postern.
 	DataDir string `toml:"data_dir" path:""`
+	// Linear memory of all plugins' instances together, and what they are reset to.
+	// A plugin for which nothing is left gets no more instances, and its requests 503.
+	MemoryBudget Size `toml:"memory_budget" default:"256MiB" min:"1MiB" aka:"plugin_memory"`
 	// What the gateway says of itself to backends and plugins.
 	Gateway Gateway `toml:"gateway"`
 	// Public listeners by name. At least one.
@@ -219,6 +222,11 @@ type Plugin struct {
 	OnError string `toml:"on_error" enum:"fail,continue" default:"fail" aka:"onError,failure_mode"`
 	// Linear memory of one instance, at most.
 	Memory Size `toml:"memory" default:"64MiB" min:"64KiB" max:"4GiB"`
+	// What a call may find of an earlier one in its instance: "reset" puts memory and
+	// variables back to what they were after the start, "shared" leaves them, "fresh"
+	// starts an instance for each call. Default: reset where a started instance has at
+	// most 512 KiB, else shared; an event plugin is always fresh.
+	Isolation string `toml:"isolation" enum:"reset,shared,fresh" example:"reset"`
 	// Time for one call. Default: 50ms for an authorizer, 5s for an integration.
 	Timeout Duration `toml:"timeout" min:"1ms" max:"15m"`
 	// Instances at the same time; further requests wait for one.

@@ -70,7 +70,7 @@ func TestPaths(t *testing.T) {
 		Config:      func() ([]byte, error) { return []byte(`{"listen":{}}`), nil },
 		Connections: func() Connections { return Connections{Open: 7, InFlight: 3} },
 		Plugins: func() []Plugin {
-			return []Plugin{{Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Instances: 4, Memory: 1 << 20}}
+			return []Plugin{{Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Refused: 6, Unhealthy: true, Instances: 4, Memory: 1 << 20}}
 		},
 		Backends: func() []Backend {
 			return []Backend{
@@ -105,6 +105,7 @@ func TestPaths(t *testing.T) {
 	get("GET", "/metrics", 200, "postern_connections 7", "postern_requests_in_flight 3", "go_goroutines",
 		`postern_plugin_calls_total{plugin="guard"} 5`, `postern_plugin_traps_total{plugin="guard"} 2`,
 		`postern_plugin_deadlines_total{plugin="guard"} 1`, `postern_plugin_instances{plugin="guard"} 4`,
+		`postern_plugin_refused_total{plugin="guard"} 6`, `postern_plugin_healthy{plugin="guard"} 0`,
 		`postern_backend_requests_in_flight{backend="pets"} 3`, `postern_backend_requests_waiting{backend="pets"} 2`,
 		`postern_backend_circuit_open{backend="pets"} 1`, `postern_backend_circuit_open{backend="http://a:80"} 0`,
 		`postern_backend_requests_refused_total{backend="pets"} 7`, `postern_backend_retries_total{backend="pets"} 4`,

@@ -11,6 +11,8 @@ type Plugin struct {
 	Calls     uint64 // so far
 	Traps     uint64 // calls that trapped
 	Deadlines uint64 // calls that ran out of time
+	Refused   uint64 // requests that got no call while the plugin was unhealthy
+	Unhealthy bool   // it failed too often in a row
 	Instances int64  // alive now
 	Memory    int64  // their linear memory in bytes
 }
@@ -63,8 +65,8 @@ func register(o Options) error {
 
 // pluginMetrics reads the plugins' figures at each scrape.
 type pluginMetrics struct {
-	plugins                                    func() []Plugin
-	calls, traps, deadlines, instances, memory *prometheus.Desc
+	plugins                                                      func() []Plugin
+	calls, traps, deadlines, refused, healthy, instances, memory *prometheus.Desc
 }
 
 func newPluginMetrics(plugins func() []Plugin) *pluginMetrics {
@@ -76,6 +78,8 @@ func newPluginMetrics(plugins func() []Plugin) *pluginMetrics {
 		calls:     desc("postern_plugin_calls_total", "Calls of a plugin."),
 		traps:     desc("postern_plugin_traps_total", "Calls that ended in a trap of the guest."),
 		deadlines: desc("postern_plugin_deadlines_total", "Calls that were stopped at their deadline."),
+		refused:   desc("postern_plugin_refused_total", "Requests that got no call while the plugin was unhealthy."),
+		healthy:   desc("postern_plugin_healthy", "0 while a plugin isn't called because it failed too often in a row."),
 		instances: desc("postern_plugin_instances", "Instances of a plugin that are alive."),
 		memory:    desc("postern_plugin_memory_bytes", "Linear memory of a plugin's instances."),
 	}
@@ -83,7 +87,7 @@ func newPluginMetrics(plugins func() []Plugin) *pluginMetrics {
 
 // Describe implements prometheus.Collector.
 func (p *pluginMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{p.calls, p.traps, p.deadlines, p.instances, p.memory} {
+	for _, d := range []*prometheus.Desc{p.calls, p.traps, p.deadlines, p.refused, p.healthy, p.instances, p.memory} {
 		descs <- d
 	}
 }
@@ -100,6 +104,8 @@ func (p *pluginMetrics) Collect(metrics chan<- prometheus.Metric) {
 		counter(p.calls, x.Calls)
 		counter(p.traps, x.Traps)
 		counter(p.deadlines, x.Deadlines)
+		counter(p.refused, x.Refused)
+		gauge(p.healthy, int64(truth(!x.Unhealthy)))
 		gauge(p.instances, x.Instances)
 		gauge(p.memory, x.Memory)
 	}

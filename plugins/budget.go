@@ -1,0 +1,60 @@
+package plugins
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// defaultBudget is the memory of all plugins where no configuration says more,
+// in bytes.
+const defaultBudget = 256 << 20
+
+// budget bounds the memory of all instances of all plugins together. Safe for
+// concurrent use.
+type budget struct {
+	limit atomic.Int64
+	used  atomic.Int64
+}
+
+// errBudget is why a request got no instance although its plugin may have one.
+var errBudget = errors.New("the memory of all plugins (memory_budget) is used up")
+
+// take takes n bytes for a plugin. It takes nothing and reports false when the
+// budget hasn't as much.
+func (b *budget) take(c *counters, n int64) bool {
+	if b.used.Add(n) > b.limit.Load() {
+		b.used.Add(-n)
+		return false
+	}
+	c.memory.Add(n)
+	return true
+}
+
+// force takes n bytes, or gives them back if n is below zero.
+func (b *budget) force(c *counters, n int64) {
+	b.used.Add(n)
+	c.memory.Add(n)
+}
+
+// room reports whether there are n bytes, after closing idle instances if need
+// be: those of plugins that have the most first.
+func (h *Host) room(n uint64) bool {
+	left := func() int64 { return h.budget.limit.Load() - h.budget.used.Load() - int64(n) }
+	for left() < 0 {
+		var most *plugin
+		count := 0
+		h.mu.Lock()
+		for _, p := range h.plugins {
+			p.mu.Lock()
+			if len(p.idle) > count {
+				most, count = p, len(p.idle)
+			}
+			p.mu.Unlock()
+		}
+		h.mu.Unlock()
+		if most == nil || !most.dropIdle() {
+			return false
+		}
+	}
+	return true
+}
