@@ -18,6 +18,7 @@ proxy/document        : proxy/uri
 proxy/jose            : proxy/document jwt
 proxy/config          : toml
 proxy/wire            : x/sys
+sdk                   :
 sdk/abi               :
 sdk/go                : sdk/abi
 plugins/keyvalue      :
@@ -37,9 +38,10 @@ proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins              : proxy builtins/integration
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/supply plugins/manifest wazero zap
+plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
-cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins plugins/supply plugins/manifest plugins/trial zap cobra fsnotify prometheus go-systemd x/sys
+cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

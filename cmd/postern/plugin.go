@@ -30,7 +30,8 @@ func newPlugin(s *streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPluginInspect(s), newPluginRun(s), newPluginTest(s), newPluginCheck(s), newPluginFetch(s), newPluginManifest(s))
+	c.AddCommand(newPluginNew(s), newPluginBuild(s), newPluginRun(s), newPluginTest(s), newPluginCheck(s),
+		newPluginInspect(s), newPluginManifest(s), newPluginFetch(s))
 	return c
 }
 

@@ -91,7 +91,7 @@ func configFor(plugins *config.Config, name, role string, c *Case) (*config.Conf
 	case "request", "response":
 		filters = "filters = [" + plugin + "]\n"
 	case "map_request", "map_response":
-		integration = fmt.Sprintf(`type = "http", %s, %s = %s`, backend, role, plugin)
+		integration = fmt.Sprintf(`type = "http_proxy", %s, %s = %s`, backend, role, plugin)
 	case "validate":
 		route += "validator = { plugin = " + plugin + " }\n"
 	}
