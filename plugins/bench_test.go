@@ -46,8 +46,8 @@ func editsHeaders(t testing.TB) string {
 
 // filterRun returns a function that sends one typical exchange through one step
 // of a filter.
-func filterRun(t testing.TB, file string, phase proxy.Phase) (run func(), ex *proxy.Exchange) {
-	g := begin(t, newHost(t, Options{}), pluginTOML(file, `timeout = "5s"`))
+func filterRun(t testing.TB, file string, phase proxy.Phase, options ...string) (run func(), ex *proxy.Exchange) {
+	g := begin(t, newHost(t, Options{}), pluginTOML(file, append(options, `timeout = "5s"`)...))
 	r := newRig(t)
 	steps, err := g.newFilter(r.build(), proxy.Options{Plugin: "p"})
 	if err != nil {
