@@ -234,8 +234,11 @@ func (m *module) checkImports() error {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return refuse(fmt.Sprintf("plugins of the ABI %q may import from: %s", m.abi.name(), moduleNames(all)),
-			"the module imports what isn't provided: %s", strings.Join(unknown, ", "))
+		hint := fmt.Sprintf("plugins of the ABI %q may import from: %s", m.abi.name(), moduleNames(all))
+		if slices.ContainsFunc(unknown, func(name string) bool { return strings.HasPrefix(name, abi.Module) }) {
+			hint = fmt.Sprintf("this release has version %d.%d of postern's ABI: a plugin that needs a later one needs a later release; %s", abi.Major, abi.Minor, hint)
+		}
+		return refuse(hint, "the module imports what isn't provided: %s", strings.Join(unknown, ", "))
 	}
 	return nil
 }
