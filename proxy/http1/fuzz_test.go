@@ -83,6 +83,19 @@ func FuzzRequest(f *testing.F) {
 			}
 			checkHead(t, string(AppendRequestLine(nil, whole.Method, whole.Target)), whole.Fields)
 			compareRequest(t, &whole, b[:n])
+
+			// What a Request has seen before makes no difference.
+			host, port, err := ParseHost(whole.Host)
+			if (err != nil) != (whole.Host == "") {
+				t.Fatalf("%q: Host %q: %v", b, whole.Host, err)
+			}
+			var used Request
+			for _, before := range []string{shortHead, "GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n", string(b)} {
+				_, _ = used.Parse([]byte(before), nil)
+				if _, err := used.Parse(bytes.Clone(b), lim); err != nil || used.Name != host || used.Port != port {
+					t.Fatalf("%q after %q: host %q and port %q, %v, want %q and %q", b, before, used.Name, used.Port, err, host, port)
+				}
+			}
 		}
 	})
 }

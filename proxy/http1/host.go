@@ -24,6 +24,33 @@ func ParseHost(s string) (host, port string, err error) {
 	return strings.ToLower(host), port, nil
 }
 
+// named is a Host field that was taken apart. Nearly always the next request has
+// the same one; comparing with it costs a tenth of taking it apart again.
+type named struct {
+	text       []byte // the field's value, and its lower case behind it
+	size       int    // of the value
+	name, port string // in the lower case
+}
+
+// take returns host and port of value, as ParseHost does, valid until it is called
+// with another one.
+func (n *named) take(value string) (name, port string, ok bool) {
+	if string(n.text[:n.size]) == value && value != "" {
+		return n.name, n.port, true
+	}
+	if _, _, ok := splitHost(value); !ok {
+		return "", "", false
+	}
+	n.size = len(value)
+	n.text = append(append(n.text[:0], value...), value...)
+	copied := n.text[n.size:]
+	for i, c := range copied {
+		copied[i] = lower(c)
+	}
+	n.name, n.port, _ = splitHost(view(copied))
+	return n.name, n.port, true
+}
+
 // splitHost is ParseHost that leaves the case as it is.
 func splitHost(s string) (host, port string, ok bool) {
 	if s != "" && s[0] == '[' {

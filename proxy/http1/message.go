@@ -66,11 +66,13 @@ type Request struct {
 	Framing
 
 	Host           string // value of the Host field, "" in HTTP/1.0 without one
+	Name, Port     string // of Host, as ParseHost takes it apart
 	KeepAlive      bool   // the client can take another answer on this connection
 	ExpectContinue bool   // it waits for 100 (Continue) before it sends content
 	Upgrade        string // value of Upgrade if Connection names it, else ""
 
 	progress progress // over a head that arrives in pieces
+	named    named    // Host, Name and Port of the last request that had a new one
 }
 
 // Response is a parsed response head, under the same rules as Request.

@@ -178,10 +178,10 @@ func (r *Request) settleHost(c *control) *Error {
 	case c.hosts == 0 && r.Minor > 0:
 		return refuse(400, "missing Host")
 	}
-	r.Host = c.host
-	host, port, ok := "", "", true
+	r.Host, r.Name, r.Port = c.host, "", ""
 	if c.hosts == 1 {
-		if host, port, ok = splitHost(c.host); !ok {
+		var ok bool
+		if r.Name, r.Port, ok = r.named.take(c.host); !ok {
 			return refuse(400, reasonHost)
 		}
 	}
@@ -197,6 +197,7 @@ func (r *Request) settleHost(c *control) *Error {
 	}
 	if c.hosts == 0 {
 		r.Host = target.Authority
+		r.Name, r.Port, _ = r.named.take(r.Host) // parseTarget has checked it
 		return nil
 	}
 	// RFC 9112, 3.2.2 lets the target win. A backend might let Host win.
@@ -205,7 +206,7 @@ func (r *Request) settleHost(c *control) *Error {
 	if target.Scheme == "https" {
 		usual = "443"
 	}
-	if !equalFold(host, named) || orUsual(port, usual) != orUsual(namedPort, usual) {
+	if !equalFold(r.Name, named) || orUsual(r.Port, usual) != orUsual(namedPort, usual) {
 		return refuse(400, "request target and Host differ")
 	}
 	return nil

@@ -111,3 +111,18 @@ func BenchmarkParseHost(b *testing.B) {
 		}
 	}
 }
+
+// Taking a Host apart that is the same as before, and one that isn't.
+func BenchmarkNamed(b *testing.B) {
+	for name, hosts := range map[string][2]string{"same": {"api.example.com:8443", "api.example.com:8443"}, "other": {"api.example.com:8443", "web.example.com:8443"}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var n named
+			for i := 0; b.Loop(); i++ {
+				if _, port, ok := n.take(hosts[i&1]); !ok || port != "8443" {
+					b.Fatal(port)
+				}
+			}
+		})
+	}
+}

@@ -185,7 +185,13 @@ func (s *stream) fill() (refused proxy.Fault, ok bool) {
 		in.Body = &s.body
 	}
 	takeClientID(&s.ex)
-	if refused, ok = fillTarget(in, h.Path, host); ok && c.settings.trust != nil {
+	if host != "" {
+		var err error
+		if in.Host, in.Port, err = http1.ParseHost(host); err != nil {
+			return s.refuse(proxy.BadRequest, err)
+		}
+	}
+	if refused, ok = fillTarget(in, h.Path); ok && c.settings.trust != nil {
 		return c.settings.trust.believe(&s.ex)
 	}
 	return refused, ok

@@ -45,14 +45,16 @@ func (c *conn) fill() (refused proxy.Fault, ok bool) {
 		in.Length = 0
 	}
 	takeClientID(&c.ex)
-	if refused, ok = fillTarget(in, r.Target, r.Host); ok && c.settings.trust != nil {
+	in.Host, in.Port = r.Name, r.Port
+	if refused, ok = fillTarget(in, r.Target); ok && c.settings.trust != nil {
 		return c.settings.trust.believe(&c.ex)
 	}
 	return refused, ok
 }
 
-// fillTarget parses target and host into in. RFC 9112, 3.2 and 3.3.
-func fillTarget(in *proxy.Request, rawTarget, rawHost string) (refused proxy.Fault, ok bool) {
+// fillTarget parses target into in, which has the host already. RFC 9112, 3.2 and
+// 3.3.
+func fillTarget(in *proxy.Request, rawTarget string) (refused proxy.Fault, ok bool) {
 	target, err := http1.ParseTarget(in.Method, rawTarget)
 	if err != nil {
 		return proxy.Fault{Kind: proxy.BadRequest, Cause: err}, false
@@ -61,18 +63,13 @@ func fillTarget(in *proxy.Request, rawTarget, rawHost string) (refused proxy.Fau
 	if in.Method == "CONNECT" {
 		return proxy.Fault{Kind: proxy.BadRequest, Message: "CONNECT is not supported", Cause: errors.New("CONNECT")}, false
 	}
-	if rawHost == "" {
-		rawHost = target.Authority
-	}
-	if rawHost != "" {
-		if in.Host, in.Port, err = http1.ParseHost(rawHost); err != nil {
-			return proxy.Fault{Kind: proxy.BadRequest, Cause: err}, false
-		}
-	}
 	if target.Authority != "" {
-		host, _, err := http1.ParseHost(target.Authority)
+		host, port, err := http1.ParseHost(target.Authority)
+		if in.Host == "" {
+			in.Host, in.Port = host, port
+		}
 		if err != nil || host != in.Host {
-			return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf("target %q and Host %q disagree", rawTarget, rawHost)}, false
+			return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf("target %q and Host %q disagree", rawTarget, in.Host)}, false
 		}
 	}
 	return proxy.Fault{}, true
