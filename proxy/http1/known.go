@@ -71,134 +71,34 @@ func (k Known) String() string {
 
 // KnownName returns the number of name, without regard to case, or Other.
 func KnownName(name string) Known {
-	k := Other
-	if len(name) <= 12 {
-		k = shortName(name)
-	} else {
-		k = longName(name)
+	if len(name) < 2 {
+		return Other
 	}
-	if k != Other && !sameName(name, knownNames[k]) {
+	k := candidates[slot(name)]
+	if known := knownNames[k]; len(known) != len(name) || !sameName(name, known) {
 		return Other
 	}
 	return k
 }
 
-// shortName returns the only candidate that length and one letter of a name of
-// up to 12 bytes leave.
-func shortName(name string) Known {
-	k := Other
-	switch len(name) {
-	case 2:
-		k = TE
-	case 3:
-		k = Via
-	case 4:
-		switch name[0] | 0x20 {
-		case 'd':
-			k = Date
-		case 'h':
-			k = Host
-		}
-	case 6:
-		switch name[0] | 0x20 {
-		case 'a':
-			k = Accept
-		case 'c':
-			k = Cookie
-		case 'e':
-			k = Expect
-		case 's':
-			k = Server
-		}
-	case 7:
-		switch name[0] | 0x20 {
-		case 'r':
-			k = Referer
-		case 't':
-			k = Trailer
-		case 'u':
-			k = Upgrade
-		}
-	case 9:
-		k = Forwarded
-	case 10:
-		switch name[0] | 0x20 {
-		case 'c':
-			k = Connection
-		case 'k':
-			k = KeepAlive
-		case 'u':
-			k = UserAgent
-		}
-	case 11:
-		k = ContentMD5
-	case 12:
-		switch name[0] | 0x20 {
-		case 'c':
-			k = ContentType
-		case 'm':
-			k = MaxForwards
-		}
-	}
-	return k
+// slot is where name would stand in candidates: the factors are such that no two
+// numbered names stand in one place.
+func slot(name string) uint {
+	n := uint(len(name))
+	return (7*n + 48*uint(name[0]|0x20) + uint(name[n-2]|0x20)) & (candidateSlots - 1)
 }
 
-// longName is shortName for the longer names.
-func longName(name string) Known {
-	k := Other
-	switch len(name) {
-	case 13:
-		k = Authorization
-	case 14:
-		switch name[0] | 0x20 {
-		case 'c':
-			k = ContentLength
-		case 'h':
-			k = HTTP2Settings
-		case 'x':
-			k = XAmzApigwID
-		}
-	case 15:
-		switch name[2] | 0x20 {
-		case 'a':
-			k = XAmznTraceID
-		case 'f':
-			k = XForwardedFor
-		}
-	case 16:
-		switch name[14] | 0x20 {
-		case 'n':
-			k = ContentEncoding
-		case 'o':
-			k = ProxyConnection
-		case 't':
-			k = WWWAuthenticate
-		case 'p':
-			k = XAmznErrorType
-		case 'i':
-			k = XAmznRequestID
-		case 's':
-			k = XForwardedHost
-		case 'r':
-			k = XForwardedPort
-		}
-	case 17:
-		switch name[0] | 0x20 {
-		case 't':
-			k = TransferEncoding
-		case 'x':
-			k = XForwardedProto
-		}
-	case 18:
-		k = ProxyAuthenticate
-	case 19:
-		k = ProxyAuthorization
-	case 22:
-		k = XHTTPMethodOverride
-	case 24:
-		k = XAmznAPIGatewayAPIID
+const candidateSlots = 128 // a power of two
+
+// candidates has the only number that a name can have, by its slot; it is only
+// read. Where none is, the name of the number is empty.
+var candidates = spread()
+
+func spread() (at [candidateSlots]Known) {
+	for k := Other + 1; k < KnownCount; k++ {
+		at[slot(knownNames[k])] = k
 	}
-	return k
+	return at
 }
 
 // knownNames are the usual spellings; the table is only read.
