@@ -91,6 +91,9 @@ func (r *record) addIntegration(line zapcore.ObjectEncoder) {
 	if notes.Plugin != "" {
 		line.AddString("plugin", notes.Plugin)
 	}
+	if notes.PluginRole != "" {
+		line.AddString("plugin_role", notes.PluginRole)
+	}
 	if notes.PluginFailure != "" {
 		line.AddString("plugin_failure", clean(notes.PluginFailure))
 	}
@@ -148,7 +151,7 @@ func FuzzLine(f *testing.F) {
 		ex.Start = ex.Start.Add(time.Duration(total) * 1000)
 		ex.Reply.Status = status
 		ex.Times = proxy.Times{Total: time.Duration(total), Integration: time.Duration(integration), Authorizer: time.Duration(out)}
-		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Target: []string{"", "10.0.0.1:80"}[out&1], Plugin: "guard", PluginFailure: cause, Truncated: out%2 == 0, ClientGone: out%5 == 0}
+		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Target: []string{"", "10.0.0.1:80"}[out&1], Plugin: "guard", PluginRole: []string{"", "request"}[out&1], PluginFailure: cause, Truncated: out%2 == 0, ClientGone: out%5 == 0}
 		if cause != "" {
 			ex.Fault = &proxy.Fault{Kind: proxy.Internal, Message: agent, Cause: errors.New(cause)}
 		}
