@@ -88,8 +88,8 @@ case $source in
 	need nim clang-19 wasm-ld-19
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
-	nim c --cc:clang --clang.exe:clang-19 --clang.linkerexe:clang-19 --cpu:wasm32 --os:any --mm:none -d:useMalloc -d:danger --noMain:on \
-		--passC:"--target=wasm32 -mbulk-memory -I$sdk/c" --passL:"--target=wasm32 -nostdlib -Wl,--no-entry,-z,stack-size=65536" \
+	nim c --cc:clang --clang.exe:clang-19 --clang.linkerexe:clang-19 --cpu:wasm32 --os:any --mm:none -d:useMalloc -d:noSignalHandler --exceptions:goto -d:danger --noMain:on \
+		--passC:"--target=wasm32-wasi -mbulk-memory -nostdlibinc -isystem /usr/include/wasm32-wasi -I$sdk/c" --passL:"--target=wasm32-wasi -nostdlib -Wl,--no-entry,-z,stack-size=65536" \
 		--nimcache:"$work" --hints:off --out:"$out" "$source"
 	;;
 *.wat)

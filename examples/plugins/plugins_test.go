@@ -33,6 +33,16 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// What has no SDK of its own uses C's header, or declares the functions itself.
+func TestRecipes(t *testing.T) {
+	start := proxytest.Starter(t.TempDir())
+	for _, source := range []string{"cpp/filter.cc", "d/filter.d", "nim/filter.nim", "wat/filter.wat"} {
+		t.Run(filepath.Dir(source), func(t *testing.T) {
+			play(t, "testdata/filter.txtar", guests.Build(t, "examples/plugins/"+source), start)
+		})
+	}
+}
+
 // The Go examples compile with TinyGo unchanged.
 func TestTinyGo(t *testing.T) {
 	start := proxytest.Starter(t.TempDir())

@@ -90,20 +90,21 @@ pub(crate) fn check(result: i32) -> Result<i32> {
 /// What isn't there is `None`.
 #[cfg(feature = "alloc")]
 pub(crate) fn read(f: impl Fn(*mut u8, usize) -> i32) -> Result<Option<alloc::vec::Vec<u8>>> {
-    // Most values are short: one call, one allocation of the right size.
-    let mut short = [0u8; 256];
-    let need = f(short.as_mut_ptr(), short.len());
-    if need == raw::NOT_FOUND {
-        return Ok(None);
+    // Most values are short: one call, one allocation.
+    let mut buffer = alloc::vec::Vec::with_capacity(256);
+    loop {
+        let need = f(buffer.as_mut_ptr(), buffer.capacity());
+        if need == raw::NOT_FOUND {
+            return Ok(None);
+        }
+        let need = check(need)? as usize;
+        if need <= buffer.capacity() {
+            // The host has written that many bytes.
+            unsafe { buffer.set_len(need) };
+            return Ok(Some(buffer));
+        }
+        buffer.reserve(need);
     }
-    let need = check(need)? as usize;
-    if need <= short.len() {
-        return Ok(Some(short[..need].to_vec()));
-    }
-    let mut long = alloc::vec![0; need];
-    let need = check(f(long.as_mut_ptr(), long.len()))? as usize;
-    long.truncate(need);
-    Ok(Some(long))
 }
 
 /// Reads text; the host gives only UTF-8 where it promises text.
