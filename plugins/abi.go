@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
@@ -117,10 +118,18 @@ type bodyABI interface {
 	bodies(in *instance) (request, response bool)
 }
 
+// bindingABI is a guestABI whose guests remember an exchange from its request to
+// its response. Its plugins have a boundPool.
+type bindingABI interface {
+	// boundTo returns the instance of p that knows ex, or nil.
+	boundTo(p *plugin, ex *proxy.Exchange) *instance
+}
+
 // guestABIs are all of them, in the order in which they are asked.
 func guestABIs() []guestABI {
 	return []guestABI{
 		nativeABI{},
+		proxyWasmABI{},
 		commandABI{},
 	}
 }

@@ -45,11 +45,9 @@ func (h *Host) room(n uint64) bool {
 		count := 0
 		h.mu.Lock()
 		for _, p := range h.plugins {
-			p.mu.Lock()
-			if len(p.idle) > count {
-				most, count = p, len(p.idle)
+			if n := p.idleCount(); n > count {
+				most, count = p, n
 			}
-			p.mu.Unlock()
 		}
 		h.mu.Unlock()
 		if most == nil || !most.dropIdle() {

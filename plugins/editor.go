@@ -37,7 +37,7 @@ func (e *editor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, er
 		}
 	}
 	in, err := e.begin(ctx, ex)
-	if err != nil {
+	if in == nil || err != nil {
 		return proxy.Continue, e.failed(ex, err)
 	}
 	if err = e.call(in); err == nil {

@@ -109,7 +109,10 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []by
 	if err != nil {
 		return nil, "module", err
 	}
-	key, err = m.abi.checkOptions(o)
+	key, err = checkWasmOptions(m.abi, o)
+	if err == nil {
+		key, err = m.abi.checkOptions(o)
+	}
 	if err == nil {
 		key, err = "isolation", checkIsolation(m.abi, o)
 	}
@@ -142,6 +145,7 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []by
 type settings struct {
 	identity string // tells options apart
 	config   string
+	rootID   string
 	environ  []string
 }
 
@@ -154,13 +158,17 @@ func settingsOf(o config.Plugin) (s settings, option string, err error) {
 		}
 		s.config = string(text)
 	}
+	s.rootID = o.RootID
+	if o.ConfigText != "" {
+		s.config = o.ConfigText
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
 		if name == "" || bytes.ContainsAny([]byte(name), "=\x00") || bytes.ContainsRune([]byte(o.Env[name]), 0) {
 			return s, "env", refuse("", "environment variable %q: a name has neither \"=\" nor a zero byte, a value no zero byte", name)
 		}
 		s.environ = append(s.environ, name+"="+o.Env[name])
 	}
-	s.identity = fmt.Sprintf("%s %s %s %d %d %d %q %s", o.ABI, o.OnError, o.Isolation, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.config)
+	s.identity = fmt.Sprintf("%s %s %s %d %d %d %q %q %s", o.ABI, o.OnError, o.Isolation, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.rootID, s.config)
 	return s, "", nil
 }
 
@@ -246,9 +254,9 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 		h.counters[name] = c
 	}
 	limit := uint64(o.Memory)
-	return &plugin{
+	p := &plugin{
 		host: h, name: name, identity: identity, module: m, counters: c,
-		logger: h.logger.With(zap.String("plugin", name)), config: s.config, environ: s.environ, optional: o.OnError == "continue",
+		logger: h.logger.With(zap.String("plugin", name)), config: s.config, rootID: s.rootID, environ: s.environ, optional: o.OnError == "continue",
 		timeout: time.Duration(o.Timeout), wait: time.Duration(o.Wait),
 		// Most of the way from what it starts with to what it may have.
 		memoryMark: m.minimum + (limit-min(limit, m.minimum))*3/4,
@@ -256,6 +264,10 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 		busy:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBusy)},
 		full:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBudget)},
 	}
+	if _, binds := m.abi.(bindingABI); binds {
+		p.bound = newBoundPool(p, o.MaxInstances, h.commonsOf(name))
+	}
+	return p
 }
 
 // warm starts the first instance, which also tells which roles the plugin has

@@ -63,6 +63,7 @@ type Host struct {
 	modules  map[moduleKey]*module
 	plugins  map[string]*plugin // by the key of their name, module and options
 	counters map[string]*counters
+	commons  map[string]*wasmCommons // of plugins that run, by name
 	current  *Generation
 	closed   bool
 }

@@ -29,7 +29,10 @@ type instance struct {
 	initial *snapshot    // nil unless the instance is reset after each call
 
 	// What the ABI of the guest keeps: one of these.
-	native *nativeGuest
+	native    *nativeGuest
+	proxyWasm *proxyWasm
+
+	seat seat // in a boundPool; guarded by its mutex
 
 	// The call's, set by begin.
 	phase     abi.Phase

@@ -26,12 +26,14 @@ type plugin struct {
 	counters   *counters
 	roles      uint32 // bits of abi.Role…
 	optional   bool   // on_error = "continue"
-	config     string // JSON
+	config     string // JSON, or what config_text says
+	rootID     string // which plugin of a proxy-wasm module it is
 	environ    []string
 	timeout    time.Duration // of one call; 0 takes the role's default
 	wait       time.Duration // for an instance
 	memoryMark uint64        // bytes of linear memory above which an instance is replaced
 	slots      chan struct{} // one element for each instance at work
+	bound      *boundPool    // instead of slots and idle, if guests remember exchanges; else nil
 	busy, full error         // the faults for who gets no instance
 	breaker    breaker
 
@@ -72,6 +74,9 @@ func (p *plugin) take(ctx context.Context) (*instance, error) {
 
 // acquire is take without the breaker.
 func (p *plugin) acquire(ctx context.Context) (*instance, error) {
+	if p.bound != nil {
+		return p.bound.take(ctx)
+	}
 	select {
 	case p.slots <- struct{}{}:
 	default:
@@ -113,13 +118,20 @@ func (p *plugin) waitForSlot(ctx context.Context) error {
 // give takes back what take returned. err is how its call ended: an instance
 // whose call failed is never used again, because its memory is in no known state.
 func (p *plugin) give(in *instance, err error) {
+	if p.bound != nil && !errors.As(err, new(*failure)) {
+		err = nil // it is the exchange's that failed, between two calls
+	}
 	p.count(err)
 	p.tellBreaker(outcomeOf(err), err)
 	in.end()
 	if err != nil {
 		p.report(err)
-		in.close()
-	} else if !p.keep(in) {
+	}
+	if p.bound != nil {
+		p.bound.give(in, err)
+		return
+	}
+	if err != nil || !p.keep(in) {
 		in.close()
 	}
 	<-p.slots
@@ -128,6 +140,9 @@ func (p *plugin) give(in *instance, err error) {
 // keep puts in among the idle instances, as p's isolation wants it, unless its
 // time is over.
 func (p *plugin) keep(in *instance) bool {
+	if p.bound != nil {
+		return p.bound.add(in)
+	}
 	now := p.host.now()
 	if p.isolation == isolationFresh || in.worn(now) || p.isolation == isolationReset && in.reset() != nil {
 		return false
@@ -165,6 +180,9 @@ func (p *plugin) trim(now int64) {
 
 // dropIdle closes the instance that has been idle for longest.
 func (p *plugin) dropIdle() bool {
+	if p.bound != nil {
+		return p.bound.dropIdle()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.idle) == 0 {
@@ -173,6 +191,16 @@ func (p *plugin) dropIdle() bool {
 	p.idle[0].close()
 	p.idle = slices.Delete(p.idle, 0, 1)
 	return true
+}
+
+// idleCount is how many instances dropIdle could close.
+func (p *plugin) idleCount() int {
+	if p.bound != nil {
+		return p.bound.idleCount()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
 }
 
 func (p *plugin) count(err error) {
@@ -191,6 +219,11 @@ func (p *plugin) count(err error) {
 
 // close ends the idle instances; those at work end when they are given back.
 func (p *plugin) close() {
+	if p.bound != nil {
+		p.bound.close()
+		p.host.dropCommons(p)
+		return
+	}
 	p.mu.Lock()
 	idle := p.idle
 	p.idle, p.closed = nil, true

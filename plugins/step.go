@@ -87,12 +87,26 @@ func (s *step) begin(ctx context.Context, ex *proxy.Exchange) (*instance, error)
 	if ex.Notes.PluginFailure == "" { // the first failure is the one to explain
 		ex.Notes.Plugin, ex.Notes.PluginRole = s.plugin.name, s.role
 	}
-	in, err := s.plugin.take(ctx)
-	if err != nil {
+	in, err := s.instance(ctx, ex)
+	if in == nil || err != nil {
 		return nil, err
 	}
 	in.begin(s.phase, ex, s.variables, s.limit)
 	return in, nil
+}
+
+// instance takes an instance for a call about ex: the one that knows it already,
+// if the plugin is one whose guests remember. It is nil without an error when that
+// is so and none knows ex: the request didn't come to this plugin.
+func (s *step) instance(ctx context.Context, ex *proxy.Exchange) (*instance, error) {
+	if s.phase != abi.Response || s.plugin.bound == nil {
+		return s.plugin.take(ctx)
+	}
+	in := s.plugin.module.abi.(bindingABI).boundTo(s.plugin, ex)
+	if in == nil {
+		return nil, nil
+	}
+	return in, s.plugin.bound.retake(in)
 }
 
 // fault says for the client what err, from begin or from a call, is, and notes
@@ -102,7 +116,7 @@ func (s *step) fault(ex *proxy.Exchange, err error, broken, late proxy.FaultKind
 	notes := &ex.Notes
 	var f *failure
 	if !errors.As(err, &f) {
-		if !errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
+		if errors.Is(err, proxy.Fault{Kind: proxy.Overloaded}) {
 			s.note(notes, "busy")
 		}
 		return err
@@ -125,7 +139,8 @@ func (s *step) note(notes *proxy.Notes, what string) {
 // shall go on without the call.
 func (s *step) failed(ex *proxy.Exchange, err error) error {
 	fault := s.fault(ex, err, proxy.PluginFailure, proxy.PluginTimeout)
-	if s.optional && !errors.Is(fault, proxy.Fault{Kind: proxy.ClientGone}) {
+	var f *failure
+	if s.optional && (errors.As(err, &f) || errors.Is(err, proxy.Fault{Kind: proxy.Overloaded})) && !errors.As(err, new(final)) {
 		return nil
 	}
 	return fault

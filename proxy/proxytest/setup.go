@@ -104,7 +104,8 @@ func (p *player) guest(l line) error {
 	if strings.Contains(string(text), "\nfunc main() {}") {
 		mode = "-buildmode=c-shared" // it lives between calls: a reactor, not a command
 	}
-	cmd := exec.Command("go", "build", "-trimpath", mode, "-o", filepath.Join(p.dir, l.rest+".wasm"), "./"+filepath.ToSlash(source))
+	cmd := exec.Command("go", "build", "-trimpath", mode, "-o", filepath.Join(p.dir, l.rest+".wasm"), ".")
+	cmd.Dir = source // which may be a module of its own
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.fatal(fmt.Errorf("compile %s: %w\n%s", source, err, out))
