@@ -288,7 +288,7 @@ func (in *instance) commitBackend() {
 	if d.changes&(changedFields<<backendSide) != 0 {
 		out.Fields = append(out.Fields[:0], d.fields[backendSide]...)
 	}
-	if d.changes&(changedContent<<backendSide) != 0 {
+	if d.changes&(changedContent<<backendSide) != 0 && out.Upgrade == "" { // a request to switch has none
 		out.Content, out.Body, out.Length = d.content[backendSide], nil, 0
 	}
 	if d.changes&changedMethod != 0 {
