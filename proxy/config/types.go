@@ -214,8 +214,9 @@ type Plugin struct {
 	Signature string `toml:"signature" file:"true" example:"greeter.wasm.minisig" aka:"sig"`
 	// How the gateway talks to it. "auto" looks at the module's exports:
 	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
-	// input and answers on standard output.
-	ABI string `toml:"abi" enum:"auto,native,event" default:"auto"`
+	// input and answers on standard output; "proxy-wasm" is the ABI of plugins for
+	// Envoy, Istio and Higress.
+	ABI string `toml:"abi" enum:"auto,native,event,proxy-wasm" default:"auto"`
 	// When a filter or a mapping fails, misses its deadline or gets no instance:
 	// "fail" answers 500, 504 or 503, "continue" goes on as if it hadn't been
 	// there. Authorizers, validators and integrations always fail.
@@ -233,10 +234,15 @@ type Plugin struct {
 	MaxInstances int `toml:"max_instances" default:"16" min:"1" max:"10000"`
 	// Time a request waits for an instance before it gets 503.
 	Wait Duration `toml:"wait" default:"1s" min:"0s" max:"1m"`
-	// Environment variables of an event plugin.
+	// Environment variables of an event plugin or a proxy-wasm plugin.
 	Env map[string]string `toml:"env" name:"[A-Za-z_][A-Za-z0-9_]*" names:"letters, digits and \"_\"" secret:"true" aka:"environment"`
-	// Configuration that a native plugin reads as JSON.
+	// Configuration that a native plugin or a proxy-wasm plugin reads as JSON.
 	Config map[string]any `toml:"config" secret:"true"`
+	// What a proxy-wasm plugin reads instead, if its configuration isn't JSON.
+	ConfigText string `toml:"config_text" secret:"true" example:"a.example,b.example"`
+	// Which plugin of a proxy-wasm module this is, if it has several: root_id in
+	// Envoy's configuration.
+	RootID string `toml:"root_id" example:"my_root_id" aka:"rootID"`
 }
 
 // Registry says how to reach an OCI registry that plugins come from.
