@@ -60,6 +60,7 @@ func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, conf
 			continue
 		}
 		g.plugins[name] = p
+		all = append(all, p.wanting(cfg, name)...)
 	}
 	if dir := h.cacheDir; dir != "" {
 		if err := trimCache(dir, cacheMost); err != nil {

@@ -152,6 +152,33 @@ func findings(cfg *config.Config, path []string, err error) config.Findings {
 	return all
 }
 
+// ungranted are the capabilities that p's manifest wants and o doesn't grant: it
+// may be meant so, for what a module imports is granted or it isn't loaded.
+func (p *plugin) ungranted(o config.Plugin) []string {
+	if p.manifest == nil {
+		return nil
+	}
+	var missing []string
+	for _, group := range p.manifest.Wants {
+		if !granted(o, group) {
+			missing = append(missing, group)
+		}
+	}
+	return missing
+}
+
+// wanting warns, in the log and as a finding, of what p's manifest wants in vain.
+func (p *plugin) wanting(cfg *config.Config, name string) config.Findings {
+	missing := p.ungranted(cfg.Plugin[name])
+	if len(missing) == 0 {
+		return nil
+	}
+	p.logger.Warn("the plugin's manifest wants what isn't granted", zap.Strings("capabilities", missing))
+	f := cfg.Finding([]string{"plugin", name}, "its manifest wants what isn't granted: "+strings.Join(missing, ", "), "")
+	f.Severity = config.SeverityWarning
+	return config.Findings{f}
+}
+
 // tellUpgrades logs how the plugins of g differ from those of before with the
 // same name.
 func (g *Generation) tellUpgrades(before *Generation) {

@@ -130,6 +130,19 @@ func TestManifestChecksConfig(t *testing.T) {
 	finds(t, h, pluginTOML(write(t, string(smallest(t, `{"name":"guard"}`)))), "plugin.p.module", "section postern.manifest: version", "")
 }
 
+func TestManifestWantsInVain(t *testing.T) {
+	module := write(t, string(smallest(t, `{"name":"guard","version":"1","wants":["crypto","metric"]}`)))
+	logger, logs := observed()
+	g, all := newHost(t, Options{Logger: logger}).Begin(t.Context(), parse(t, pluginTOML(module)))
+	defer g.Discard()
+	if len(all) != 1 || all.Failed() || all[0].Key != "plugin.p" || !strings.Contains(all[0].Text, "isn't granted: metric") {
+		t.Errorf("got %s", all.Text())
+	}
+	if logs.FilterMessage("the plugin's manifest wants what isn't granted").Len() != 1 {
+		t.Errorf("the log has %v", logs.All())
+	}
+}
+
 func TestUpgradeIsTold(t *testing.T) {
 	logger, logs := observed()
 	h := newHost(t, Options{Logger: logger})

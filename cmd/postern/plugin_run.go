@@ -227,7 +227,7 @@ func describeOutcome(o *trial.Outcome) string {
 	if o.Reply.Body != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSuffix(o.Reply.Body, "\n"))
 	}
-	took := fmt.Sprintf("%v", o.Took.Round(time.Microsecond))
+	took := fmt.Sprintf("%v, %v of CPU", o.Took.Round(time.Microsecond), o.CPU.Round(time.Microsecond))
 	if len(o.Calls) > 0 {
 		took += fmt.Sprintf(", %d calls of the gateway with %v", len(o.Calls), inHost.Round(time.Microsecond))
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -181,6 +182,7 @@ type Outcome struct {
 	Logs      []string           `json:"logs,omitempty"`
 	Calls     []plugins.HostCall `json:"calls,omitempty"`
 	Took      time.Duration      `json:"took_ns"`
+	CPU       time.Duration      `json:"cpu_ns"` // of the whole process meanwhile: about the plugin's, if it is alone
 	Memory    int64              `json:"memory"` // linear memory of the plugin's instances, bytes
 }
 
@@ -217,13 +219,22 @@ func (b *Bench) Run(ctx context.Context, c *Case) (*Outcome, error) {
 		return nil, fmt.Errorf("no route takes %s %s: %w", ex.In.Method, ex.In.Path, refused)
 	}
 	_, _ = b.reset()
-	began := time.Now()
+	began, used := time.Now(), cpuTime()
 	ex.Route.Pipeline.Run(ctx, ex, bodyLimit)
-	o := &Outcome{Role: role, Took: time.Since(began), Sent: backend.sent, Memory: b.Stats().Memory}
+	o := &Outcome{Role: role, Took: time.Since(began), CPU: cpuTime() - used, Sent: backend.sent, Memory: b.Stats().Memory}
 	o.fill(ex)
 	ex.End()
 	o.Calls, o.Logs = b.reset()
 	return o, nil
+}
+
+// cpuTime is how long the process has computed.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // bodyLimit is the largest content of a trial's request: the listener's default.
