@@ -76,16 +76,15 @@ export class Names {
 
   // The entry at an index as name and value; null behind the last one.
   entry(index: i32): string[] | null {
-    for (;;) {
-      const lengths = raw.map_entry(this.number, index, out.at, out.size, out2.at, out2.size);
-      if (lengths < 0) return null;
-      const name = (lengths >> 32) as i32, value = lengths as i32;
-      if (name <= out.size && value <= out2.size) {
-        return [outText(name), String.UTF8.decodeUnsafe(out2.at, value)];
-      }
+    const lengths = raw.map_entry(this.number, index, out.at, out.size, out2.at, out2.size);
+    if (lengths < 0) return null;
+    const name = (lengths >> 32) as i32, value = lengths as i32;
+    if (name > out.size || value > out2.size) {
       out.fit(name);
       out2.fit(value);
+      raw.map_entry(this.number, index, out.at, out.size, out2.at, out2.size);
     }
+    return [outText(name), String.UTF8.decodeUnsafe(out2.at, value)];
   }
 
   set(name: string, value: string): i32 {

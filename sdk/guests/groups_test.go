@@ -1,0 +1,41 @@
+package guests_test
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/postern-gateway/postern/proxy/proxytest"
+	"github.com/postern-gateway/postern/sdk/guests"
+)
+
+// TestGroups has a guest in each language call what its SDK makes of the
+// capability groups that every plugin has.
+func TestGroups(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	key := ed25519.NewKeyFromSeed(seed)
+	encode := base64.RawURLEncoding.EncodeToString
+	jwk := fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":"k","x":"%s"}`, encode(key.Public().(ed25519.PublicKey)))
+	token := encode([]byte(`{"alg":"EdDSA","kid":"k"}`)) + "." + encode([]byte(`{"sub":"anna","exp":4102444800}`))
+	token += "." + encode(ed25519.Sign(key, []byte(token)))
+	text, err := os.ReadFile("testdata/groups.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := proxytest.Starter(t.TempDir())
+	for _, source := range []string{"groups.c", "groups.rs", "groups.zig", "groups.ts", "groups.js", "go"} {
+		t.Run(source, func(t *testing.T) {
+			module := guests.Build(t, "testdata/wasm/groups/"+source)
+			dir := t.TempDir()
+			scenario := strings.NewReplacer("MODULE", filepath.ToSlash(module), "KEYS", jwk, "TOKEN", token).Replace(string(text))
+			if err := os.WriteFile(filepath.Join(dir, "groups.txtar"), []byte(scenario), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			proxytest.Run(t, dir, start)
+		})
+	}
+}
