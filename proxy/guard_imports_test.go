@@ -21,6 +21,7 @@ proxy/wire            : x/sys
 sdk                   :
 sdk/abi               :
 sdk/go                : sdk/abi
+sdk/guests            :
 plugins/keyvalue      :
 plugins/meter         :
 plugins/manifest      : jsonschema x/text
