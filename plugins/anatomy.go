@@ -17,9 +17,9 @@ import (
 // Anatomy is what can be told of a module without a request.
 type Anatomy struct {
 	SHA256   string             `json:"sha256"`
-	Size     int                `json:"size"`          // bytes
-	ABI      string             `json:"abi,omitempty"` // "" when no ABI fits
-	Roles    []string           `json:"roles,omitempty"`
+	Size     int                `json:"size"`            // bytes
+	ABI      string             `json:"abi,omitempty"`   // "" when no ABI fits
+	Roles    []string           `json:"roles,omitempty"` // with a Refusal: those of its manifest, else its exports
 	Imports  []Import           `json:"imports"`
 	Exports  []string           `json:"exports"`
 	Memory   Memory             `json:"memory"`
@@ -63,11 +63,26 @@ func (h *Host) Examine(ctx context.Context, cfg *config.Config, name string) (*A
 	p, _, err := h.load(ctx, name, o, wasm, digest)
 	if err != nil {
 		a.refuse(err)
+		a.guessRoles()
 		return a, nil
 	}
 	defer h.release(p)
 	a.Roles = roleNames(p.roles)
 	return a, nil
+}
+
+// guessRoles tells the roles of a native module that can't be asked for them: an
+// SDK may export more than the plugin has, so its manifest's word comes first.
+func (a *Anatomy) guessRoles() {
+	if a.Manifest != nil && len(a.Manifest.Roles) > 0 {
+		a.Roles = a.Manifest.Roles
+		return
+	}
+	for _, r := range abi.Roles() {
+		if slices.Contains(a.Exports, r.Export) {
+			a.Roles = append(a.Roles, r.Name)
+		}
+	}
 }
 
 func (a *Anatomy) refuse(err error) {

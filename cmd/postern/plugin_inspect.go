@@ -96,15 +96,23 @@ func describeModule(module, name string, a *plugins.Anatomy) string {
 	for _, group := range importGroups(a.Imports) {
 		fmt.Fprintf(&b, "  %s\n", group)
 	}
-	fmt.Fprintf(&b, "exports\n  %s\n", strings.Join(a.Exports, ", "))
+	exports := "none"
+	if len(a.Exports) > 0 {
+		exports = strings.Join(a.Exports, ", ")
+	}
+	fmt.Fprintf(&b, "exports\n  %s\n", exports)
+	toRun := "To run it"
 	if a.Refusal != "" {
 		fmt.Fprintf(&b, "\nIt can't be loaded: %s\n", a.Refusal)
 		if a.Hint != "" {
 			fmt.Fprintf(&b, "  hint: %s\n", a.Hint)
 		}
-		return b.String()
+		if a.ABI == "" {
+			return b.String()
+		}
+		toRun = "To run it, once that is put right"
 	}
-	fmt.Fprintf(&b, "\nTo run it:\n\n%s", configurationFor(module, name, a))
+	fmt.Fprintf(&b, "\n%s:\n\n%s", toRun, configurationFor(module, name, a))
 	return b.String()
 }
 
@@ -150,8 +158,10 @@ func configurationFor(module, name string, a *plugins.Anatomy) string {
 				quoted[i] = fmt.Sprintf("%q", h)
 			}
 			fmt.Fprintf(&b, "  http = { allow = [%s] }   # the hosts that it may call\n", strings.Join(quoted, ", "))
-		case "kv", "metric":
-			fmt.Fprintf(&b, "  %s = true\n", group)
+		case "kv":
+			b.WriteString("  kv = {}\n")
+		case "metric":
+			b.WriteString("  metric = true\n")
 		}
 	}
 	if a.Manifest != nil && a.Manifest.Config != nil {

@@ -47,7 +47,7 @@ func newPluginRun(s *streams) *cobra.Command {
 			plugin, url := "", ""
 			for _, arg := range args {
 				switch {
-				case url == "" && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://") || strings.HasPrefix(arg, "/") && !strings.HasSuffix(arg, ".wasm")):
+				case url == "" && isURL(arg):
 					url = arg
 				case plugin == "":
 					plugin = arg
@@ -82,6 +82,15 @@ func newPluginRun(s *streams) *cobra.Command {
 	f.StringVar(&o.format, "format", "text", "text or json")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "only what comes of it, not the calls")
 	return c
+}
+
+// isURL tells a URL, or the part of one from the path on, from a module's file.
+func isURL(arg string) bool {
+	if strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://") {
+		return true
+	}
+	st, err := os.Stat(arg)
+	return strings.HasPrefix(arg, "/") && !strings.HasSuffix(arg, ".wasm") && (err != nil || st.IsDir())
 }
 
 // readCase makes the case that the flags, or the file that they name, describe.

@@ -248,6 +248,23 @@ func TestScaffolds(t *testing.T) {
 	}
 }
 
+// Who lacks a compiler is told which, and how to get it.
+func TestMissingCompilers(t *testing.T) {
+	aside(t)
+	t.Setenv("PATH", "")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for language, install := range map[string]string{
+		"go": "go isn't there; install it: https://go.dev/dl", "tinygo": "https://tinygo.org", "c": "clang-19 lld-19", "rust": "rustup target add",
+		"assemblyscript": "npm install", "zig": "ziglang.org", "js": "sh postern/toolchains.sh",
+	} {
+		if _, err := os.Stat("/usr/bin/rustc"); language == "rust" && err == nil {
+			continue // it is found where Debian puts it
+		}
+		says(t, exitOK, "not built: missing tool: ", "plugin", "new", "--lang", language, "my-"+language)
+		says(t, exitFailed, install, "plugin", "build", "my-"+language, "--lang", language)
+	}
+}
+
 // A closed output is told, not ignored.
 func TestPluginOutputFails(t *testing.T) {
 	beginPlugin(t)
