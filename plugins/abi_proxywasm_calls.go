@@ -3,6 +3,8 @@ package plugins
 import (
 	"errors"
 	"math"
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"go.uber.org/zap/zapcore"
@@ -260,27 +262,34 @@ func (g *proxyWasm) localResponse(s []uint64) wasmStatus {
 		return statusBadArgument
 	case f.side == responseSide && (f.installed || f.over):
 		return statusInternal // the head is on its way
-	case in.setStatus(int(s[0])) != abi.OK:
+	case s[0] < 200 || s[0] > 599:
 		return statusBadArgument
 	}
-	d := &in.draft
-	fields := in.editable(responseSide)
-	*fields, d.size[responseSide] = (*fields)[:0], 0
-	for {
-		name, value, more := all.next()
+	for p := all; ; { // what is wrong is found before anything has changed
+		name, value, more := p.next()
 		if !more {
 			break
 		}
-		if code := in.addField(responseSide, name, value); code != abi.OK && editStatus(addValue, name, code) != statusOK {
+		field := http1.NewField(name, strings.Trim(value, " \t"))
+		if code := in.refusedField(responseSide, &field); editStatus(addValue, name, code) != statusOK {
 			return statusBadArgument
+		}
+	}
+	d := &in.draft
+	in.setStatus(int(s[0]))
+	fields := in.editable(responseSide)
+	clear(*fields)
+	*fields, d.size[responseSide] = (*fields)[:0], 0
+	for name, value, more := all.next(); more; name, value, more = all.next() {
+		if in.addField(responseSide, name, value) == abi.Limit {
+			return statusInternal
 		}
 	}
 	if grpc := int32(s[7]); grpc >= 0 {
-		if in.setField(responseSide, "grpc-status", in.number(int(grpc))) != abi.OK {
-			return statusBadArgument
-		}
+		in.scratch = strconv.AppendInt(in.scratch[:0], int64(grpc), 10)
+		in.setField(responseSide, "grpc-status", in.scratched())
 	}
-	if len(content) > 0 && !d.has(responseSide, http1.ContentType) {
+	if len(content) > 0 && !fields.HasKnown(http1.ContentType) {
 		in.setField(responseSide, "content-type", "text/plain") // Envoy
 	}
 	d.content[responseSide] = append([]byte(nil), content...)
@@ -289,9 +298,6 @@ func (g *proxyWasm) localResponse(s []uint64) wasmStatus {
 	f.poke()
 	return statusOK
 }
-
-// has reports whether a side's fields, which are edited, have one with number k.
-func (d *draft) has(s side, k http1.Known) bool { return d.fields[s].HasKnown(k) }
 
 func (g *proxyWasm) getPairs(s []uint64) wasmStatus {
 	if _, ok := g.fieldsIn(int32(s[0])); !ok {

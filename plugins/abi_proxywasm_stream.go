@@ -301,7 +301,14 @@ func (f *wasmFlow) call(callback api.Function, arguments ...uint64) error {
 	if g.in.failed {
 		return &failure{"fail", errors.New(g.in.failure)}
 	}
-	return nil
+	if len(g.leaving) == 0 {
+		return nil
+	}
+	result := g.arguments[0]
+	err := g.release()
+	g.enter(f)
+	g.arguments[0] = result
+	return err
 }
 
 // action runs a callback that returns an action. A closed stream is a failure.

@@ -118,7 +118,7 @@ func (p *plugin) waitForSlot(ctx context.Context) error {
 // give takes back what take returned. err is how its call ended: an instance
 // whose call failed is never used again, because its memory is in no known state.
 func (p *plugin) give(in *instance, err error) {
-	if p.bound != nil && !errors.As(err, new(*failure)) {
+	if p.bound != nil && err != nil && !errors.As(err, new(*failure)) {
 		err = nil // it is the exchange's that failed, between two calls
 	}
 	p.count(err)
