@@ -43,7 +43,7 @@ func (in *instance) writeContent(s side, b []byte) int32 {
 // resetContent makes the new content empty and begins reading again.
 func (in *instance) resetContent(s side) {
 	d := &in.draft
-	d.content[s], d.read[s] = nil, 0
+	d.content[s], d.read[s] = d.content[s][:0], 0 // the memory is the call's until it is committed
 	d.changes |= changedContent << s
 }
 
