@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -173,13 +174,7 @@ func portText(ex *proxy.Exchange, port uint16) string {
 	case 8080:
 		return "8080"
 	}
-	b := ex.Text.Begin()
-	for digits, div := false, uint16(10000); div > 0; div /= 10 {
-		if d := port / div % 10; d != 0 || digits {
-			b, digits = append(b, '0'+byte(d)), true
-		}
-	}
-	return ex.Text.Finish(b)
+	return ex.Text.Finish(strconv.AppendUint(ex.Text.Begin(), uint64(port), 10))
 }
 
 // send is the integration step of http and http_proxy.
