@@ -11,6 +11,7 @@ import (
 var headerGuests = []struct{ name, source, environment string }{
 	{"c", "testdata/wasm/header/header.c", ""},
 	{"rust", "testdata/wasm/header/header.rs", ""},
+	{"rust without std", "testdata/wasm/header/bare.rs", ""},
 	{"zig", "testdata/wasm/header/header.zig", ""},
 	{"assemblyscript", "testdata/wasm/header/header.ts", ""},
 	{"tinygo", "testdata/wasm/header/go", "GO=tinygo"},

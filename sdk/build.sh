@@ -54,9 +54,11 @@ case $source in
 	command -v wasm-ld-14 >/dev/null && linker='-C linker=wasm-ld-14'
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
+	features='--cfg feature="std" --cfg feature="alloc"'
+	if grep -q '^#!\[no_std\]' "$source"; then features=; fi
 	flags='--edition 2021 --target wasm32-unknown-unknown -C opt-level=3 -C panic=abort -C debuginfo=0'
-	# shellcheck disable=SC2086
-	"$rust" $flags --crate-type rlib --crate-name postern --cfg "feature=\"std\"" --cfg "feature=\"alloc\"" -o "$work/libpostern.rlib" "$sdk/rust/src/lib.rs"
+	# shellcheck disable=SC2086 # lists of words
+	"$rust" $flags --crate-type rlib --crate-name postern $features -o "$work/libpostern.rlib" "$sdk/rust/src/lib.rs"
 	# shellcheck disable=SC2086
 	"$rust" $flags $linker -C lto -C link-arg=-zstack-size=65536 -C link-arg=--strip-debug --crate-type cdylib --crate-name plugin \
 		--extern "postern=$work/libpostern.rlib" -o "$out" "$source"
