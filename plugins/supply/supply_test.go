@@ -336,3 +336,17 @@ func TestSignature(t *testing.T) {
 	// The comment is signed, too.
 	wrong("isn't what was signed", public.String(), wasm, bytes.Replace(signature, []byte("timestamp:"), []byte("timestamp:9"), 1))
 }
+
+func FuzzParseReference(f *testing.F) {
+	f.Add("oci://a.example:5000/b/c:v1")
+	f.Add("oci://a.example/b@sha256:" + strings.Repeat("0", 64))
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := supply.ParseReference(text)
+		if err != nil {
+			return
+		}
+		if again, err := supply.ParseReference(r.String()); err != nil || again != r {
+			t.Fatalf("%q is %+v, which is read again as %+v, %v", text, r, again, err)
+		}
+	})
+}

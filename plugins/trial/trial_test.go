@@ -196,3 +196,71 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%+v", r.Results)
 	}
 }
+
+// A plugin that says itself that it can't take a request isn't a bad one.
+func TestCheckGrades(t *testing.T) {
+	bad, err := os.ReadFile(filepath.Join(os.Getenv("TRIAL_GUESTS"), "greeter.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, grade string
+		wasm        []byte
+	}{
+		{"done", trial.Good, bad},
+		{"trap", trial.Bad, authorizerModule(0x00, 0x0b)},                                               // unreachable
+		{"zero", trial.Bad, authorizerModule(0x41, 0, 0x0b)},                                            // no decision
+		{"loop", trial.Bad, authorizerModule(0x03, 0x40, 0x0c, 0, 0x0b, 0x00, 0x0b)},                    // loop br 0
+		{"fail", trial.Weak, authorizerModule(0x41, 1, 0x41, 0, 0x41, 0, 0x10, 0, 0x1a, 0x41, 0, 0x0b)}, // fail(1, "")
+	} {
+		file := filepath.Join(t.TempDir(), c.name+".wasm")
+		if err := os.WriteFile(file, c.wasm, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, findings := trial.File(c.name, file)
+		if findings.Failed() {
+			t.Fatal(findings.Text())
+		}
+		r, findings, err := trial.Check(t.Context(), cfg, c.name, nil, trial.Options{CacheDir: filepath.Join(os.Getenv("TRIAL_GUESTS"), "cache")})
+		if err != nil || findings.Failed() {
+			t.Fatal(findings.Text(), err)
+		}
+		if got := r.Results[1]; got.Check != "ordinary request" || got.Grade != c.grade || r.Failed() != (c.grade == trial.Bad) {
+			t.Errorf("%s: got %+v, want %s", c.name, got, c.grade)
+		}
+	}
+}
+
+// authorizerModule is a native authorizer with this code, which may call fail as
+// function 0.
+func authorizerModule(code ...byte) []byte {
+	section := func(id byte, content string) string { return string([]byte{id, byte(len(content))}) + content }
+	body := func(code string) string { return string([]byte{byte(len(code) + 1), 0}) + code }
+	return []byte("\x00asm\x01\x00\x00\x00" +
+		section(1, "\x02\x60\x03\x7f\x7f\x7f\x01\x7f\x60\x00\x01\x7f") +
+		section(2, "\x01\x0apostern_v1\x04fail\x00\x00") +
+		section(3, "\x02\x01\x01") +
+		section(5, "\x01\x00\x01") +
+		section(7, "\x03\x06memory\x02\x00\x0bpostern_abi\x00\x01\x11postern_authorize\x00\x02") +
+		section(10, "\x02"+body("\x41\x80\x80\x04\x0b")+body(string(code))))
+}
+
+func FuzzParseCase(f *testing.F) {
+	f.Add("role authorize\n-- request --\nGET /\nA: b\n\nbody\n-- backend --\n200\n-- want --\nverdict: allow\n")
+	f.Add("variable a=b\n-- request --\nGET https://h/p?q HTTP/1.1\n-- want.body --\nx\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := trial.ParseCase("x", []byte(text))
+		if err != nil {
+			return
+		}
+		// What an outcome makes of a case can be read again, and wants what came out.
+		o := &trial.Outcome{Verdict: "done", Reply: trial.Response{Status: 200, Body: "body\n"}}
+		again, err := trial.ParseCase("x", c.Update(o))
+		if err != nil {
+			t.Fatalf("the updated case can't be read: %v\n%s", err, c.Update(o))
+		}
+		if wrong := again.Check(o); len(wrong) > 0 {
+			t.Fatalf("the updated case fails: %q\n%s", wrong, c.Update(o))
+		}
+	})
+}
