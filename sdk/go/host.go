@@ -22,6 +22,8 @@ func read(buf []byte, f func(at unsafe.Pointer, size uint32) int32) []byte {
 		switch {
 		case need < 0:
 			return nil
+		case need == 0:
+			return []byte{} // not nil: there is something, and it is empty
 		case need <= cap(buf):
 			return buf[:need]
 		}
