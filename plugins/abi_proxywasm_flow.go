@@ -58,6 +58,7 @@ type wasmFlow struct {
 	ready      []byte // was let go; from at on it isn't passed on
 	at         int
 	changed    bool         // what was let go isn't what the message had
+	taken      bool         // source was read before the head went on
 	trailers   http1.Fields // of source
 	installed  bool         // the flow is the message's Body
 	length     int64        // of the Body, or http1.Unknown
@@ -183,6 +184,16 @@ func (f *wasmFlow) poke() {
 	}
 }
 
+// lasting is err, which ends a call of a role, for who asks whether the exchange can
+// go on all the same.
+func (f *wasmFlow) lasting(err error) error {
+	_, fault := err.(proxy.Fault)
+	if err == nil || !f.taken || fault && !errors.Is(err, proxy.Fault{Kind: proxy.Overloaded}) {
+		return err
+	}
+	return final{err}
+}
+
 // head runs the callback for header fields, and when that pauses, what has to
 // happen before they may go on.
 func (f *wasmFlow) head(callback api.Function, tellsEnd bool, fields int32) error {
@@ -270,7 +281,7 @@ func (f *wasmFlow) more() error {
 		if err != nil {
 			return err
 		}
-		f.changed = true // it isn't where the message has its content
+		f.changed, f.taken = true, true // it isn't where the message has its content
 	}
 	return f.show()
 }

@@ -105,7 +105,7 @@ func (proxyWasmABI) request(in *instance) (verdict int32, err error) {
 	g.enter(nil)
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, f.lasting(err)
 	case f.answered:
 		return abi.Answer, nil
 	case f.installed:
@@ -144,7 +144,7 @@ func (proxyWasmABI) response(in *instance) error {
 		err = s.end() // a tunnel may outlive the plugin
 	}
 	g.enter(nil)
-	return err
+	return f.lasting(err)
 }
 
 // authorize runs the callback for a request's header fields: who sends a local

@@ -462,12 +462,31 @@ func TestProxyWasmUnderLoad(t *testing.T) {
 	}
 }
 
-// On error "continue" only goes on with what is still whole.
+// With on_error = "continue" an exchange goes on without its plugin, unless the
+// guest has taken content that can't be given back.
 func TestProxyWasmOptional(t *testing.T) {
 	w := newWasmRig(t, sdkGuest(t), `on_error = "continue"`, `timeout = "5s"`)
 	ex, _, err := w.request("", "x-do", "panic")
-	if err != nil || w.response(ex, "x") != nil {
-		t.Error(err)
+	if err != nil || w.response(ex, "x") != nil || string(ex.Reply.Content) != "x" {
+		t.Errorf("%v, %q", err, ex.Reply.Content)
+	}
+	ex.End()
+
+	ex = w.exchange("x-do", "after-body end-panic")
+	ex.In.Method, ex.In.Whole, ex.In.Body, ex.In.Length = "POST", false, &pieces{rest: []string{"a", "b"}}, http1.Unknown
+	_, err = w.steps[proxy.MethodRequest].Run(context.Background(), ex)
+	wantFault(t, err, proxy.PluginFailure)
+	ex.End()
+
+	// A client that breaks off isn't the guest's failure.
+	ex = w.exchange("x-do", "after-body")
+	fault := proxy.Fault{Kind: proxy.BadRequest}
+	ex.In.Method, ex.In.Whole, ex.In.Body, ex.In.Length = "POST", false, &pieces{rest: []string{"a"}, fails: fault}, http1.Unknown
+	traps := stats(t, w.host).Traps
+	_, err = w.steps[proxy.MethodRequest].Run(context.Background(), ex)
+	wantFault(t, err, proxy.BadRequest)
+	if s := stats(t, w.host); s.Traps != traps || ex.Notes.PluginFailure != "" {
+		t.Errorf("%d traps, %q", s.Traps-traps, ex.Notes.PluginFailure)
 	}
 	ex.End()
 }

@@ -228,6 +228,8 @@ func (s *stream) OnHttpRequestBody(size int, end bool) types.Action {
 		b, err := proxywasm.GetHttpRequestBody(0, size)
 		must(err)
 		must(proxywasm.ReplaceHttpRequestBody([]byte("<" + strings.ToUpper(string(b)) + ">")))
+	case s.says("end-panic"):
+		panic("as told")
 	case s.says("after-body"):
 		must(proxywasm.AddHttpRequestHeader("x-size", strconv.Itoa(size)))
 	}
