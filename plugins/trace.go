@@ -1,10 +1,12 @@
 package plugins
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/api"
@@ -71,7 +73,7 @@ func (t *tracer) wrap(module string, f hostFunc) hostFunc {
 		if named {
 			c.Args = t.arguments(in, &known, args)
 		} else {
-			c.Args = numbers(inner.params, args)
+			c.Args = numbers(in, module, inner.params, args)
 		}
 		began := time.Now()
 		defer func() {
@@ -132,16 +134,37 @@ func (t *tracer) arguments(in *instance, f *abi.Function, args []uint64) []HostV
 	return all
 }
 
-func numbers(params string, args []uint64) []HostValue {
+// numbers shows the arguments of a function of another ABI than ours. Two that
+// can be the address and length of a text are shown as one; WASI passes none.
+func numbers(in *instance, module, params string, args []uint64) []HostValue {
 	var all []HostValue
-	for i := range args {
-		v := HostValue{Name: "", Value: strconv.FormatInt(int64(args[i]), 10)}
+	for i := 0; i < len(args); i++ {
+		v := HostValue{Value: strconv.FormatInt(int64(args[i]), 10)}
 		if params[i] == 'i' {
 			v.Value = strconv.Itoa(int(int32(args[i])))
+		}
+		if !strings.HasPrefix(module, "wasi_") && strings.HasPrefix(params[i:], "ii") {
+			if text, ok := textAt(in, args[i], args[i+1]); ok {
+				v.Value = text
+				i++
+			}
 		}
 		all = append(all, v)
 	}
 	return all
+}
+
+// textAt shows n bytes at address at if they look like a text. No compiler puts
+// one into the first KiB.
+func textAt(in *instance, at, n uint64) (string, bool) {
+	if at < 1<<10 || n == 0 || n > 64<<10 {
+		return "", false
+	}
+	b, ok := in.memory.Read(uint32(at), uint32(n))
+	if !ok || !utf8.Valid(b) || bytes.ContainsFunc(b, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
+		return "", false
+	}
+	return peek(in, at, n), true
 }
 
 // written shows what the host put into the buffers of a call with this result.

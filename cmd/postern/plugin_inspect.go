@@ -168,7 +168,9 @@ func configurationFor(module, name string, a *plugins.Anatomy) string {
 		b.WriteString("  config = { }   # see its schema above\n")
 	}
 	for _, role := range a.Roles {
-		b.WriteString(useOf(role, name))
+		if use := useOf(role, name); !strings.Contains(b.String(), use) { // two roles of a filter stand in one place
+			b.WriteString(use)
+		}
 	}
 	return b.String()
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/postern-gateway/postern/plugins/trial"
 )
 
-// guests are the compiled guests by name: built once, with their caches.
+// errGuests is why the guests can't be built. They are in $TRIAL_GUESTS.
 var errGuests error
 
 func TestMain(m *testing.M) {
