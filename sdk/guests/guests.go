@@ -136,7 +136,7 @@ func digest(root, source string, environment []string) (string, error) {
 				return err
 			}
 			defer func() { _ = f.Close() }()
-			fmt.Fprintln(h, name)
+			fmt.Fprintln(h, strings.TrimPrefix(name, root))
 			_, err = io.Copy(h, f)
 			return err
 		})
