@@ -14,6 +14,7 @@ type counters struct {
 	unhealthy atomic.Bool
 	instances atomic.Int64
 	memory    atomic.Int64
+	shown     shownMetrics // its own
 }
 
 func (c *counters) read(name string) Stats {

@@ -42,6 +42,9 @@ func (nativeABI) provides() []hostModule {
 		cryptoFunctions(),
 		jsonFunctions(),
 		textFunctions(),
+		kvFunctions(),
+		metricFunctions(),
+		httpFunctions(),
 	}
 }
 
@@ -121,6 +124,7 @@ func define(b wazero.HostModuleBuilder, f *hostFunc) {
 		if in.memory == nil {
 			in.memory = mod.Memory() // a start section calls before instantiation is over
 		}
+		in.hostCalls++
 		if phases != 0 && phases&in.phase == 0 {
 			stack[0] = refused
 			return

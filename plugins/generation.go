@@ -26,6 +26,7 @@ type Generation struct {
 	plugins map[string]*plugin // by configured name
 	failed  map[string]bool    // there is a finding already
 	budget  int64              // of the memory of all plugins, bytes
+	sizes   map[string]int64   // of the namespaces of kv, bytes
 }
 
 // Begin loads, checks and compiles every plugin of cfg, and starts an instance
@@ -37,7 +38,7 @@ type Generation struct {
 func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, config.Findings) {
 	h.loading.Lock()
 	defer h.loading.Unlock()
-	g := &Generation{host: h, plugins: map[string]*plugin{}, failed: map[string]bool{}, budget: int64(cfg.MemoryBudget)}
+	g := &Generation{host: h, plugins: map[string]*plugin{}, failed: map[string]bool{}, budget: int64(cfg.MemoryBudget), sizes: map[string]int64{}}
 	h.mu.Lock()
 	if h.current == nil { // later the running plugins' holds until Commit
 		h.budget.limit.Store(g.budget)
@@ -46,8 +47,9 @@ func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, conf
 	from := &sources{Supply(h.artifacts, cfg), LockFile(cfg)}
 	fetching, done := context.WithTimeout(ctx, supply.FetchTimeout) // of all registries together
 	defer done()
-	var all config.Findings
-	for _, name := range slices.Sorted(maps.Keys(cfg.Plugin)) {
+	names := slices.Sorted(maps.Keys(cfg.Plugin))
+	all := g.sizeSpaces(cfg, names)
+	for _, name := range names {
 		o := cfg.Plugin[name]
 		var p *plugin
 		wasm, digest, key, err := from.read(fetching, o)
@@ -61,6 +63,7 @@ func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, conf
 		}
 		g.plugins[name] = p
 		all = append(all, p.wanting(cfg, name)...)
+		all = append(all, p.idleGrants(cfg)...)
 	}
 	if dir := h.cacheDir; dir != "" {
 		if err := trimCache(dir, cacheMost); err != nil {
@@ -77,6 +80,7 @@ func (g *Generation) Commit() {
 	before := h.current
 	h.current = g
 	h.budget.limit.Store(g.budget)
+	h.resizeSpaces(g)
 	h.mu.Unlock()
 	if before != nil {
 		g.tellUpgrades(before)
@@ -118,7 +122,7 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []by
 		key, err = "isolation", checkIsolation(m.abi, o)
 	}
 	if err == nil {
-		key, err = "module", checkGrants(m, o)
+		key, err = "module", checkGrants(m, name, o)
 	}
 	var said *manifest.Manifest
 	if err == nil {
@@ -130,7 +134,10 @@ func (h *Host) load(ctx context.Context, name string, o config.Plugin, wasm []by
 	}
 	p = h.newPlugin(name, identity, m, o, settings)
 	p.manifest = said
-	if key, err := p.warm(isolation(o.Isolation)); err != nil {
+	if key, err = p.grant(o, settings); err == nil {
+		key, err = p.warm(isolation(o.Isolation))
+	}
+	if err != nil {
 		p.close()
 		h.releaseModule(m)
 		return nil, key, err
@@ -148,6 +155,8 @@ type settings struct {
 	config   string
 	rootID   string
 	environ  []string
+
+	authorities []byte // of requests: http.ca as PEM
 }
 
 func settingsOf(o config.Plugin) (s settings, option string, err error) {
@@ -170,7 +179,8 @@ func settingsOf(o config.Plugin) (s settings, option string, err error) {
 		s.environ = append(s.environ, name+"="+o.Env[name])
 	}
 	s.identity = fmt.Sprintf("%s %s %s %d %d %d %q %q %s", o.ABI, o.OnError, o.Isolation, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.rootID, s.config)
-	return s, "", nil
+	option, err = s.addGrants(o)
+	return s, option, err
 }
 
 // running returns the live plugin with this identity, referred to once more.

@@ -64,6 +64,8 @@ type Host struct {
 	plugins  map[string]*plugin // by the key of their name, module and options
 	counters map[string]*counters
 	commons  map[string]*wasmCommons // of plugins that run, by name
+	spaces   map[string]*space       // of kv, by name
+	accounts map[accountKey]*account
 	current  *Generation
 	closed   bool
 }
@@ -78,6 +80,7 @@ func NewHost(o Options) (*Host, error) {
 		logger: o.Logger, clock: o.Clock, entropy: o.Entropy, base: time.Now(),
 		artifacts: o.ArtifactDir,
 		modules:   map[moduleKey]*module{}, plugins: map[string]*plugin{}, counters: map[string]*counters{},
+		spaces: map[string]*space{}, accounts: map[accountKey]*account{},
 	}
 	h.budget.limit.Store(defaultBudget)
 	if h.logger == nil {
@@ -171,6 +174,8 @@ type Stats struct {
 	Unhealthy bool   // it failed too often in a row and isn't called for a while
 	Instances int64
 	Memory    int64 // linear memory of all instances and what they are reset to, bytes
+	Costs     []Cost
+	Metrics   []Metric
 }
 
 // Stats returns the figures of every plugin that the host ever ran, by name.
@@ -179,7 +184,9 @@ func (h *Host) Stats() []Stats {
 	defer h.mu.Unlock()
 	all := make([]Stats, 0, len(h.counters))
 	for name, c := range h.counters {
-		all = append(all, c.read(name))
+		s := c.read(name)
+		s.Costs, s.Metrics = h.costs(name), c.shown.read()
+		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b Stats) int { return strings.Compare(a.Name, b.Name) })
 	return all

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/postern-gateway/postern/plugins/outbound"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
@@ -40,6 +41,13 @@ type instance struct {
 	passing   proxy.Passing   // which of ex's headers the guest sees
 	variables []proxy.Param   // stage variables, by name
 	deadline  int64           // in the host's monotonic time
+	caller    context.Context // of who waits for the call; nil in phase Start
+	account   *account        // who the call is booked to; nil for nobody
+	began     int64           // in the host's monotonic time
+	latest    int64           // likewise: the deadline however long the guest waits for others
+	waited    int64           // for answers to the guest's requests, nanoseconds
+	hostCalls int64
+	requests  *outbound.Session // nil until the guest sends one
 
 	// The meter's.
 	slice    int32 // fuel of one slice
@@ -183,7 +191,9 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 	if ex != nil {
 		in.passing = proxy.PassingOf(ex.In.Fields)
 	}
-	in.deadline = in.plugin.host.now() + int64(limit)
+	in.began = in.plugin.host.now()
+	in.deadline, in.latest = in.began+int64(limit), math.MaxInt64
+	in.waited, in.hostCalls = 0, 0
 	in.lastTick, in.missed = 0, false
 	in.principal, in.context, in.contextSize = "", in.context[:0], 0
 	in.result, in.answered, in.rendered = nil, false, false
@@ -194,6 +204,9 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 
 // end forgets the exchange, and the memory of an unusually large call.
 func (in *instance) end() {
+	if in.requests != nil {
+		in.endRequests()
+	}
 	in.flushLine()
 	clear(in.context)
 	in.draft.reset()
@@ -201,6 +214,7 @@ func (in *instance) end() {
 		in.holdings.endCall(in.phase)
 	}
 	in.passing = proxy.Passing{}
+	in.caller, in.account = nil, nil
 	in.ex, in.variables, in.principal, in.stdin, in.result = nil, nil, "", nil, nil
 	if cap(in.event) > keepBuffer {
 		in.event = nil

@@ -25,6 +25,7 @@ func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps
 	}
 	i := &integration{step: p.newStep(b, abi.RoleIntegrate, integrateTimeout), abi: p.module.abi.(integrationABI)}
 	if o.Integration.Timeout > 0 {
+		i.total = time.Duration(o.Integration.Timeout)
 		i.limit = min(i.limit, time.Duration(o.Integration.Timeout))
 	}
 	var steps proxy.Steps

@@ -37,6 +37,11 @@ type plugin struct {
 	busy, full error         // the faults for who gets no instance
 	breaker    breaker
 
+	// Set by grant.
+	grants  grants
+	pace    *pace // of its calls; nil for none
+	tooMany error // the fault for who comes too fast
+
 	// Set by warm: how calls are kept apart, which content the guest wants.
 	isolation                     isolation
 	readsRequests, readsResponses bool
@@ -55,6 +60,10 @@ type plugin struct {
 // turn at most p.wait. The error is a Fault (Overloaded, ClientGone) or, when a
 // new instance doesn't start or the plugin is unhealthy, a *failure.
 func (p *plugin) take(ctx context.Context) (*instance, error) {
+	if p.pace != nil && !p.pace.admit(p.host.now()) {
+		p.counters.busy.Add(1)
+		return nil, p.tooMany
+	}
 	if p.breaker.open.Load() && !p.breaker.admit(p.host.now()) {
 		p.counters.refused.Add(1)
 		return nil, &failure{"unhealthy", errUnhealthy}
@@ -123,6 +132,7 @@ func (p *plugin) give(in *instance, err error) {
 	}
 	p.count(err)
 	p.tellBreaker(outcomeOf(err), err)
+	in.settle(err)
 	in.end()
 	if err != nil {
 		p.report(err)
@@ -219,6 +229,7 @@ func (p *plugin) count(err error) {
 
 // close ends the idle instances; those at work end when they are given back.
 func (p *plugin) close() {
+	p.grants.close(p.host)
 	if p.bound != nil {
 		p.bound.close()
 		p.host.dropCommons(p)

@@ -142,6 +142,10 @@ func readManifest(wasm []byte, config string) (m *manifest.Manifest, key string,
 // each problem, at its own place.
 func findings(cfg *config.Config, path []string, err error) config.Findings {
 	var problems configErrors
+	var key *config.KeyError
+	if errors.As(err, &key) {
+		return config.Findings{cfg.Finding(append(path[:len(path):len(path)], key.Path...), key.Text, key.Hint)}
+	}
 	if !errors.As(err, &problems) {
 		return config.Findings{describe(cfg, path, err)}
 	}

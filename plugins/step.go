@@ -58,13 +58,18 @@ type step struct {
 	phase     abi.Phase
 	variables []proxy.Param // the stage's
 	limit     time.Duration
+	total     time.Duration // limit, and waiting for others; 0 for no bound
+	account   *account
 	optional  bool // on_error = "continue": a call that fails is as if it hadn't been
 }
 
 // newStep returns the step of p in a role, which may take fallback if the plugin
 // has no timeout of its own.
 func (p *plugin) newStep(b proxy.Build, role uint32, fallback time.Duration) step {
-	s := step{plugin: p, variables: variablesOf(b.Route), limit: p.limit(fallback)}
+	s := step{
+		plugin: p, variables: variablesOf(b.Route), limit: p.limit(fallback),
+		account: p.host.account(p.name, b.Route.Stage.API.Name),
+	}
 	for _, r := range abi.Roles() {
 		if r.Bit == role {
 			s.role, s.phase = r.Name, r.Phase
@@ -92,6 +97,10 @@ func (s *step) begin(ctx context.Context, ex *proxy.Exchange) (*instance, error)
 		return nil, err
 	}
 	in.begin(s.phase, ex, s.variables, s.limit)
+	in.caller, in.account = ctx, s.account
+	if s.total > 0 {
+		in.latest = in.began + int64(s.total)
+	}
 	return in, nil
 }
 

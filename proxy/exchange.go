@@ -177,6 +177,10 @@ type Notes struct {
 	PluginFailure string // "trap", "deadline", "answer", ...; "" for none
 	Truncated     bool   // the reply ended before its content did
 	ClientGone    bool   // the client left before the reply was complete
+
+	PluginTime     time.Duration // in calls of plugins, but for PluginWaiting
+	PluginWaiting  time.Duration // in calls of plugins, for answers to their own requests
+	PluginRequests int           // of plugins, to other servers
 }
 
 // Client is the connection that an exchange came in by.

@@ -23,6 +23,7 @@ sdk/abi               :
 sdk/go                : sdk/abi
 sdk/guests            :
 plugins/keyvalue      :
+plugins/outbound      : proxy/config proxy/http1 net/http
 plugins/meter         :
 plugins/manifest      : jsonschema x/text
 plugins/supply        : oras oci minisign net/http

@@ -44,7 +44,8 @@ type shard struct {
 	entries map[string]*list.Element // of *entry
 	recent  list.List                // the most recently used in front
 	used    int
-	most    int // bytes
+	most    int    // bytes
+	evicted uint64 // entries that made room
 }
 
 type entry struct {
@@ -62,9 +63,20 @@ func NewSpace(size int64, clock func() time.Time) *Space {
 	s := &Space{clock: clock, seed: maphash.MakeSeed()}
 	for i := range s.shards {
 		s.shards[i].entries = map[string]*list.Element{}
-		s.shards[i].most = int(min(size/shards, math.MaxInt32))
 	}
+	s.Resize(size)
 	return s
+}
+
+// Resize makes the space one of size bytes. What no longer fits goes.
+func (s *Space) Resize(size int64) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		sh.most = int(min(size/shards, math.MaxInt32))
+		sh.makeRoom(0)
+		sh.mu.Unlock()
+	}
 }
 
 func (s *Space) lock(key string) *shard {
@@ -73,28 +85,43 @@ func (s *Space) lock(key string) *shard {
 	return sh
 }
 
-// Used returns how many bytes the entries take, those included that are over
-// and not yet cleared away.
-func (s *Space) Used() int64 {
-	var used int64
-	for i := range s.shards {
-		s.shards[i].mu.Lock()
-		used += int64(s.shards[i].used)
-		s.shards[i].mu.Unlock()
-	}
-	return used
+// Figures are what a space holds, those entries included that are over and not
+// yet cleared away.
+type Figures struct {
+	Entries int64
+	Bytes   int64
+	Size    int64  // bytes that there may be
+	Evicted uint64 // entries that had to make room so far
 }
 
-// Get appends the value of key to dst. Counters
-// are only for Add to see.
-func (s *Space) Get(dst []byte, key string) (value []byte, found bool) {
+// Figures returns what the space holds.
+func (s *Space) Figures() Figures {
+	var f Figures
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		f.Entries += int64(len(sh.entries))
+		f.Bytes += int64(sh.used)
+		f.Size += int64(sh.most)
+		f.Evicted += sh.evicted
+		sh.mu.Unlock()
+	}
+	return f
+}
+
+// Read copies the value of key to buffer, if it fits, and returns its length.
+// Counters are only for Add to see.
+func (s *Space) Read(key string, buffer []byte) (length int, found bool) {
 	sh := s.lock(key)
 	defer sh.mu.Unlock()
 	e := sh.find(key, s.clock())
 	if e == nil || e.counter {
-		return dst, false
+		return 0, false
 	}
-	return append(dst, e.value...), true
+	if len(e.value) <= len(buffer) {
+		copy(buffer, e.value)
+	}
+	return len(e.value), true
 }
 
 // Set sets key to a copy of value, for ttl; 0 is without an end. The error is
@@ -206,13 +233,19 @@ func (sh *shard) add(e *entry) error {
 	if e.cost() > sh.most {
 		return ErrSize
 	}
-	for sh.used+e.cost() > sh.most {
-		sh.remove(sh.recent.Back())
-	}
+	sh.makeRoom(e.cost())
 	e.key = strings.Clone(e.key) // it may be a guest's memory
 	sh.entries[e.key] = sh.recent.PushFront(e)
 	sh.used += e.cost()
 	return nil
+}
+
+// makeRoom removes entries until there are n bytes.
+func (sh *shard) makeRoom(n int) {
+	for sh.used > 0 && sh.used+n > sh.most {
+		sh.remove(sh.recent.Back())
+		sh.evicted++
+	}
 }
 
 func (sh *shard) remove(at *list.Element) {

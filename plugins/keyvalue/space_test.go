@@ -20,11 +20,12 @@ func newSpace(size int64) (*Space, *watch) {
 }
 
 func (s *Space) get(key string) string {
-	v, found := s.Get(nil, key)
+	buffer := make([]byte, 64<<10)
+	n, found := s.Read(key, buffer)
 	if !found {
 		return "none"
 	}
-	return string(v)
+	return string(buffer[:n])
 }
 
 func TestValues(t *testing.T) {
@@ -45,8 +46,13 @@ func TestValues(t *testing.T) {
 	if got := s.get("a"); got != "none" {
 		t.Errorf("at its end: %s", got)
 	}
-	if s.Used() != 0 {
-		t.Errorf("%d bytes are left", s.Used())
+	if f := s.Figures(); f.Bytes != 0 || f.Entries != 0 {
+		t.Errorf("there is left %+v", f)
+	}
+	small := []byte("xx")
+	_ = s.Set("a", []byte("long"), 0)
+	if n, found := s.Read("a", small); n != 4 || !found || string(small) != "xx" {
+		t.Errorf("a buffer that is too small: %d, %v, it has %q", n, found, small)
 	}
 	if err := s.Set("b", nil, 0); err != nil || s.get("b") != "" || !s.Delete("b") || s.Delete("b") {
 		t.Error("an empty value isn't kept or not deleted once")
@@ -116,11 +122,16 @@ func TestRoom(t *testing.T) {
 			t.Fatalf("what is used all the time had to go after %d", i)
 		}
 	}
-	if used := s.Used(); used > size || used < size/2 {
-		t.Errorf("%d bytes of %d are used", used, size)
+	f := s.Figures()
+	if f.Bytes > size || f.Bytes < size/2 || f.Size != size || f.Entries+int64(f.Evicted) != 10_001 {
+		t.Errorf("figures %+v", f)
 	}
 	if s.get("k1") != "none" || s.get("k9999") == "none" {
 		t.Error("not the oldest went")
+	}
+	s.Resize(size / 4)
+	if small := s.Figures(); small.Bytes > size/4 || small.Entries == 0 || small.Entries >= f.Entries || s.get("kept") != "here" {
+		t.Errorf("a quarter of the size: %+v", small)
 	}
 }
 
@@ -134,7 +145,10 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 				}
 				for done := false; !done; {
-					v, _ := s.Get(nil, "v")
+					v := []byte(s.get("v"))
+					if string(v) == "none" {
+						v = nil
+					}
 					done, _ = s.CompareAndSet("v", v, append(v[:len(v):len(v)], 'x'), 0)
 				}
 			}

@@ -243,6 +243,47 @@ type Plugin struct {
 	// Which plugin of a proxy-wasm module this is, if it has several: root_id in
 	// Envoy's configuration.
 	RootID string `toml:"root_id" example:"my_root_id" aka:"rootID"`
+	// Values and counters that outlive a call, for a plugin that imports postern_v1_kv.
+	// Without this table it has none; an empty one will do.
+	KV *PluginKV `toml:"kv" example:"{ size = \"1MiB\" }" aka:"keyvalue,key_value"`
+	// Servers that the plugin may send requests to. Without this table there are none.
+	HTTP *PluginHTTP `toml:"http" example:"{ allow = [\"https://api.example.com\"] }" aka:"egress,outbound"`
+	// Let the plugin have figures of its own on the metrics page.
+	Metrics bool `toml:"metrics" aka:"metric"`
+	// Calls in a second, at most, of which as many may come at once. Further requests
+	// get 503. Absent: no limit.
+	Rate int `toml:"rate" min:"1" max:"1000000" aka:"max_calls_per_second,rate_limit"`
+}
+
+// PluginKV is memory of a plugin that outlives its calls.
+type PluginKV struct {
+	// Plugins that name the same one share it. Default: the plugin's name.
+	Namespace string `toml:"namespace" pattern:"[A-Za-z0-9_.-]{1,64}" want:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	// Memory for it. An entry takes its key, its value and 256 bytes, and may have a
+	// 16th of it; what was used longest ago makes room.
+	Size Size `toml:"size" default:"1MiB" min:"16KiB" max:"1GiB" aka:"max_bytes,memory"`
+}
+
+// PluginHTTP is what requests a plugin may send. Redirects aren't followed, and no
+// proxy is used.
+type PluginHTTP struct {
+	// Servers: scheme://host, with a port if it isn't the scheme's own. "*." before a
+	// name stands for all names below it.
+	Allow []string `toml:"allow" required:"true" example:"[\"https://api.example.com\"]" aka:"hosts,allowed_hosts,origins"`
+	// Methods that it may use.
+	Methods []string `toml:"methods" default:"GET,HEAD,POST" pattern:"[A-Z]{1,32}" want:"a method in capitals"`
+	// Requests that one call may send.
+	MaxCalls int `toml:"max_calls" default:"8" min:"1" max:"1000" aka:"max_requests"`
+	// Content of one request, and of one answer.
+	MaxBytes Size `toml:"max_bytes" default:"1MiB" min:"0B" max:"64MiB" aka:"max_body,max_size"`
+	// All waiting of one call together, and any one request. It doesn't count as the
+	// call's own time.
+	Timeout Duration `toml:"timeout" default:"2s" min:"1ms" max:"5m"`
+	// Connect to loopback, link-local, private and other special addresses, too.
+	// Without it they are refused, also when a name turns out to have one.
+	Private bool `toml:"private" aka:"allow_private,internal"`
+	// Certificates, as PEM, that are trusted besides the system's.
+	CA string `toml:"ca" file:"true" aka:"ca_file,cacert"`
 }
 
 // Registry says how to reach an OCI registry that plugins come from.
