@@ -22,17 +22,27 @@ func TestGroups(t *testing.T) {
 	jwk := fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":"k","x":"%s"}`, encode(key.Public().(ed25519.PublicKey)))
 	token := encode([]byte(`{"alg":"EdDSA","kid":"k"}`)) + "." + encode([]byte(`{"sub":"anna","exp":4102444800}`))
 	token += "." + encode(ed25519.Sign(key, []byte(token)))
-	text, err := os.ReadFile("testdata/groups.txtar")
+	play(t, "groups", "KEYS", jwk, "TOKEN", token)
+}
+
+// TestState has them call what has to be granted: kv, http and metric.
+func TestState(t *testing.T) { play(t, "state") }
+
+// play plays testdata/NAME.txtar with the guests of testdata/wasm/NAME, in all
+// languages. words are words of the scenario and what stands for them.
+func play(t *testing.T, name string, words ...string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name+".txtar"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := proxytest.Starter(t.TempDir())
-	for _, source := range []string{"groups.c", "groups.rs", "groups.zig", "groups.ts", "groups.js", "go"} {
+	for _, source := range []string{name + ".c", name + ".rs", name + ".zig", name + ".ts", name + ".js", "go"} {
 		t.Run(source, func(t *testing.T) {
-			module := guests.Build(t, "testdata/wasm/groups/"+source)
+			module := guests.Build(t, filepath.Join("testdata/wasm", name, source))
 			dir := t.TempDir()
-			scenario := strings.NewReplacer("MODULE", filepath.ToSlash(module), "KEYS", jwk, "TOKEN", token).Replace(string(text))
-			if err := os.WriteFile(filepath.Join(dir, "groups.txtar"), []byte(scenario), 0o600); err != nil {
+			scenario := strings.NewReplacer(append(words, "MODULE", filepath.ToSlash(module))...).Replace(string(text))
+			if err := os.WriteFile(filepath.Join(dir, name+".txtar"), []byte(scenario), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			proxytest.Run(t, dir, start)
