@@ -229,7 +229,6 @@ export function start(handler) {
   if (roles === 0) throw new Error(`the handler exports none of ${Object.keys(bits).join(", ")}, handle`);
   const done = () => 0;
   globalThis.$roles = {
-    rethrow(e) { throw e; },
     roles: () => roles,
     configure: () => handler.configure ? then(handler.configure(JSON.parse(need("config", host.config_read()))), done) : 0,
     authorize: () => handler.authorize(request),

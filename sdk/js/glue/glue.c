@@ -49,6 +49,8 @@ QUICKJS(JS_IsPromise) int32_t JS_IsPromise(Value v);
 QUICKJS(JS_PromiseState) int32_t JS_PromiseState(Context *ctx, Value v);
 QUICKJS(JS_PromiseResult) Value JS_PromiseResult(Context *ctx, Value v);
 QUICKJS(JS_GetException) Value JS_GetException(Context *ctx);
+QUICKJS(JS_Throw) Value JS_Throw(Context *ctx, Value e);
+QUICKJS(JS_IsJobPending) int32_t JS_IsJobPending(void *runtime);
 QUICKJS(JS_ExecutePendingJob) int32_t JS_ExecutePendingJob(void *runtime, Context **ctx);
 QUICKJS(JS_ThrowPlainError) Value JS_ThrowPlainError(Context *ctx, const char *format, const void *arguments);
 
@@ -67,7 +69,7 @@ static const struct function {
 	{utf8, "utf8", "tb"},
 };
 
-enum { function_count = sizeof functions / sizeof *functions, most_arguments = 8, first_size = 4096 };
+enum { function_count = sizeof functions / sizeof *functions, most_arguments = 8, first_size = 4096, most_bytes = 16 << 20 };
 
 struct argument {
 	int64_t number;
@@ -83,8 +85,8 @@ struct buffer {
 
 static Context *ctx;
 static struct buffer buffer[2];
-static Value roles;    // postern.js's object of what each export runs
-static Value exports[9]; // its functions, in the order of names in init
+static int32_t built; // init is over: there is a gateway
+static Value exports[9]; // what each export runs, in the order of names in init
 
 static int64_t run(int32_t number, const struct argument *a) {
 	switch (number) {
@@ -138,7 +140,10 @@ static int32_t take(const char *signature, struct argument *a, int32_t count, Va
 		case 'i':
 		case 'I':
 			if (JS_ToInt64Ext(ctx, &a[i].number, v)) return -1;
-			if ((signature[i] == 'c' || signature[i] == 'r') && a[i].number >= 0) enlarge(&buffer[0], a[i].number);
+			if (signature[i] == 'i' || signature[i] == 'I') break;
+			if (a[i].number < 0) a[i].number = 0;
+			if (a[i].number > most_bytes) a[i].number = most_bytes;
+			enlarge(&buffer[0], a[i].number);
 			break;
 		}
 	}
@@ -177,6 +182,10 @@ POSTERN_EXPORT("host_call") Value *host_call(const char *name, int32_t length, V
 	const char *signature = functions[index].signature;
 	struct argument a[most_arguments] = {0};
 	int32_t used = 0, two = 0;
+	if (!built) {
+		JS_ThrowPlainError(ctx, "there is no gateway while the plugin is built: ask it in configure or later, not at the top level", 0);
+		return 0;
+	}
 	int32_t thrown = take(signature, a, count, values, &used);
 	Value v = undefined;
 	if (!thrown) {
@@ -270,11 +279,7 @@ static Value settle(Value v) {
 		Value result = JS_PromiseResult(ctx, v);
 		JS_FreeValue(ctx, v);
 		if (state == 1) return result;
-		Value arguments[] = {result};
-		Value thrower = JS_GetPropertyStr(ctx, roles, "rethrow");
-		v = JS_Call(ctx, thrower, undefined, 1, arguments);
-		JS_FreeValue(ctx, thrower);
-		JS_FreeValue(ctx, result);
+		return JS_Throw(ctx, result);
 	}
 	return v;
 }
@@ -335,11 +340,13 @@ POSTERN_EXPORT("wizer-initialize") void init(void) {
 	JS_SetPropertyStr(ctx, global, "$host", host);
 	Value done = JS_Eval(ctx, entry, sizeof entry - 1, "entry", 1); // 1: a module
 	check(done);
-	roles = JS_GetPropertyStr(ctx, global, "$roles");
 	check(settle(done));
+	Value roles = JS_GetPropertyStr(ctx, global, "$roles");
 	static const char *const names[] = {"roles", "configure", "authorize", "integrate", "request", "response", "map_request", "map_response", "validate"};
 	for (int32_t i = 0; i < 9; i++) exports[i] = JS_GetPropertyStr(ctx, roles, names[i]);
+	JS_FreeValue(ctx, roles);
 	JS_FreeValue(ctx, global);
+	built = 1;
 	__builtin_memset(source_handler, 0, sizeof source_handler);
 	__builtin_memset(source_postern, 0, sizeof source_postern);
 }
@@ -349,9 +356,12 @@ static int32_t call(Value f) {
 	int32_t n = 0;
 	if (tag(v) == tag_exception || JS_ToInt32(ctx, &n, v)) {
 		complain(0);
-		return -1;
+		n = -1;
 	}
 	JS_FreeValue(ctx, v);
+	// What nobody waits for belongs to this call all the same.
+	Context *any;
+	while (JS_IsJobPending(qjs_get_runtime_ptr()) && JS_ExecutePendingJob(qjs_get_runtime_ptr(), &any) > 0) {}
 	return n;
 }
 
