@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -38,7 +39,7 @@ type wasmFlow struct {
 	editable  bool  // header fields may be changed
 
 	parked   bool          // it waits for the guest
-	wake     chan struct{} // one element: look again
+	wake     chan struct{} // one element: look again; made with the flow
 	resumed  bool          // proxy_continue_stream since the last callback
 	answered bool          // proxy_send_local_response: the draft has the answer
 	closed   bool          // proxy_close_stream
@@ -47,7 +48,8 @@ type wasmFlow struct {
 	// The content.
 	total      int64      // its length by the message's own account, or http1.Unknown
 	unsized    bool       // the guest has removed that account
-	source     proxy.Body // what comes; nil when there is no more
+	under      proxy.Body // what the message had; never changes while the flow is its Body
+	source     proxy.Body // the same, until its end
 	left       int64      // bytes that source still gives, or http1.Unknown
 	body, tail api.Function
 	held       []byte // has come and isn't let go
@@ -63,6 +65,8 @@ type wasmFlow struct {
 	installed  bool         // the flow is the message's Body
 	length     int64        // of the Body, or http1.Unknown
 	err        error        // of the Body
+
+	aborted atomic.Bool // by who reads the Body, from another goroutine
 }
 
 const (
@@ -93,12 +97,13 @@ func (f *wasmFlow) begin(in *instance) {
 // reset makes f as new, but for the memory of its draft.
 func (f *wasmFlow) reset() {
 	f.draft.reset()
-	*f = wasmFlow{stream: f.stream, side: f.side, wake: f.wake, draft: f.draft}
+	s, side, wake, d := f.stream, f.side, f.wake, f.draft
+	*f = wasmFlow{stream: s, side: side, wake: wake, draft: d}
 }
 
 // carries tells f of its content.
 func (f *wasmFlow) carries(source proxy.Body, content []byte, length int64, body, tail api.Function) {
-	f.source, f.held, f.own, f.left, f.body, f.tail = source, content, false, length, body, tail
+	f.under, f.source, f.held, f.own, f.left, f.body, f.tail = source, source, content, false, length, body, tail
 	if f.shown = source == nil && len(content) == 0; f.shown {
 		length = http1.Unknown // there is no content to have a length
 	}
@@ -141,15 +146,15 @@ func (f *wasmFlow) come() error {
 // wait waits until the guest goes on with f, answers, or closes the stream: in a
 // callback of another context or of the plugin's own.
 func (f *wasmFlow) wait() error {
-	if f.wake == nil {
-		f.wake = make(chan struct{}, 1)
-	}
 	timer := time.NewTimer(pauseLimit)
 	defer timer.Stop()
 	for !f.resumed && !f.answered && !f.closed {
 		select {
 		case <-f.wake: // of an earlier wait
 		default:
+		}
+		if f.aborted.Load() {
+			return errFlowOver
 		}
 		f.parked = true
 		f.leave()
@@ -399,6 +404,28 @@ func (f *wasmFlow) Read(p []byte) (int, error) {
 	n := copy(p, f.ready[f.at:])
 	f.at += n
 	return n, nil
+}
+
+// Abort makes a Read that waits fail, as that of the message's own Body would. It
+// is called from another goroutine, when nobody wants the rest any more.
+func (f *wasmFlow) Abort() {
+	f.aborted.Store(true)
+	if a, ok := f.under.(interface{ Abort() }); ok {
+		a.Abort()
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Continue tells the sender of the message's own Body to send it, if that waits for
+// leave.
+func (f *wasmFlow) Continue() error {
+	if c, ok := f.under.(interface{ Continue() error }); ok {
+		return c.Continue()
+	}
+	return nil
 }
 
 // Trailers are the fields after the content, as the guest has left them.

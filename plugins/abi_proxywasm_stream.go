@@ -79,8 +79,8 @@ func (g *proxyWasm) newStream() *wasmStream {
 	}
 	s := &wasmStream{guest: g}
 	s.finish = s.done
-	s.request.stream, s.request.side = s, requestSide
-	s.response.stream, s.response.side = s, responseSide
+	s.request.stream, s.request.side, s.request.wake = s, requestSide, make(chan struct{}, 1)
+	s.response.stream, s.response.side, s.response.wake = s, responseSide, make(chan struct{}, 1)
 	return s
 }
 

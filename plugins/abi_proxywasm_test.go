@@ -343,6 +343,48 @@ func TestProxyWasmStreams(t *testing.T) {
 	}
 }
 
+// stuck is content that doesn't come until somebody gives up.
+type stuck struct {
+	pieces
+	gone chan struct{}
+}
+
+func (b *stuck) Read(p []byte) (int, error) {
+	if n, err := b.pieces.Read(p); err == nil {
+		return n, nil
+	}
+	<-b.gone
+	return 0, io.ErrUnexpectedEOF
+}
+
+func (b *stuck) Abort() { close(b.gone) }
+
+// Who sends content to a backend can stop waiting for it, whether the client or the
+// guest keeps it back.
+func TestProxyWasmAbort(t *testing.T) {
+	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`)
+	f := func(do string, body proxy.Body) {
+		t.Helper()
+		ex := w.exchange("x-do", do)
+		ex.In.Method, ex.In.Whole, ex.In.Body, ex.In.Length = "POST", false, body, http1.Unknown
+		if _, err := w.steps[proxy.MethodRequest].Run(context.Background(), ex); err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error)
+		go func() {
+			_, err := io.ReadAll(ex.In.Body)
+			read <- err
+		}()
+		ex.In.Body.(interface{ Abort() }).Abort()
+		if err := <-read; err == nil {
+			t.Errorf("%s: no error", do)
+		}
+		ex.End()
+	}
+	f("memory", &stuck{pieces{rest: []string{"a"}}, make(chan struct{})})
+	f("hold", &pieces{rest: []string{"a", "b"}})
+}
+
 // A tick lets go of requests that wait for it, whatever they ask with.
 func TestProxyWasmTick(t *testing.T) {
 	w := newWasmRig(t, sdkGuest(t), `config_text = "tick"`, `timeout = "5s"`, "max_instances = 1")

@@ -219,6 +219,8 @@ func (s *stream) OnHttpRequestBody(size int, end bool) types.Action {
 		must(err)
 		must(proxywasm.SendHttpResponse(200, nil, b, -1))
 		return types.ActionPause
+	case s.says("hold"): // for ever
+		return types.ActionPause
 	case s.says("stop"): // in the midst of what is on its way
 		must(proxywasm.SendHttpResponse(422, nil, []byte("stopped"), -1))
 		return types.ActionPause
