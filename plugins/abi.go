@@ -118,11 +118,19 @@ type bodyABI interface {
 	bodies(in *instance) (request, response bool)
 }
 
-// bindingABI is a guestABI whose guests remember an exchange from its request to
-// its response. Its plugins have a boundPool.
+// bindingABI is a guestABI whose guests see a response only if they have seen its
+// request, and may remember the one until the other. Its plugins have a boundPool
+// if their instances are shared.
 type bindingABI interface {
-	// boundTo returns the instance of p that knows ex, or nil.
-	boundTo(p *plugin, ex *proxy.Exchange) *instance
+	// boundTo reports whether p is to see the response of ex, and if it must be one
+	// certain instance that does, returns that.
+	boundTo(p *plugin, ex *proxy.Exchange) (in *instance, sees bool)
+}
+
+// askingABI is a bindingABI whose guests may say about each response, when they
+// see its request, that they want the content.
+type askingABI interface {
+	asked(p *plugin, ex *proxy.Exchange) bool
 }
 
 // guestABIs are all of them, in the order in which they are asked.
@@ -130,6 +138,7 @@ func guestABIs() []guestABI {
 	return []guestABI{
 		nativeABI{},
 		proxyWasmABI{},
+		httpWasmABI{},
 		commandABI{},
 	}
 }

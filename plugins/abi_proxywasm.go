@@ -227,29 +227,14 @@ func (proxyWasmABI) start(in *instance) error {
 	return nil
 }
 
-// initialize runs _initialize and main, or _start. A _start that ends with exit
-// status 0 has done its work: some compilers end main so.
+// initialize runs _initialize and main, or _start.
 func (g *proxyWasm) initialize() error {
-	in := g.in
-	exports := in.plugin.module.exports
-	if exports[abi.ExportInitialize] == nil {
-		if exports[abi.ExportStart] == nil {
-			return nil
-		}
-		err := g.call(in.module.ExportedFunction(abi.ExportStart))
-		if in.exited && in.exitCode == 0 {
-			in.exited = false
-			return nil
-		}
+	exports := g.in.plugin.module.exports
+	err := g.in.initialize()
+	if err != nil || exports[abi.ExportInitialize] == nil || exports["main"] == nil {
 		return err
 	}
-	if err := g.call(in.module.ExportedFunction(abi.ExportInitialize)); err != nil {
-		return err
-	}
-	if exports["main"] == nil {
-		return nil
-	}
-	return g.call(in.module.ExportedFunction("main"), 0, 0)
+	return g.call(g.in.module.ExportedFunction("main"), 0, 0)
 }
 
 func (proxyWasmABI) greet(in *instance) (roles uint32, err error) {
@@ -258,12 +243,7 @@ func (proxyWasmABI) greet(in *instance) (roles uint32, err error) {
 
 // configuration is what the guest gets as that of its machine and as its own;
 // it reads the one that it knows of.
-func (g *proxyWasm) configuration() string {
-	if c := g.in.plugin.config; c != "{}" {
-		return c
-	}
-	return ""
-}
+func (g *proxyWasm) configuration() string { return g.in.plugin.configuration() }
 
 // call calls f, if the module has it; its result is then in arguments[0]. The
 // error is a *failure.
@@ -288,14 +268,15 @@ func (in *instance) guestOfProxyWasm() *proxyWasm {
 	return in.proxyWasm
 }
 
-// checkWasmOptions refuses options that only a proxy-wasm plugin has for a.
+// checkWasmOptions refuses options that only plugins of other ABIs have than a.
 func checkWasmOptions(a guestABI, o config.Plugin) (option string, err error) {
 	_, ours := a.(proxyWasmABI)
+	_, texts := a.(httpWasmABI)
 	switch {
 	case o.RootID != "" && !ours:
 		return "root_id", refuse("leave it out", "only a proxy-wasm plugin has a root id")
-	case o.ConfigText != "" && !ours:
-		return "config_text", refuse("use config", "only a proxy-wasm plugin reads its configuration as text")
+	case o.ConfigText != "" && !ours && !texts:
+		return "config_text", refuse("use config", "only a plugin of the ABI proxy-wasm or http-wasm reads its configuration as text")
 	case o.ConfigText != "" && len(o.Config) > 0:
 		return "config_text", refuse("leave one of them out", "there are both config and config_text")
 	}

@@ -188,13 +188,18 @@ func (b *boundPool) give(in *instance, err error) {
 	worn := in.worn(now)
 	b.mu.Lock()
 	seat := &in.seat
-	seat.guests, in.idle = len(g.streams)-g.lingering, now
+	in.idle = now
+	if g != nil {
+		seat.guests = len(g.streams) - g.lingering
+	}
 	if err != nil || seat.guests == 0 && (worn || seat.gone || b.closed) {
 		b.remove(in)
 		b.mu.Unlock()
-		for _, s := range g.streams {
-			s.request.poke()
-			s.response.poke()
+		if g != nil {
+			for _, s := range g.streams {
+				s.request.poke()
+				s.response.poke()
+			}
 		}
 		in.close()
 		return
@@ -212,6 +217,28 @@ func (b *boundPool) give(in *instance, err error) {
 		}
 	}
 	b.mu.Unlock()
+}
+
+// remember notes that in, which the caller has taken, remembers one exchange more,
+// until forget. Guests of proxy-wasm count their exchanges themselves.
+func (b *boundPool) remember(in *instance) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	in.seat.guests++
+}
+
+// forget is the opposite of remember, for those who have taken nothing.
+func (b *boundPool) forget(in *instance) {
+	b.mu.Lock()
+	in.seat.guests--
+	last := in.seat.gone && b.free(in) && slices.Contains(b.all, in)
+	if last {
+		b.remove(in)
+	}
+	b.mu.Unlock()
+	if last {
+		in.close()
+	}
 }
 
 // free reports whether nobody needs in, or would miss what it remembers.
@@ -266,6 +293,9 @@ func (b *boundPool) closeIf(f func(in *instance) bool, most int) int {
 
 // note remembers when an instance wants to be called without a request.
 func (b *boundPool) note(in *instance) {
+	if in.proxyWasm == nil {
+		return // only the guests of that ABI have a clock
+	}
 	if due := in.proxyWasm.due; due != in.seat.due {
 		in.seat.due = due
 		b.background.look()

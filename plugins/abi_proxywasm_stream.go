@@ -182,11 +182,11 @@ func streamFor(p *plugin, ex *proxy.Exchange) *wasmStream {
 }
 
 // boundTo returns the instance that knows ex from its request.
-func (proxyWasmABI) boundTo(p *plugin, ex *proxy.Exchange) *instance {
+func (proxyWasmABI) boundTo(p *plugin, ex *proxy.Exchange) (in *instance, sees bool) {
 	if s := streamFor(p, ex); s != nil {
-		return s.guest.in
+		return s.guest.in, true
 	}
-	return nil
+	return nil, false
 }
 
 // done ends the stream when the reply has been sent or given up.

@@ -14,6 +14,7 @@ type editor struct {
 	step
 	call  func(*instance) error // the ABI's method for the role
 	reads bool                  // it sees the content of replies
+	asks  askingABI             // tells when it does; nil if nothing but reads does
 }
 
 // readingEditor is an editor that sees the request's content.
@@ -26,12 +27,15 @@ func (p *plugin) newEditor(b proxy.Build, role uint32, call func(*instance) erro
 	e := &editor{step: p.newStep(b, role, shortTimeout), call: call}
 	e.optional = p.optional
 	e.reads = p.readsResponses && role != abi.RoleMapRequest
+	if role == abi.RoleResponse {
+		e.asks, _ = p.module.abi.(askingABI)
+	}
 	return e
 }
 
 // Run calls the plugin and changes Reply, or Out as map_request.
 func (e *editor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
-	if e.reads {
+	if e.reads || e.asks != nil && e.asks.asked(e.plugin, ex) {
 		if err := readReply(ex); err != nil {
 			return proxy.Continue, proxy.Fault{Kind: proxy.BadIntegration, Cause: fmt.Errorf("plugin %q, %s: %w", e.plugin.name, e.role, err)}
 		}

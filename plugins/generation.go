@@ -275,7 +275,8 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 		busy:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBusy)},
 		full:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBudget)},
 	}
-	if _, binds := m.abi.(bindingABI); binds {
+	p.binding, _ = m.abi.(bindingABI)
+	if p.binding != nil && (o.Isolation == "" || isolation(o.Isolation) == isolationShared) {
 		p.bound = newBoundPool(p, o.MaxInstances, h.commonsOf(name))
 	}
 	return p

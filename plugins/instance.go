@@ -32,6 +32,7 @@ type instance struct {
 	// What the ABI of the guest keeps: one of these.
 	native    *nativeGuest
 	proxyWasm *proxyWasm
+	httpWasm  *httpWasm
 
 	seat seat // in a boundPool; guarded by its mutex
 

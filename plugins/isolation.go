@@ -27,6 +27,13 @@ type statefulABI interface {
 	stateful()
 }
 
+// sharingABI is a guestABI whose guests expect to find what they have kept, but
+// don't depend on it. Their instances are shared unless the configuration says
+// otherwise.
+type sharingABI interface {
+	shares()
+}
+
 // checkIsolation refuses the option isolation where the ABI leaves no choice.
 func checkIsolation(a guestABI, o config.Plugin) error {
 	_, keeps := a.(statefulABI)
@@ -47,12 +54,13 @@ func checkIsolation(a guestABI, o config.Plugin) error {
 // how its first instance, which is started, looks.
 func (p *plugin) isolate(first *instance, want isolation) error {
 	_, keeps := p.module.abi.(statefulABI)
+	_, shares := p.module.abi.(sharingABI)
 	resets := p.module.exports[exportRestore] != nil
 	size := uint64(first.memory.Size())
 	switch {
 	case p.module.abi.fresh():
 		want = isolationFresh
-	case keeps:
+	case keeps, shares && want == "":
 		want = isolationShared
 	case want == isolationReset && !resets:
 		return refuse(`set isolation = "fresh" or "shared"`,

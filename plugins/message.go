@@ -275,11 +275,25 @@ func (in *instance) commit() {
 	if d.changes&changedQuery != 0 {
 		ex.In.RawQuery, ex.In.HasQuery = d.query, d.query != ""
 	}
-	if in.phase == abi.MapRequest {
+	switch in.phase {
+	case abi.Request:
+		in.commitRewrite()
+	case abi.MapRequest:
 		in.commitBackend()
 	}
 	if in.phase&(abi.Response|abi.MapResponse) != 0 {
 		in.commitReply()
+	}
+}
+
+// commitRewrite has the backend get another method or path than it would.
+func (in *instance) commitRewrite() {
+	d := &in.draft
+	if d.changes&changedMethod != 0 {
+		in.ex.Rewrite.Method = d.method
+	}
+	if d.changes&changedTarget != 0 {
+		in.ex.Rewrite.Path = d.target
 	}
 }
 

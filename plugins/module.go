@@ -270,6 +270,27 @@ func letters(types []api.ValueType) string {
 	return b.String()
 }
 
+// importsFrom reports whether the module imports functions from a module.
+func (m *module) importsFrom(name string) bool {
+	return slices.ContainsFunc(m.compiled.ImportedFunctions(), func(f api.FunctionDefinition) bool {
+		from, _, _ := f.Import()
+		return from == name
+	})
+}
+
+// mustExport refuses a module without the export name, or where that isn't as
+// want says: letters of parameters, ":", letters of results.
+func (m *module) mustExport(name, want string) error {
+	f := m.exports[name]
+	if f == nil {
+		return refuse("", "the module doesn't export %s", name)
+	}
+	if got := letters(f.ParamTypes()) + ":" + letters(f.ResultTypes()); got != want {
+		return refuse("", "the module exports %s as (%s), but it is (%s)", name, got, want)
+	}
+	return nil
+}
+
 // checkSignature checks an export without parameters, if it is there.
 func (m *module) checkSignature(name, results string) error {
 	f := m.exports[name]

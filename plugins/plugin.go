@@ -33,6 +33,7 @@ type plugin struct {
 	wait       time.Duration // for an instance
 	memoryMark uint64        // bytes of linear memory above which an instance is replaced
 	slots      chan struct{} // one element for each instance at work
+	binding    bindingABI    // the module's ABI, if it is one; else nil
 	bound      *boundPool    // instead of slots and idle, if guests remember exchanges; else nil
 	busy, full error         // the faults for who gets no instance
 	breaker    breaker

@@ -104,16 +104,19 @@ func (s *step) begin(ctx context.Context, ex *proxy.Exchange) (*instance, error)
 	return in, nil
 }
 
-// instance takes an instance for a call about ex: the one that knows it already,
-// if the plugin is one whose guests remember. It is nil without an error when that
-// is so and none knows ex: the request didn't come to this plugin.
+// instance takes an instance for a call about ex: the one that remembers it, if
+// the plugin is one whose guests do. It is nil without an error when the guest
+// isn't to see the response, because the request didn't come to it.
 func (s *step) instance(ctx context.Context, ex *proxy.Exchange) (*instance, error) {
-	if s.phase != abi.Response || s.plugin.bound == nil {
+	if s.phase != abi.Response || s.plugin.binding == nil {
 		return s.plugin.take(ctx)
 	}
-	in := s.plugin.module.abi.(bindingABI).boundTo(s.plugin, ex)
-	if in == nil {
+	in, sees := s.plugin.binding.boundTo(s.plugin, ex)
+	switch {
+	case !sees:
 		return nil, nil
+	case in == nil:
+		return s.plugin.take(ctx)
 	}
 	return in, s.plugin.bound.retake(in)
 }

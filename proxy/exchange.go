@@ -37,7 +37,8 @@ type Exchange struct {
 	Params   []Param // path parameters, raw (still percent-encoded)
 
 	// Filled by method request.
-	Caller Caller
+	Caller  Caller
+	Rewrite Rewrite
 
 	// Filled by integration request.
 	Out Outgoing
@@ -156,6 +157,14 @@ func (ex *Exchange) Param(name string) (value string, found bool) {
 type Caller struct {
 	Principal string  // principalId; "" when nobody was asked
 	Context   []Param // authorizer context: $context.authorizer.<name>
+}
+
+// Rewrite is what a request filter wants a backend to get instead of what route
+// and integration make of the request. Everybody else still sees the request as
+// it was matched and authorized.
+type Rewrite struct {
+	Method string // "" for no change
+	Path   string // whole, encoded, begins with "/"; "" for no change. The request's query goes with it
 }
 
 // Times are the durations that logs and metrics report.

@@ -86,12 +86,30 @@ func (t *outgoing) request(ex *proxy.Exchange, passQuery bool) error {
 	if out.Method == "" {
 		out.Method = ex.Method
 	}
+	if ex.Rewrite != (proxy.Rewrite{}) {
+		rewrite(ex)
+	}
 	if ex.In.Whole {
 		out.Content = ex.In.Content
 	} else {
 		out.Body, out.Length = ex.In.Body, ex.In.Length
 	}
 	return nil
+}
+
+// rewrite puts what a request filter wants in the place of the configured.
+func rewrite(ex *proxy.Exchange) {
+	out := &ex.Out
+	if ex.Rewrite.Method != "" {
+		out.Method = ex.Rewrite.Method
+	}
+	switch path := ex.Rewrite.Path; {
+	case path == "":
+	case ex.In.HasQuery:
+		out.Target = ex.Text.Concat(path, "?", ex.In.RawQuery)
+	default:
+		out.Target = path
+	}
 }
 
 // appendOwn appends what the gateway itself has to say to a backend.
