@@ -162,11 +162,11 @@ func coreFunctions() []Function {
 
 func httpFunctions() []Function {
 	return []Function{
-		{ModuleHTTP, "send", "method=t url=t headers=t body=d timeout=I", 'i', Requests, "a request's number, above 0", "Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \\n. timeout is in nanoseconds, 0 for the configuration's."},
+		{ModuleHTTP, "send", "method=t url=t headers=t body=d timeout=I", 'i', Requests, "a request's number, above 0", "Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \\n. timeout is in nanoseconds, until the end of the answer; 0 for the configuration's. What is under way when the call ends is broken off."},
 		{ModuleHTTP, "wait", "request=i", 'i', Requests, "0", "Waits for the head of the answer."},
 		{ModuleHTTP, "status", "request=i", 'i', Requests, "status", "Tells the answer's status; waits for it."},
 		{ModuleHTTP, "header", "request=i name=t buffer=b", 'i', Requests, "length", "Reads the last value of a header of the answer; waits for it."},
-		{ModuleHTTP, "header_entry", "request=i index=i name=b value=b", 'I', Requests, "length of the name × 2^32 + length of the value", "Reads a header of the answer, in the order of arrival; waits for it."},
+		{ModuleHTTP, "header_entry", "request=i index=i name=b value=b", 'I', Requests, "length of the name × 2^32 + length of the value", "Reads a header of the answer, in the order of their names; waits for it."},
 		{ModuleHTTP, "read", "request=i buffer=b", 'i', Requests, "bytes read, 0 at the end", "Reads the next bytes of the answer's content; waits for them."},
 	}
 }
@@ -209,10 +209,10 @@ func jsonFunctions() []Function {
 
 func metricFunctions() []Function {
 	return []Function{
-		{ModuleMetric, "define", "kind=i name=t", 'i', Start, "a metric's number, above 0", "Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _."},
+		{ModuleMetric, "define", "kind=i name=t", 'i', Start, "a metric's number, above 0", "Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _, at most 64; no ending that Prometheus gives a meaning, such as _total. The same name gives the same number."},
 		{ModuleMetric, "add", "metric=i delta=I", 'i', Always, "0", "Adds to a counter or a gauge."},
 		{ModuleMetric, "set", "metric=i value=I", 'i', Always, "0", "Sets a gauge."},
-		{ModuleMetric, "observe", "metric=i value=I", 'i', Always, "0", "Puts a value into a histogram."},
+		{ModuleMetric, "observe", "metric=i value=I", 'i', Always, "0", "Puts a value into a histogram, whose buckets are 1, 2, 5, 10, … 10,000,000."},
 	}
 }
 

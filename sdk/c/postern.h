@@ -270,7 +270,8 @@ int32_t postern_fail(int32_t code, const char *text, size_t text_len);
 // may be under way at once: send them all, then wait.
 
 // Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \n.
-// timeout is in nanoseconds, 0 for the configuration's. Returns: a request's number, above 0.
+// timeout is in nanoseconds, until the end of the answer; 0 for the configuration's. What is
+// under way when the call ends is broken off. Returns: a request's number, above 0.
 POSTERN_IMPORT("postern_v1_http", "send")
 int32_t postern_http_send(const char *method, size_t method_len, const char *url, size_t url_len, const char *headers, size_t headers_len, const void *body, size_t body_len, int64_t timeout);
 
@@ -286,8 +287,8 @@ int32_t postern_http_status(int32_t request);
 POSTERN_IMPORT("postern_v1_http", "header")
 int32_t postern_http_header(int32_t request, const char *name, size_t name_len, void *buffer, size_t buffer_size);
 
-// Reads a header of the answer, in the order of arrival; waits for it. Returns: length of the
-// name × 2^32 + length of the value.
+// Reads a header of the answer, in the order of their names; waits for it. Returns: length of
+// the name × 2^32 + length of the value.
 POSTERN_IMPORT("postern_v1_http", "header_entry")
 int64_t postern_http_header_entry(int32_t request, int32_t index, void *name, size_t name_size, void *value, size_t value_size);
 
@@ -396,8 +397,9 @@ int32_t postern_json_write_body(int32_t document, int32_t body);
 
 // postern_v1_metric: Figures for the gateway's metrics page.
 
-// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _. Returns: a metric's
-// number, above 0.
+// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _, at most 64; no ending
+// that Prometheus gives a meaning, such as _total. The same name gives the same number.
+// Returns: a metric's number, above 0.
 POSTERN_IMPORT("postern_v1_metric", "define")
 int32_t postern_metric_define(int32_t kind, const char *name, size_t name_len);
 
@@ -409,7 +411,7 @@ int32_t postern_metric_add(int32_t metric, int64_t delta);
 POSTERN_IMPORT("postern_v1_metric", "set")
 int32_t postern_metric_set(int32_t metric, int64_t value);
 
-// Puts a value into a histogram.
+// Puts a value into a histogram, whose buckets are 1, 2, 5, 10, … 10,000,000.
 POSTERN_IMPORT("postern_v1_metric", "observe")
 int32_t postern_metric_observe(int32_t metric, int64_t value);
 

@@ -125,7 +125,8 @@ func rawDeadlineLeft() int64
 func rawFail(code int32, text unsafe.Pointer, textLen uint32) int32
 
 // Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \n.
-// timeout is in nanoseconds, 0 for the configuration's. Returns: a request's number, above 0.
+// timeout is in nanoseconds, until the end of the answer; 0 for the configuration's. What is
+// under way when the call ends is broken off. Returns: a request's number, above 0.
 //
 //go:wasmimport postern_v1_http send
 func rawHttpSend(method unsafe.Pointer, methodLen uint32, url unsafe.Pointer, urlLen uint32, headers unsafe.Pointer, headersLen uint32, body unsafe.Pointer, bodyLen uint32, timeout int64) int32
@@ -145,8 +146,8 @@ func rawHttpStatus(request int32) int32
 //go:wasmimport postern_v1_http header
 func rawHttpHeader(request int32, name unsafe.Pointer, nameLen uint32, buffer unsafe.Pointer, bufferLen uint32) int32
 
-// Reads a header of the answer, in the order of arrival; waits for it. Returns: length of the
-// name × 2^32 + length of the value.
+// Reads a header of the answer, in the order of their names; waits for it. Returns: length of
+// the name × 2^32 + length of the value.
 //
 //go:wasmimport postern_v1_http header_entry
 func rawHttpHeaderEntry(request int32, index int32, name unsafe.Pointer, nameLen uint32, value unsafe.Pointer, valueLen uint32) int64
@@ -269,8 +270,9 @@ func rawJsonWrite(document int32, buffer unsafe.Pointer, bufferLen uint32) int32
 //go:wasmimport postern_v1_json write_body
 func rawJsonWriteBody(document int32, body int32) int32
 
-// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _. Returns: a metric's
-// number, above 0.
+// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _, at most 64; no ending
+// that Prometheus gives a meaning, such as _total. The same name gives the same number.
+// Returns: a metric's number, above 0.
 //
 //go:wasmimport postern_v1_metric define
 func rawMetricDefine(kind int32, name unsafe.Pointer, nameLen uint32) int32
@@ -285,7 +287,7 @@ func rawMetricAdd(metric int32, delta int64) int32
 //go:wasmimport postern_v1_metric set
 func rawMetricSet(metric int32, value int64) int32
 
-// Puts a value into a histogram.
+// Puts a value into a histogram, whose buckets are 1, 2, 5, 10, … 10,000,000.
 //
 //go:wasmimport postern_v1_metric observe
 func rawMetricObserve(metric int32, value int64) int32

@@ -213,8 +213,9 @@ pub const core = struct {
 /// may be under way at once: send them all, then wait.
 pub const http = struct {
     /// Begins a request and doesn't wait. headers has a line for each, Name: value, ended by
-    /// \n. timeout is in nanoseconds, 0 for the configuration's. Returns: a request's number,
-    /// above 0.
+    /// \n. timeout is in nanoseconds, until the end of the answer; 0 for the configuration's.
+    /// What is under way when the call ends is broken off. Returns: a request's number, above
+    /// 0.
     pub extern "postern_v1_http" fn send(method_ptr: [*]const u8, method_len: usize, url_ptr: [*]const u8, url_len: usize, headers_ptr: [*]const u8, headers_len: usize, body_ptr: [*]const u8, body_len: usize, timeout: i64) i32;
     /// Waits for the head of the answer.
     pub extern "postern_v1_http" fn wait(request: i32) i32;
@@ -222,8 +223,8 @@ pub const http = struct {
     pub extern "postern_v1_http" fn status(request: i32) i32;
     /// Reads the last value of a header of the answer; waits for it. Returns: length.
     pub extern "postern_v1_http" fn header(request: i32, name_ptr: [*]const u8, name_len: usize, buffer_ptr: [*]u8, buffer_size: usize) i32;
-    /// Reads a header of the answer, in the order of arrival; waits for it. Returns: length of
-    /// the name × 2^32 + length of the value.
+    /// Reads a header of the answer, in the order of their names; waits for it. Returns: length
+    /// of the name × 2^32 + length of the value.
     pub extern "postern_v1_http" fn header_entry(request: i32, index: i32, name_ptr: [*]u8, name_size: usize, value_ptr: [*]u8, value_size: usize) i64;
     /// Reads the next bytes of the answer's content; waits for them. Returns: bytes read, 0 at
     /// the end.
@@ -294,14 +295,15 @@ pub const json = struct {
 
 /// postern_v1_metric: Figures for the gateway's metrics page.
 pub const metric = struct {
-    /// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _. Returns: a
-    /// metric's number, above 0.
+    /// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _, at most 64; no
+    /// ending that Prometheus gives a meaning, such as _total. The same name gives the same
+    /// number. Returns: a metric's number, above 0.
     pub extern "postern_v1_metric" fn define(kind_number: i32, name_ptr: [*]const u8, name_len: usize) i32;
     /// Adds to a counter or a gauge.
     pub extern "postern_v1_metric" fn add(metric_number: i32, delta: i64) i32;
     /// Sets a gauge.
     pub extern "postern_v1_metric" fn set(metric_number: i32, value: i64) i32;
-    /// Puts a value into a histogram.
+    /// Puts a value into a histogram, whose buckets are 1, 2, 5, 10, … 10,000,000.
     pub extern "postern_v1_metric" fn observe(metric_number: i32, value: i64) i32;
 };
 

@@ -275,7 +275,8 @@ export declare function deadline_left(): i64;
 export declare function fail(code: i32, text: usize, text_len: usize): i32;
 
 // Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \n.
-// timeout is in nanoseconds, 0 for the configuration's. Returns: a request's number, above 0.
+// timeout is in nanoseconds, until the end of the answer; 0 for the configuration's. What is
+// under way when the call ends is broken off. Returns: a request's number, above 0.
 // @ts-ignore: decorator
 @external("postern_v1_http", "send")
 export declare function http_send(method: usize, method_len: usize, url: usize, url_len: usize, headers: usize, headers_len: usize, body: usize, body_len: usize, timeout: i64): i32;
@@ -295,8 +296,8 @@ export declare function http_status(request: i32): i32;
 @external("postern_v1_http", "header")
 export declare function http_header(request: i32, name: usize, name_len: usize, buffer: usize, buffer_size: usize): i32;
 
-// Reads a header of the answer, in the order of arrival; waits for it. Returns: length of the
-// name × 2^32 + length of the value.
+// Reads a header of the answer, in the order of their names; waits for it. Returns: length of
+// the name × 2^32 + length of the value.
 // @ts-ignore: decorator
 @external("postern_v1_http", "header_entry")
 export declare function http_header_entry(request: i32, index: i32, name: usize, name_size: usize, value: usize, value_size: usize): i64;
@@ -419,8 +420,9 @@ export declare function json_write(document: i32, buffer: usize, buffer_size: us
 @external("postern_v1_json", "write_body")
 export declare function json_write_body(document: i32, body: i32): i32;
 
-// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _. Returns: a metric's
-// number, above 0.
+// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _, at most 64; no ending
+// that Prometheus gives a meaning, such as _total. The same name gives the same number.
+// Returns: a metric's number, above 0.
 // @ts-ignore: decorator
 @external("postern_v1_metric", "define")
 export declare function metric_define(kind: i32, name: usize, name_len: usize): i32;
@@ -435,7 +437,7 @@ export declare function metric_add(metric: i32, delta: i64): i32;
 @external("postern_v1_metric", "set")
 export declare function metric_set(metric: i32, value: i64): i32;
 
-// Puts a value into a histogram.
+// Puts a value into a histogram, whose buckets are 1, 2, 5, 10, … 10,000,000.
 // @ts-ignore: decorator
 @external("postern_v1_metric", "observe")
 export declare function metric_observe(metric: i32, value: i64): i32;

@@ -215,8 +215,9 @@ extern "C" {
 #[link(wasm_import_module = "postern_v1_http")]
 extern "C" {
     /// Begins a request and doesn't wait. headers has a line for each, Name: value, ended by
-    /// \n. timeout is in nanoseconds, 0 for the configuration's. Returns: a request's number,
-    /// above 0.
+    /// \n. timeout is in nanoseconds, until the end of the answer; 0 for the configuration's.
+    /// What is under way when the call ends is broken off. Returns: a request's number, above
+    /// 0.
     #[link_name = "send"]
     pub fn http_send(method: *const u8, method_len: usize, url: *const u8, url_len: usize, headers: *const u8, headers_len: usize, body: *const u8, body_len: usize, timeout: i64) -> i32;
     /// Waits for the head of the answer.
@@ -228,8 +229,8 @@ extern "C" {
     /// Reads the last value of a header of the answer; waits for it. Returns: length.
     #[link_name = "header"]
     pub fn http_header(request: i32, name: *const u8, name_len: usize, buffer: *mut u8, buffer_size: usize) -> i32;
-    /// Reads a header of the answer, in the order of arrival; waits for it. Returns: length of
-    /// the name × 2^32 + length of the value.
+    /// Reads a header of the answer, in the order of their names; waits for it. Returns: length
+    /// of the name × 2^32 + length of the value.
     #[link_name = "header_entry"]
     pub fn http_header_entry(request: i32, index: i32, name: *mut u8, name_size: usize, value: *mut u8, value_size: usize) -> i64;
     /// Reads the next bytes of the answer's content; waits for them. Returns: bytes read, 0 at
@@ -327,8 +328,9 @@ extern "C" {
 // postern_v1_metric: Figures for the gateway's metrics page.
 #[link(wasm_import_module = "postern_v1_metric")]
 extern "C" {
-    /// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _. Returns: a
-    /// metric's number, above 0.
+    /// Names a metric: 1 counter, 2 gauge, 3 histogram. Letters, digits and _, at most 64; no
+    /// ending that Prometheus gives a meaning, such as _total. The same name gives the same
+    /// number. Returns: a metric's number, above 0.
     #[link_name = "define"]
     pub fn metric_define(kind: i32, name: *const u8, name_len: usize) -> i32;
     /// Adds to a counter or a gauge.
@@ -337,7 +339,7 @@ extern "C" {
     /// Sets a gauge.
     #[link_name = "set"]
     pub fn metric_set(metric: i32, value: i64) -> i32;
-    /// Puts a value into a histogram.
+    /// Puts a value into a histogram, whose buckets are 1, 2, 5, 10, … 10,000,000.
     #[link_name = "observe"]
     pub fn metric_observe(metric: i32, value: i64) -> i32;
 }
