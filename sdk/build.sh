@@ -27,9 +27,14 @@ need() {
 }
 
 # What all of clang's languages need: a reactor without a C library, whose stack
-# lies below its variables, so that an overflow traps.
-clang='--target=wasm32 -O2 -nostdlib -fno-exceptions -mbulk-memory -Wall -Wextra
-	-Wl,--no-entry,--strip-debug,-z,stack-size=65536,--stack-first'
+# lies below its variables, so that an overflow traps. Or one with wasi-libc, for
+# a source that includes any of its headers.
+clang='-O2 -fno-exceptions -mbulk-memory -Wall -Wextra -Wl,--strip-debug,-z,stack-size=65536,--stack-first'
+if grep -Eq '^#include <(stdio|stdlib|string|math|ctype|time)\.h>' "$source" 2>/dev/null; then
+	clang="$clang --target=wasm32-wasi --sysroot=/usr -mexec-model=reactor"
+else
+	clang="$clang --target=wasm32 -nostdlib -Wl,--no-entry"
+fi
 
 case $source in
 *.c)

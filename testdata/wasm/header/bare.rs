@@ -10,7 +10,7 @@ impl Plugin for Header {
     }
 
     fn request(&mut self, r: Request, _: Response) -> Result<Verdict> {
-        let mut buffer = [0; 512];
+        let mut buffer = [0; 128];
         if let Some(agent) = r.headers().get_into("user-agent", &mut buffer) {
             r.headers().set("x-agent", core::str::from_utf8(agent).unwrap_or(""))?;
         }
