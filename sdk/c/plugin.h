@@ -26,12 +26,13 @@ typedef struct {
 
 // ---- memory
 
-// The memory of a call: a few KiB that are always there, then pages of Wasm.
+// The memory of a call: a few KiB that are always there, then pieces of whole
+// pages. Of those that a call doesn't begin in only the last one is used again.
 typedef struct {
 	char first[4096];
-	char *at, *end; // what is free
-	char *begin;    // what a call begins with
-	char *pages, *pages_end;
+	char *at, *end;         // what is free
+	char *begin, *begin_end; // the same when a call begins
+	char *last, *last_end;  // the last piece, without what is kept
 } postern_memory;
 
 static postern_memory postern_call_memory;
@@ -39,37 +40,38 @@ static postern_memory postern_call_memory;
 static inline void postern_begin(void) {
 	postern_memory *m = &postern_call_memory;
 	if (!m->begin) {
-		m->begin = m->first;
-		m->end = m->first + sizeof m->first;
+		m->begin = m->last = m->first;
+		m->begin_end = m->last_end = m->first + sizeof m->first;
 	}
-	int in_first = m->begin >= m->first && m->begin <= m->first + sizeof m->first;
-	m->end = in_first ? m->first + sizeof m->first : m->pages_end;
 	m->at = m->begin;
+	m->end = m->begin == m->last ? m->last_end : m->begin_end;
 }
 
 // postern_keep makes what is taken outlive the call; POSTERN_ROLE(configure) does it.
-static inline void postern_keep(void) { postern_call_memory.begin = postern_call_memory.at; }
+static inline void postern_keep(void) {
+	postern_memory *m = &postern_call_memory;
+	if (m->end == m->last_end) m->last = m->at;
+	m->begin = m->at;
+	m->begin_end = m->end;
+}
 
 // postern_take returns size bytes, valid until the call ends. It traps when there
 // is no memory left.
 static inline char *postern_take(size_t size) {
 	postern_memory *m = &postern_call_memory;
 	if (!m->at) postern_begin();
+	if (size > (size_t)(m->end - m->at) && m->end != m->last_end) {
+		m->at = m->last;
+		m->end = m->last_end;
+	}
 	if (size > (size_t)(m->end - m->at)) {
-		int reuse = m->pages && m->end != m->pages_end && size <= (size_t)(m->pages_end - m->pages);
-		if (reuse) {
-			m->at = m->pages;
-			m->end = m->pages_end;
-		} else {
-			size_t pages = (size + 65535) / 65536;
-			size_t old = __builtin_wasm_memory_grow(0, pages);
-			if (old == (size_t)-1) __builtin_trap();
-			char *grown = (char *)(old * 65536);
-			// Pages that follow those before make one piece with them.
-			if (!m->pages || grown != m->pages_end) m->pages = grown;
-			if (m->end != grown) m->at = grown;
-			m->end = m->pages_end = grown + pages * 65536;
-		}
+		size_t pages = size / 65536 + 1;
+		size_t old = __builtin_wasm_memory_grow(0, pages);
+		if (old == (size_t)-1) __builtin_trap();
+		char *grown = (char *)(old * 65536);
+		// Pages that follow the last piece lengthen it; a C library may have taken some.
+		if (grown != m->last_end) m->last = m->at = grown;
+		m->last_end = m->end = grown + pages * 65536;
 	}
 	char *taken = m->at;
 	m->at += size;

@@ -41,31 +41,37 @@ fn check(result: i32) Error!u32 {
 
 // ---- memory
 
-/// The memory of a call: a few KiB that are always there, then pages of Wasm.
+/// The memory of a call: a few KiB that are always there, then pieces of whole
+/// pages. Of those that a call doesn't begin in only the last one is used again.
 const Memory = struct {
     var first: [4096]u8 = undefined;
     var free: []u8 = &first;
-    var begin: []u8 = &first; // what a call begins with
-    var pages: []u8 = &.{};
+    var begin: []u8 = &first; // what is free when a call begins
+    var last: []u8 = &first; // the last piece, without what is kept
+
+    fn start() void {
+        free = if (begin.ptr == last.ptr) last else begin;
+    }
+
+    /// keep makes what is taken outlive the call.
+    fn keep() void {
+        if (free.ptr + free.len == last.ptr + last.len) last = free;
+        begin = free;
+    }
 
     fn take(size: usize) []u8 {
+        if (size > free.len and free.ptr + free.len != last.ptr + last.len) free = last;
         if (size > free.len) {
-            const count = (size + 65535) / 65536;
-            if (pages.len < size or free.ptr + free.len == pages.ptr + pages.len) {
-                const old = @wasmMemoryGrow(0, count);
-                if (old < 0) @trap();
-                const grown = @as([*]u8, @ptrFromInt(@as(usize, @intCast(old)) * 65536));
-                if (pages.len > 0 and pages.ptr + pages.len == grown) {
-                    // Pages that follow those before make one piece with them.
-                    const continued = free.ptr + free.len == grown;
-                    pages.len += count * 65536;
-                    free = if (continued) free.ptr[0 .. free.len + count * 65536] else grown[0 .. count * 65536];
-                } else {
-                    pages = grown[0 .. count * 65536];
-                    free = pages;
-                }
+            const pages = size / 65536 + 1;
+            const old = @wasmMemoryGrow(0, pages);
+            if (old < 0) @trap();
+            const grown = @as([*]u8, @ptrFromInt(@as(usize, @intCast(old)) * 65536));
+            if (grown == last.ptr + last.len) {
+                last.len += pages * 65536;
+                free.len += pages * 65536;
             } else {
-                free = pages;
+                last = grown[0 .. pages * 65536];
+                free = last;
             }
         }
         const taken = free[0..size];
@@ -132,7 +138,7 @@ pub fn plugin(comptime Root: type) void {
         fn call() callconv(.c) i32 {
             const given = (read(raw.core.config_read, .{}) catch null) orelse "{}";
             Root.configure(given) catch |e| return failed(e);
-            Memory.begin = Memory.free;
+            Memory.keep();
             return 0;
         }
     }.call, .{ .name = "postern_configure" });
@@ -147,7 +153,7 @@ pub fn plugin(comptime Root: type) void {
     }) |role| {
         if (@hasDecl(Root, role[0])) @export(&struct {
             fn call() callconv(.c) i32 {
-                Memory.free = Memory.begin;
+                Memory.start();
                 const result = @call(.auto, @field(Root, role[0]), role[1]) catch |e| return failed(e);
                 if (@TypeOf(result) != void) return @intFromEnum(result);
                 return if (comptime std.mem.eql(u8, role[0], "response")) raw.CONTINUE else 0;
