@@ -66,7 +66,8 @@ type proxyWasm struct {
 
 	period time.Duration // between two ticks; 0 for none
 	due    int64         // the next tick, in the host's monotonic time; 0 for none
-	tokens uint32        // of requests of the guest's own
+	tokens uint32        // the number of the last request of the guest's own
+	sent   int           // requests of the plugin's own context that aren't answered yet
 
 	allocating bool
 	arguments  [5]uint64

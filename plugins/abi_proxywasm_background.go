@@ -158,9 +158,11 @@ func (b *wasmBackground) attend(in *instance, f func(g *proxyWasm) error) {
 		g.look(nil)
 		err = g.release()
 	}
-	if err != nil {
-		in.plugin.logger.Warn("a plugin failed in the background", zap.Error(err))
+	if err == nil {
+		in.plugin.lend(in)
+		return
 	}
+	in.plugin.logger.Warn("a plugin failed in the background", zap.Error(err))
 	in.plugin.give(in, err)
 }
 

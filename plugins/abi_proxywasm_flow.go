@@ -35,8 +35,9 @@ type wasmFlow struct {
 	phase     abi.Phase
 	variables []proxy.Param
 	limit     time.Duration
-	draft     draft // while it isn't the instance's
-	editable  bool  // header fields may be changed
+	account   *account // who the callbacks are booked to
+	draft     draft    // while it isn't the instance's
+	editable  bool     // header fields may be changed
 
 	parked   bool          // it waits for the guest
 	wake     chan struct{} // one element: look again; made with the flow
@@ -89,7 +90,7 @@ var (
 // begin makes f ready for the callbacks of the call that in has begun.
 func (f *wasmFlow) begin(in *instance) {
 	if in != nil {
-		f.ex, f.phase, f.variables, f.limit = in.ex, in.phase, in.variables, in.left()
+		f.ex, f.phase, f.variables, f.limit, f.account = in.ex, in.phase, in.variables, in.left(), in.account
 	}
 	f.editable = in != nil
 }
@@ -128,7 +129,7 @@ func (f *wasmFlow) takeOut() {
 func (f *wasmFlow) leave() {
 	in := f.stream.guest.in
 	f.draft, in.draft = in.draft, f.draft
-	in.plugin.give(in, nil)
+	in.plugin.lend(in)
 }
 
 func (f *wasmFlow) come() error {
@@ -138,6 +139,7 @@ func (f *wasmFlow) come() error {
 		return err
 	}
 	in.begin(f.phase, f.ex, f.variables, f.limit)
+	in.account = f.account
 	f.draft, in.draft = in.draft, f.draft
 	g.enter(f)
 	return nil
@@ -158,16 +160,21 @@ func (f *wasmFlow) wait() error {
 		}
 		f.parked = true
 		f.leave()
-		late := false
+		began, late := time.Now(), false
 		select {
 		case <-f.wake:
 		case <-timer.C:
 			late = true
 		}
+		waited := time.Since(began)
 		if err := f.come(); err != nil {
 			return err
 		}
 		f.parked = false
+		f.ex.Notes.PluginWaiting += waited
+		if f.account != nil {
+			f.account.waiting.Add(int64(waited))
+		}
 		if late {
 			return &failure{"deadline", errPaused}
 		}
@@ -460,6 +467,6 @@ func (f *wasmFlow) advance() error {
 		err = proxy.Fault{Kind: proxy.AccessDenied, Cause: errLateReply}
 	}
 	g.enter(nil)
-	in.plugin.give(in, nil)
+	in.plugin.lend(in)
 	return err
 }

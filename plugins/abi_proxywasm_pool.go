@@ -26,9 +26,10 @@ type boundPool struct {
 
 	mu       sync.Mutex // guards what follows, and instance.seat
 	all      []*instance
-	coming   int         // instances that are being made
-	waiting  []*seatWait // for any instance
-	trimming *time.Timer // runs trim; nil before there was something to trim
+	coming   int                // instances that are being made
+	waiting  []*seatWait        // for any instance
+	shown    map[uint32]*metric // metrics that are on the metrics page, by the guests' numbers
+	trimming *time.Timer        // runs trim; nil before there was something to trim
 	closed   bool
 }
 
@@ -376,6 +377,22 @@ func (b *boundPool) close() {
 
 // retake returns to an instance of a plugin whose guests remember exchanges.
 func (p *plugin) retake(in *instance) error { return p.bound.retake(in) }
+
+// lend gives an instance back between the parts of a call, or after one that isn't
+// counted. It was no failure.
+func (p *plugin) lend(in *instance) {
+	if a := in.account; a != nil {
+		took := p.host.now() - in.began
+		a.processor.Add(took)
+		a.hostCalls.Add(in.hostCalls)
+		if in.ex != nil {
+			in.ex.Notes.PluginTime += time.Duration(took)
+		}
+		in.account = nil
+	}
+	in.end()
+	p.bound.give(in, nil)
+}
 
 // commonsOf returns what the plugins called name share. The caller holds h.mu.
 func (h *Host) commonsOf(name string) *wasmCommons {

@@ -275,29 +275,86 @@ func (g *proxyWasm) defineMetric(s []uint64) wasmStatus {
 	if status != statusOK {
 		return status
 	}
+	g.in.plugin.bound.show(number, MetricKind(s[0])+Counter, name)
 	return g.put32(s[3], number)
+}
+
+// show has a metric shown on the metrics page, if the plugin's are and its name,
+// made fit, allows it.
+func (b *boundPool) show(number uint32, kind MetricKind, name string) {
+	to := b.plugin.grants.metrics
+	if to == nil {
+		return
+	}
+	n := to.define(kind, shownName(name))
+	if n <= 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shown == nil {
+		b.shown = map[uint32]*metric{}
+	}
+	b.shown[number] = to.all()[n-1]
+}
+
+// shownMetric returns the metric that is shown for a number, or nil.
+func (b *boundPool) shownMetric(number uint64) *metric {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.shown[uint32(number)]
+}
+
+// shownName makes a name that metrics pages can have of what Envoy's have.
+func shownName(name string) string {
+	b := []byte(name[:min(len(name), maxMetricName)])
+	for i, c := range b {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9' || i == 0) {
+			b[i] = '_'
+		}
+	}
+	name = string(b)
+	for at := strings.LastIndexByte(name, '_'); at > 0 && !metricName(name); at = strings.LastIndexByte(name, '_') {
+		name = name[:at] // an ending that has a meaning there
+	}
+	return name
 }
 
 func (g *proxyWasm) incrementMetric(s []uint64) wasmStatus {
 	by := int64(s[1])
-	return g.commons().count(s[0], func(m *wasmMetric) wasmStatus {
+	status := g.commons().count(s[0], func(m *wasmMetric) wasmStatus {
 		if m.kind == metricHistogram || m.kind == metricCounter && by < 0 {
 			return statusBadArgument
 		}
 		m.value += uint64(by)
 		return statusOK
 	})
+	if status == statusOK {
+		if m := g.in.plugin.bound.shownMetric(s[0]); m != nil {
+			m.value.Add(by)
+		}
+	}
+	return status
 }
 
 func (g *proxyWasm) recordMetric(s []uint64) wasmStatus {
 	value := s[1]
-	return g.commons().count(s[0], func(m *wasmMetric) wasmStatus {
+	status := g.commons().count(s[0], func(m *wasmMetric) wasmStatus {
 		if m.kind == metricHistogram {
-			value += m.value
+			m.value += value
+			return statusOK
 		}
 		m.value = value
 		return statusOK
 	})
+	if status == statusOK {
+		if m := g.in.plugin.bound.shownMetric(s[0]); m != nil && m.kind == Histogram {
+			m.observe(int64(value))
+		} else if m != nil {
+			m.value.Store(int64(value))
+		}
+	}
+	return status
 }
 
 func (g *proxyWasm) getMetric(s []uint64) wasmStatus {

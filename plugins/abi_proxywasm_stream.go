@@ -20,7 +20,8 @@ type wasmStream struct {
 
 	request, response wasmFlow
 
-	calls                int           // requests of the guest's own that aren't answered yet
+	sent                 int           // requests of the guest's own
+	calls                int           // of them, those that aren't answered yet
 	begun                bool          // response was called
 	leaving              bool          // the guest is done with it
 	late                 *draft        // an answer that came while the request's content was on its way
@@ -198,8 +199,12 @@ func (s *wasmStream) done() {
 	}
 	s.response.begin(nil)
 	in.begin(abi.Response, s.ex, s.response.variables, s.request.limit)
-	err := s.end()
-	p.give(in, err)
+	in.account = s.request.account
+	if err := s.end(); err != nil {
+		p.give(in, err)
+		return
+	}
+	p.lend(in)
 }
 
 // end runs the last callbacks. If one fails, that costs the instance only.
@@ -234,7 +239,7 @@ func (g *proxyWasm) forget(s *wasmStream) error {
 		// Nobody else has a part of it.
 		clear(s.set)
 		s.set, s.setSize = s.set[:0], 0
-		s.begun, s.leaving, s.late, s.authority, s.forwarded = false, false, nil, "", ""
+		s.begun, s.leaving, s.sent, s.late, s.authority, s.forwarded = false, false, 0, nil, "", ""
 		s.request.reset()
 		s.response.reset()
 		g.spare = append(g.spare, s)

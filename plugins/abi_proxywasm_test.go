@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +194,27 @@ func TestPublishedProxyWasm(t *testing.T) {
 		if s := stats(t, w.host); s.Traps != 1 || s.Started != 2 {
 			t.Errorf("%d traps, %d instances; want 1 and 2", s.Traps, s.Started)
 		}
+	})
+	t.Run("calls", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:22164") // the plugin has no other in it
+		if err != nil {
+			t.Skip(err)
+		}
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.URL, " ", r.Header.Get("x-a"))
+		}))
+		_ = server.Listener.Close()
+		server.Listener = l
+		server.Start()
+		defer server.Close()
+		w := newWasmRig(t, published(t, mosn, mosnData+"httpCall.wasm"), `http = { allow = ["http://127.0.0.1:22164"], private = true }`)
+		both(t, w)
+		const want = "httpCallResponseCallback response body: /haha?name=wasm b\n"
+		said := w.said()
+		for deadline := time.Now().Add(5 * time.Second); !strings.Contains(said, want) && time.Now().Before(deadline); said += w.said() {
+			time.Sleep(time.Millisecond)
+		}
+		says(t, said, "info "+strings.TrimSpace(want))
 	})
 	t.Run("for another purpose", func(t *testing.T) {
 		h := newHost(t, Options{})
@@ -425,6 +450,97 @@ func TestProxyWasmQueue(t *testing.T) {
 			t.Fatal("nobody took the item")
 		}
 	}
+}
+
+// A request of the guest's own: the exchange waits for its answer without holding
+// the instance, and gets what the guest makes of it.
+func TestProxyWasmCalls(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		content, _ := io.ReadAll(r.Body)
+		if string(content) != "question" || r.URL.String() != "/check?x=1" || r.Header.Get("X-Asked-By") != "guest" || r.Method != "POST" {
+			w.WriteHeader(400)
+		}
+		fmt.Fprint(w, "yes")
+	}))
+	defer server.Close()
+	address := strings.TrimPrefix(server.URL, "http://")
+	rules := fmt.Sprintf("http = { allow = [%q, \"http://127.0.0.1:1\"], private = true, timeout = \"5s\" }", server.URL)
+	w := newWasmRig(t, sdkGuest(t), rules, `timeout = "5s"`, "max_instances = 1")
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			for _, upstream := range []string{address, server.URL, "127.0.0.1", "outbound|" + address[strings.IndexByte(address, ':')+1:] + "||127.0.0.1"} {
+				ex, verdict, err := w.request("content", "x-do", "call="+upstream)
+				if err != nil || verdict != proxy.Continue || ex.In.Fields.Get("x-answer") != "yes" {
+					t.Errorf("%s: %v, %v, %v, %s", upstream, verdict, err, ex.In.Fields, ex.Reply.Content)
+				}
+				if ex.Notes.PluginRequests != 1 || ex.Notes.PluginWaiting == 0 {
+					t.Errorf("%d requests, waited %v", ex.Notes.PluginRequests, ex.Notes.PluginWaiting)
+				}
+				ex.End()
+			}
+		})
+	}
+	all.Wait()
+	answers := func(upstream string, status int, content string) {
+		t.Helper()
+		ex, verdict, err := w.request("", "x-do", "call="+upstream)
+		if err != nil || verdict != proxy.Answered || ex.Reply.Status != status || !strings.Contains(string(ex.Reply.Content), content) {
+			t.Errorf("%s: %v, %v, %d %s", upstream, verdict, err, ex.Reply.Status, ex.Reply.Content)
+		}
+		ex.End()
+	}
+	answers("127.0.0.1:1", 503, "no answer") // nobody listens there
+	before := asked.Load()
+	answers("10.0.0.1", 500, "bad argument") // it isn't allowed
+	answers("localhost", 500, "bad argument")
+	if now := asked.Load(); now != before {
+		t.Errorf("%d requests went out all the same", now-before)
+	}
+	if s := stats(t, w.host); s.Traps != 0 || s.Started != 1 {
+		t.Errorf("%+v", s)
+	}
+	costs := stats(t, w.host).Costs
+	if len(costs) != 1 || costs[0].Requests != 21 || costs[0].Rejected != 1 {
+		t.Errorf("%+v, want 21 requests, 1 of them without an answer", costs)
+	}
+}
+
+// Without a grant there is no request, and the log says what to add.
+func TestProxyWasmMayNotCall(t *testing.T) {
+	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`)
+	ex, _, err := w.request("", "x-do", "call=example.com")
+	if err != nil || ex.Reply.Status != 500 || !strings.Contains(w.said(), "http = { allow") {
+		t.Errorf("%v, %d", err, ex.Reply.Status)
+	}
+	ex.End()
+}
+
+// The plugin's metrics are on the metrics page if they may.
+func TestProxyWasmMetrics(t *testing.T) {
+	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`, "metrics = true")
+	for range 3 {
+		ex, _, err := w.request("", "x-do", "memory")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ex.End()
+	}
+	all := stats(t, w.host).Metrics
+	if len(all) != 1 || all[0].Name != "guest_requests" || all[0].Value != 3 {
+		t.Errorf("%+v", all)
+	}
+	f := func(name, want string) {
+		t.Helper()
+		if got := shownName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	f("waf_filter.tx.total", "waf_filter_tx")
+	f("route.upstream.default.value.x_count", "route_upstream_default_value_x")
+	f("5xx", "_xx")
 }
 
 // Streams that share an instance don't mix, find it again, and end with it.

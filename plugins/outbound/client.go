@@ -104,6 +104,9 @@ func New(o *config.PluginHTTP, authorities []byte) (*Client, error) {
 	return c, nil
 }
 
+// Calls is how many requests one call may send.
+func (c *Client) Calls() int { return c.calls }
+
 // Close closes the connections that nobody uses. No session may be open.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 

@@ -86,6 +86,22 @@ func numeric(host string) bool {
 	return strings.Trim(last, "0123456789") == ""
 }
 
+// Origin returns the origin of the server at host, in lower case or not, if the
+// rules allow it: they tell the scheme, and the port if that is "".
+func (c *Client) Origin(host, port string) (origin string, ok bool) {
+	for i := range c.allowed {
+		to := c.allowed[i]
+		to.host, to.below = strings.ToLower(host), false
+		if port != "" {
+			to.port = port
+		}
+		if c.allowed[i].covers(&to) {
+			return to.scheme + "://" + to.authority(), true
+		}
+	}
+	return "", false
+}
+
 // parseRule reads a line of the list: scheme://host[:port], where the host may
 // be "*." and a name.
 func parseRule(text string, private bool) (o origin, err *config.KeyError) {

@@ -48,7 +48,7 @@ func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 			panic(err)
 		}
 	}
-	p.counter = proxywasm.DefineCounterMetric("requests")
+	p.counter = proxywasm.DefineCounterMetric("guest.requests_total")
 	if p.queue, err = proxywasm.RegisterSharedQueue("jobs"); err != nil {
 		panic(err)
 	}
