@@ -3,6 +3,7 @@ package plugins
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -178,6 +179,27 @@ func (h *Host) leaveSpace(s *space) {
 	if s.refs--; s.refs == 0 {
 		delete(h.spaces, s.name)
 	}
+}
+
+// Namespace is what a namespace of kv holds.
+type Namespace struct {
+	Name    string
+	Entries int64
+	Bytes   int64
+	Size    int64  // bytes that there may be
+	Evicted uint64 // entries that had to make room so far
+}
+
+// Namespaces returns what the plugins' namespaces hold, by name.
+func (h *Host) Namespaces() []Namespace {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []Namespace
+	for _, name := range slices.Sorted(maps.Keys(h.spaces)) {
+		f := h.spaces[name].Figures()
+		all = append(all, Namespace{name, f.Entries, f.Bytes, f.Size, f.Evicted})
+	}
+	return all
 }
 
 // sizeSpaces notes how large g's namespaces are to be, and refuses plugins that

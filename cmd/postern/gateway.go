@@ -90,7 +90,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	})
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
-		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Backends: g.backendFigures, Overload: g.overloadFigures,
+		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Overload: g.overloadFigures,
 		Inherited: sockets.admin,
 	})
 	return g, err
@@ -391,19 +391,6 @@ func (g *gateway) backendFigures() []control.Backend {
 		}
 		for j, t := range s.Targets {
 			all[i].Targets[j] = control.Target(t)
-		}
-	}
-	return all
-}
-
-// pluginFigures are what the metrics tell of the plugins.
-func (g *gateway) pluginFigures() []control.Plugin {
-	stats := g.parts.plugins.Stats()
-	all := make([]control.Plugin, len(stats))
-	for i, s := range stats {
-		all[i] = control.Plugin{
-			Name: s.Name, Calls: s.Calls, Traps: s.Traps, Deadlines: s.Deadlines,
-			Refused: s.Refused, Unhealthy: s.Unhealthy, Instances: s.Instances, Memory: s.Memory,
 		}
 	}
 	return all

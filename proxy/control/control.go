@@ -30,6 +30,7 @@ type Options struct {
 	Config      func() ([]byte, error) // the masked configuration as JSON; nil: none yet
 	Connections func() Connections     // nil: not shown
 	Plugins     func() []Plugin        // nil: not shown
+	Namespaces  func() []Namespace     // nil: not shown
 	Backends    func() []Backend       // nil: not shown
 	Overload    func() Overload        // nil: not shown, and no reason to be unready
 

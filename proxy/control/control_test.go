@@ -70,8 +70,25 @@ func TestPaths(t *testing.T) {
 		Config:      func() ([]byte, error) { return []byte(`{"listen":{}}`), nil },
 		Connections: func() Connections { return Connections{Open: 7, InFlight: 3} },
 		Plugins: func() []Plugin {
-			return []Plugin{{Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Refused: 6, Unhealthy: true, Instances: 4, Memory: 1 << 20}}
+			return []Plugin{
+				{
+					Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Busy: 8, Refused: 6, Unhealthy: true, Instances: 4, Memory: 1 << 20,
+					Costs: []PluginCost{
+						{"pets", 3, 1, 0.5, 0.25, 30, 4, 2, 1000, 2000},
+						{API: "cars", Calls: 2},
+					},
+					Metrics: []PluginMetric{
+						{Name: "seen", Kind: Counter, Value: 7},
+						{Name: "size", Kind: Gauge, Value: -3},
+						{Name: "took", Kind: Histogram, Value: 25, Count: 3, Buckets: map[float64]uint64{10: 2, 20: 3}},
+					},
+				},
+				{Name: "other", Metrics: []PluginMetric{
+					{Name: "seen", Kind: Counter, Value: 1}, {Name: "size", Kind: Histogram}, {Name: "took", Kind: Gauge, Value: 99},
+				}},
+			}
 		},
+		Namespaces: func() []Namespace { return []Namespace{{"shared", 3, 1000, 2000, 9}} },
 		Backends: func() []Backend {
 			return []Backend{
 				{Name: "pets", Active: 3, Waiting: 2, Full: true, Refused: 7, Retries: 4, Spared: 1, Targets: []Target{
@@ -105,6 +122,18 @@ func TestPaths(t *testing.T) {
 	get("GET", "/metrics", 200, "postern_connections 7", "postern_requests_in_flight 3", "go_goroutines",
 		`postern_plugin_calls_total{plugin="guard"} 5`, `postern_plugin_traps_total{plugin="guard"} 2`,
 		`postern_plugin_deadlines_total{plugin="guard"} 1`, `postern_plugin_instances{plugin="guard"} 4`,
+		`postern_plugin_busy_total{plugin="guard"} 8`,
+		`postern_plugin_api_calls_total{api="pets",plugin="guard"} 3`, `postern_plugin_api_calls_total{api="cars",plugin="guard"} 2`,
+		`postern_plugin_api_failures_total{api="pets",plugin="guard"} 1`,
+		`postern_plugin_api_cpu_seconds_total{api="pets",plugin="guard"} 0.5`, `postern_plugin_api_wait_seconds_total{api="pets",plugin="guard"} 0.25`,
+		`postern_plugin_api_host_calls_total{api="pets",plugin="guard"} 30`, `postern_plugin_api_requests_total{api="pets",plugin="guard"} 4`,
+		`postern_plugin_api_request_failures_total{api="pets",plugin="guard"} 2`,
+		`postern_plugin_api_sent_bytes_total{api="pets",plugin="guard"} 1000`, `postern_plugin_api_received_bytes_total{api="pets",plugin="guard"} 2000`,
+		`postern_plugin_metric_seen_total{plugin="guard"} 7`, `postern_plugin_metric_seen_total{plugin="other"} 1`,
+		`postern_plugin_metric_size{plugin="guard"} -3`, `postern_plugin_metric_took_bucket{plugin="guard",le="10"} 2`,
+		`postern_plugin_metric_took_bucket{plugin="guard",le="+Inf"} 3`, `postern_plugin_metric_took_sum{plugin="guard"} 25`, `postern_plugin_metric_took_count{plugin="guard"} 3`,
+		`postern_plugin_kv_entries{namespace="shared"} 3`, `postern_plugin_kv_bytes{namespace="shared"} 1000`,
+		`postern_plugin_kv_size_bytes{namespace="shared"} 2000`, `postern_plugin_kv_evictions_total{namespace="shared"} 9`,
 		`postern_plugin_refused_total{plugin="guard"} 6`, `postern_plugin_healthy{plugin="guard"} 0`,
 		`postern_backend_requests_in_flight{backend="pets"} 3`, `postern_backend_requests_waiting{backend="pets"} 2`,
 		`postern_backend_circuit_open{backend="pets"} 1`, `postern_backend_circuit_open{backend="http://a:80"} 0`,

@@ -85,6 +85,13 @@ func appendIntegration(b []byte, ex *proxy.Exchange) []byte {
 	if notes.PluginFailure != "" {
 		b = appendClean(b, `,"plugin_failure":`, notes.PluginFailure)
 	}
+	if notes.PluginTime > 0 {
+		b = appendMilliseconds(b, `,"plugin_ms":`, notes.PluginTime)
+	}
+	if notes.PluginRequests > 0 {
+		b = appendInt(b, `,"plugin_requests":`, int64(notes.PluginRequests))
+		b = appendMilliseconds(b, `,"plugin_wait_ms":`, notes.PluginWaiting)
+	}
 	return b
 }
 

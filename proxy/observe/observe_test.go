@@ -83,7 +83,7 @@ func TestAccessLine(t *testing.T) {
 	ex.Fault = &proxy.Fault{Kind: proxy.IntegrationFailure, Cause: errors.New("dial tcp: refused\nsecond line")}
 	ex.Reply.Status = 502
 	ex.Times.Authorizer = 0
-	ex.Notes = proxy.Notes{Retries: 1, Target: "10.0.0.1:80", Plugin: "guard", PluginRole: "authorize", PluginFailure: "trap", Truncated: true, ClientGone: true}
+	ex.Notes = proxy.Notes{Retries: 1, Target: "10.0.0.1:80", Plugin: "guard", PluginRole: "authorize", PluginFailure: "trap", PluginTime: 1500 * time.Microsecond, PluginWaiting: 2 * time.Second, PluginRequests: 3, Truncated: true, ClientGone: true}
 	ob.Stage("pets", "dev").Record(ex)
 
 	ex.Route = nil
@@ -126,7 +126,7 @@ func TestAccessLine(t *testing.T) {
 		"authorizer_latency_ms": 0.12, "integration_status": 200.0,
 	}))
 	failed := map[string]any{
-		"status": 502.0, "bytes_in": 0.0, "bytes_out": 0.0, "retries": 1.0, "target": "10.0.0.1:80", "plugin": "guard", "plugin_role": "authorize", "plugin_failure": "trap",
+		"status": 502.0, "bytes_in": 0.0, "bytes_out": 0.0, "retries": 1.0, "target": "10.0.0.1:80", "plugin": "guard", "plugin_role": "authorize", "plugin_failure": "trap", "plugin_ms": 1.5, "plugin_wait_ms": 2000.0, "plugin_requests": 3.0,
 		"truncated": true, "client_gone": true,
 	}
 	failed["fault"] = "UNKNOWN_API"

@@ -97,6 +97,13 @@ func (r *record) addIntegration(line zapcore.ObjectEncoder) {
 	if notes.PluginFailure != "" {
 		line.AddString("plugin_failure", clean(notes.PluginFailure))
 	}
+	if notes.PluginTime > 0 {
+		line.AddFloat64("plugin_ms", milliseconds(notes.PluginTime))
+	}
+	if notes.PluginRequests > 0 {
+		line.AddInt("plugin_requests", notes.PluginRequests)
+		line.AddFloat64("plugin_wait_ms", milliseconds(notes.PluginWaiting))
+	}
 }
 
 func (r *record) addFailure(line zapcore.ObjectEncoder) {
@@ -151,7 +158,7 @@ func FuzzLine(f *testing.F) {
 		ex.Start = ex.Start.Add(time.Duration(total) * 1000)
 		ex.Reply.Status = status
 		ex.Times = proxy.Times{Total: time.Duration(total), Integration: time.Duration(integration), Authorizer: time.Duration(out)}
-		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Target: []string{"", "10.0.0.1:80"}[out&1], Plugin: "guard", PluginRole: []string{"", "request"}[out&1], PluginFailure: cause, Truncated: out%2 == 0, ClientGone: out%5 == 0}
+		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Target: []string{"", "10.0.0.1:80"}[out&1], Plugin: "guard", PluginRole: []string{"", "request"}[out&1], PluginFailure: cause, PluginTime: time.Duration(out % 4 * 1234567), PluginWaiting: time.Duration(out), PluginRequests: int(out % 2), Truncated: out%2 == 0, ClientGone: out%5 == 0}
 		if cause != "" {
 			ex.Fault = &proxy.Fault{Kind: proxy.Internal, Message: agent, Cause: errors.New(cause)}
 		}
