@@ -1,8 +1,6 @@
 package plugins
 
 import (
-	"runtime"
-
 	"github.com/postern-gateway/postern/plugins/meter"
 )
 
@@ -13,6 +11,8 @@ const (
 	sliceTime = 250_000
 	minSlice  = 10_000
 	maxSlice  = 4_000_000
+	// freeSlice is what a call gets before it has to wait for a turn.
+	freeSlice = 20_000
 )
 
 // refuel checks the deadline and returns the fuel for the next slice, which
@@ -23,21 +23,30 @@ func (in *instance) refuel(reason int32) int32 {
 		panic(errDepth)
 	}
 	now := in.plugin.host.now()
-	if now >= in.deadline {
-		in.missed = true
-		panic(errDeadline)
+	in.checkDeadline(now)
+	if in.lastTick == 0 { // enough for most calls
+		in.lastTick = now
+		return freeSlice
 	}
-	if in.lastTick != 0 {
+	if in.lastSlice == in.slice {
 		switch spent := now - in.lastTick; {
 		case spent < sliceTime/2:
 			in.slice = min(in.slice*2, maxSlice)
 		case spent > sliceTime*2:
 			in.slice = max(in.slice/2, minSlice)
 		}
-		// Others wait: a guest that computes must not make a queue.
-		runtime.Gosched()
-		now = in.plugin.host.now()
 	}
-	in.lastTick = now
+	in.nextTurn()
+	now = in.plugin.host.now()
+	in.checkDeadline(now)
+	in.lastTick, in.lastSlice = now, in.slice
 	return in.slice
+}
+
+// checkDeadline ends the call when its time is over.
+func (in *instance) checkDeadline(now int64) {
+	if now >= in.deadline {
+		in.missed = true
+		panic(errDeadline)
+	}
 }

@@ -51,6 +51,7 @@ type Host struct {
 	runtime wazero.Runtime
 	store   store
 	budget  budget
+	turns   turns
 
 	cacheDir string // "" when nothing is kept
 
@@ -83,6 +84,7 @@ func NewHost(o Options) (*Host, error) {
 		spaces: map[string]*space{}, accounts: map[accountKey]*account{},
 	}
 	h.budget.limit.Store(defaultBudget)
+	h.turns = newTurns()
 	if h.logger == nil {
 		h.logger = zap.NewNop()
 	}

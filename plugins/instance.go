@@ -55,6 +55,11 @@ type instance struct {
 	lastTick int64 // 0 before the first of a call
 	missed   bool  // the deadline
 
+	lastSlice int32 // what the last tick gave
+
+	computing bool        // it has one of the host's turns
+	alarm     *time.Timer // for the deadline while it waits for one; nil before it did
+
 	// What the guest has said in this call.
 	principal   string
 	context     []proxy.Param
@@ -145,12 +150,14 @@ func newInstance(p *plugin) (in *instance, err error) {
 	}
 	in = &instance{plugin: p, slice: firstSlice, born: p.host.now()}
 	in.begin(abi.Start, nil, nil, startTimeout)
+	in.nextTurn() // this takes longer than most calls
 	memory := &memories{budget: &p.host.budget, counters: p.counters}
 	ctx := experimental.WithMemoryAllocator(in, memory)
 	// Anonymous: many instances of one module. No start function runs by itself.
 	mc := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	in.module, err = instantiate(ctx, p.host.runtime, p.module.compiled, mc)
 	if err != nil {
+		in.endTurn()
 		memory.free()
 		if !p.host.room(p.module.minimum) { // somebody was faster
 			return nil, p.full
@@ -195,7 +202,7 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 	in.began = in.plugin.host.now()
 	in.deadline, in.latest = in.began+int64(limit), math.MaxInt64
 	in.waited, in.hostCalls = 0, 0
-	in.lastTick, in.missed = 0, false
+	in.lastTick, in.lastSlice, in.missed = 0, 0, false
 	in.principal, in.context, in.contextSize = "", in.context[:0], 0
 	in.result, in.answered, in.rendered = nil, false, false
 	in.failure, in.failed, in.exited = "", false, false
@@ -205,6 +212,7 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 
 // end forgets the exchange, and the memory of an unusually large call.
 func (in *instance) end() {
+	in.endTurn()
 	if in.requests != nil {
 		in.endRequests()
 	}

@@ -322,6 +322,7 @@ func (in *instance) untilDue(sub []byte) time.Duration {
 
 // sleep waits for d, and ends the call when its deadline comes first.
 func (in *instance) sleep(d time.Duration) {
+	in.endTurn()
 	left := in.left()
 	if d > 0 {
 		time.Sleep(min(d, max(0, left)))
