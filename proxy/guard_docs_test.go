@@ -277,23 +277,36 @@ type option struct {
 	tag   reflect.StructTag
 }
 
-// options returns every key of the configuration, from its Go types.
-func options(t *testing.T) []option {
+// configTypes returns the tables of the configuration, by the names of their Go types.
+func configTypes(t *testing.T) map[string]*ast.StructType {
 	t.Helper()
-	tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "proxy/config/types.go"), nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	paths, err := filepath.Glob(filepath.Join(root, "proxy/config/types*.go"))
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no types of the configuration", err)
 	}
 	types := map[string]*ast.StructType{}
-	for _, decl := range tree.Decls {
-		if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.TYPE {
-			for _, spec := range gen.Specs {
-				if s, ok := spec.(*ast.TypeSpec).Type.(*ast.StructType); ok {
-					types[spec.(*ast.TypeSpec).Name.Name] = s
+	for _, path := range paths {
+		tree, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range tree.Decls {
+			if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.TYPE {
+				for _, spec := range gen.Specs {
+					if s, ok := spec.(*ast.TypeSpec).Type.(*ast.StructType); ok {
+						types[spec.(*ast.TypeSpec).Name.Name] = s
+					}
 				}
 			}
 		}
 	}
+	return types
+}
+
+// options returns every key of the configuration, from its Go types.
+func options(t *testing.T) []option {
+	t.Helper()
+	types := configTypes(t)
 	var all []option
 	var visit func(table, typ string)
 	visit = func(table, typ string) {
@@ -309,7 +322,7 @@ func options(t *testing.T) []option {
 			tag := reflect.StructTag(raw)
 			o := option{table: table, key: tag.Get("toml"), kind: typeName(f.Type), doc: strings.Join(strings.Fields(f.Doc.Text()), " "), tag: tag}
 			if o.doc == "" {
-				t.Errorf("proxy/config/types.go: %s.%s has no comment", typ, o.key)
+				t.Errorf("proxy/config: %s.%s has no comment", typ, o.key)
 			}
 			all = append(all, o)
 			path := strings.TrimPrefix(table+"."+o.key, ".")

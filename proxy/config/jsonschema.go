@@ -1,18 +1,19 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"reflect"
 	"strings"
 )
 
-//go:embed types.go
-var typesSource string
+//go:embed types*.go
+var typesSource embed.FS
 
 // Schema returns a JSON Schema (draft 4, which TOML editors understand) of the
 // configuration, with the docs of the Go types. Save it beside a configuration
@@ -32,12 +33,27 @@ func Schema() ([]byte, error) {
 }
 
 // docsOf returns the comments of types ("Listen") and fields ("Listen.Address").
-func docsOf(source string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
+func docsOf(source fs.FS) (map[string]string, error) {
+	names, err := fs.Glob(source, "types*.go")
 	if err != nil {
 		return nil, err
 	}
 	docs := map[string]string{}
+	for _, name := range names {
+		text, err := fs.ReadFile(source, name)
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		addDocs(docs, file)
+	}
+	return docs, nil
+}
+
+func addDocs(docs map[string]string, file *ast.File) {
 	for _, d := range file.Decls {
 		decl, ok := d.(*ast.GenDecl)
 		if !ok || decl.Tok != token.TYPE {
@@ -57,7 +73,6 @@ func docsOf(source string) (map[string]string, error) {
 			}
 		}
 	}
-	return docs, nil
 }
 
 // flowing joins the lines of a comment's paragraphs.

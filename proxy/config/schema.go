@@ -200,7 +200,11 @@ func (f *field) bound(s string) int64 {
 
 // literal returns the value of n that a tag writes as s.
 func (f *field) literal(n *node, s string) reflect.Value {
-	v, ok := reflect.New(n.typ).Elem(), true
+	typ := n.typ
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	v, ok := reflect.New(typ).Elem(), true
 	switch n.kind {
 	case stringKind:
 		v.SetString(s)

@@ -1,0 +1,89 @@
+package config
+
+// API is one API.
+type API struct {
+	// Its model: "rest" has resources, methods and the four phases.
+	Type string `toml:"type" enum:"rest" required:"true" example:"rest" aka:"protocol"`
+	// $context.apiId. Default: the API's name.
+	ID string `toml:"id" pattern:"[a-z0-9]{1,64}" want:"1 to 64 lower-case letters and digits"`
+	// What it is for.
+	Description string `toml:"description"`
+	// Methods by route key: a verb or ANY, a space, a path. "GET /pets/{id}",
+	// "ANY /files/{path+}".
+	Route map[string]Route `toml:"route" required:"true" example:"GET /" aka:"method,resource,path,endpoint"`
+	// Stages by name. At least one.
+	Stage map[string]Stage `toml:"stage" required:"true" example:"prod" name:"[A-Za-z0-9_-]{1,128}" names:"1 to 128 letters, digits, \"_\" and \"-\"" aka:"environment"`
+	// Authorizers of this API only.
+	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	// Plugins that see requests before anything else does, in this order, and
+	// responses after everything else, in reverse order.
+	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
+	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
+	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
+}
+
+// Route is one method of one resource.
+type Route struct {
+	// Where the request goes.
+	Integration Integration `toml:"integration" required:"true" example:"{ type = \"mock\" }" aka:"backend,upstream,target"`
+	// Who must agree first, by name; "none" for nobody.
+	Authorizer string `toml:"authorizer" ref:"authorizer"`
+	// Further filters, inside the API's.
+	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
+	// Who judges the request after the authorizer. Absent: nobody.
+	Validator *Validator `toml:"validator" example:"{ plugin = \"checker\" }" aka:"request_validator,requestValidator"`
+	// Answers by name: "default", and others that a status pattern chooses.
+	// For the types mock and http.
+	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+}
+
+// Validator judges requests.
+type Validator struct {
+	// The plugin that judges.
+	Plugin string `toml:"plugin" required:"true" ref:"plugin" example:"checker"`
+}
+
+// Integration is what answers a method.
+type Integration struct {
+	// "http_proxy" passes request and answer through, "http" sends and returns
+	// what is mapped, "mock" answers by itself, "wasm" runs a plugin.
+	Type string `toml:"type" enum:"http_proxy,http,mock,wasm" required:"true" example:"http_proxy"`
+	// The backend's URL, with {param} for path parameters and
+	// ${stageVariables.name} for stage variables.
+	URL string `toml:"url" for:"http_proxy,http" required:"true" example:"http://127.0.0.1:9000/{proxy}" aka:"uri,endpoint"`
+	// The backend's verb. Default: the client's.
+	Method string `toml:"method" aka:"httpMethod,http_method,verb" for:"http_proxy,http" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS,ANY"`
+	// The [backend.x] that carries the request; the URL then gives Host and path.
+	Backend string `toml:"backend" for:"http_proxy,http" ref:"backend"`
+	// The plugin to run.
+	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin" example:"greeter" aka:"module,function"`
+	// Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s.
+	Timeout Duration `toml:"timeout" aka:"timeoutInMillis,timeout_ms" for:"http_proxy,http,wasm" default:"29s" min:"50ms" max:"15m"`
+	// Longest time that the answer's content may keep the gateway waiting in all.
+	// Default: what content_timeout of the backend says.
+	ContentTimeout Duration `toml:"content_timeout" for:"http_proxy,http" min:"10ms" max:"168h"`
+	// Plugin that changes what goes to the backend.
+	MapRequest string `toml:"map_request" for:"http_proxy,http" ref:"plugin" example:"greeter"`
+	// Plugin that makes the client's answer from the backend's.
+	MapResponse string `toml:"map_response" ref:"plugin" example:"greeter"`
+	// Pass protocol upgrades (WebSocket) through to the backend.
+	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
+	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
+	// "off" drops what the client sent and adds none, as AWS does; "set"
+	// replaces them by what the gateway knows.
+	Forwarded string `toml:"forwarded" for:"http_proxy,http" enum:"set,off" default:"set"`
+}
+
+// Response is an integration response and the method response it leads to.
+type Response struct {
+	// Regular expression for the backend's whole status code, as "4\\d\\d".
+	// Absent: this answer is the default.
+	Pattern string `toml:"pattern" regexp:"true" example:"5\\d\\d" aka:"selectionPattern,selection_pattern"`
+	// Status for the client. Default: 200.
+	Status int `toml:"status" aka:"statusCode,status_code,code" default:"200" min:"200" max:"599"`
+	// Header fields for the client, as they stand.
+	Headers map[string]string `toml:"headers" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+" pattern:"[\\t\\x20-\\x7e]*" names:"letters, digits and !#$%&'*+.^_|~-" want:"printable ASCII" aka:"header"`
+	// Bodies by media type, as they stand; a mapping template with references
+	// ($…, #…) isn't supported yet and is refused.
+	Template map[string]string `toml:"template" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" names:"type and subtype, such as \"application/json\"" aka:"templates,body"`
+}
