@@ -53,15 +53,16 @@ func TestTinyGo(t *testing.T) {
 	}
 }
 
-// play plays a scenario with module in place of the word MODULE.
-func play(t *testing.T, file, module string, start func(*testing.T) proxytest.Gateway) {
+// play plays a scenario with module in place of the word MODULE. more are other
+// words and what stands in their place.
+func play(t *testing.T, file, module string, start func(*testing.T) proxytest.Gateway, more ...string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	text = []byte(strings.ReplaceAll(string(text), "MODULE", filepath.ToSlash(module)))
+	text = []byte(strings.NewReplacer(append(more, "MODULE", filepath.ToSlash(module))...).Replace(string(text)))
 	if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
 		t.Fatal(err)
 	}

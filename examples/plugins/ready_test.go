@@ -59,6 +59,7 @@ func readyModule(t *testing.T, folder string) string {
 // Every ready plugin passes its scenarios.
 func TestReady(t *testing.T) {
 	start := proxytest.Starter(t.TempDir())
+	headers := readyModule(t, "ready/headers") // shows others' scenarios what only plugins see
 	for _, folder := range readyFolders(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			scenarios, err := filepath.Glob(filepath.Join(folder, "testdata/*.txtar"))
@@ -67,7 +68,7 @@ func TestReady(t *testing.T) {
 			}
 			module := readyModule(t, folder)
 			for _, file := range scenarios {
-				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { play(t, file, module, start) })
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { play(t, file, module, start, "HEADERS", headers) })
 			}
 		})
 	}
