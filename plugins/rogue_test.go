@@ -3,6 +3,8 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -302,16 +304,19 @@ func TestLoopsLeaveOthersTheirTime(t *testing.T) {
 		close(stop)
 		all.Wait()
 		t.Logf("p99 %v alone, %v with %d loops", alone, with, loops)
-		if with > max(2*alone, 200*time.Microsecond) {
+		if with > max(2*alone, time.Millisecond) { // it was ten before guests took turns
 			return fmt.Errorf("p99 is %v beside %d loops, %v without", with, loops, alone)
 		}
 		return nil
 	})
 }
 
-// A computing guest doesn't hold up the collector, and through it everybody.
+// A computing guest doesn't hold up the collector, and through it everybody: an
+// outside GET is answered soon while both are at work.
 func TestCollectorBesideLoops(t *testing.T) {
 	n := newNeighbours(t, Options{}, `timeout = "50ms"`)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { n.serve() }))
+	defer server.Close()
 	attempt(t, 5, func() error {
 		stop := make(chan struct{})
 		var all sync.WaitGroup
@@ -329,15 +334,25 @@ func TestCollectorBesideLoops(t *testing.T) {
 		}
 		worst := time.Duration(0)
 		for range 20 {
+			collected := make(chan struct{})
+			go func() {
+				defer close(collected)
+				runtime.GC()
+			}()
 			begin := time.Now()
-			runtime.GC()
-			n.serve()
+			answer, err := server.Client().Get(server.URL)
 			worst = max(worst, time.Since(begin))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+			<-collected
 		}
 		close(stop)
 		all.Wait()
+		t.Logf("the slowest GET took %v", worst)
 		if worst > 50*time.Millisecond {
-			return fmt.Errorf("a collection and a request took %v", worst)
+			return fmt.Errorf("a GET took %v", worst)
 		}
 		return nil
 	})
