@@ -21,7 +21,12 @@ type caller struct {
 
 func newCaller(t testing.TB) *caller {
 	t.Helper()
-	g := begin(t, newHost(t, Options{Clock: func() time.Time { return time.Unix(1_700_000_000, 0) }}), pluginTOML(readsHeader(t)))
+	return callerOf(t, begin(t, newHost(t, Options{Clock: func() time.Time { return time.Unix(1_700_000_000, 0) }}), pluginTOML(readsHeader(t))))
+}
+
+// callerOf calls as the plugin "p" of g does.
+func callerOf(t testing.TB, g *Generation) *caller {
+	t.Helper()
 	p := g.plugins["p"]
 	in, err := p.take(t.Context())
 	if err != nil {
@@ -46,7 +51,8 @@ func (c *caller) begin(phase abi.Phase) {
 // buffer is an argument for a function to fill, this large.
 type buffer int
 
-// call calls module.name. An int is a number, text is an address and a length.
+// call calls module.name. An int and an int64 are numbers, text is an address and
+// a length.
 func (c *caller) call(m hostModule, name string, args ...any) (result int64, out string) {
 	c.t.Helper()
 	var stack []uint64
@@ -55,6 +61,8 @@ func (c *caller) call(m hostModule, name string, args ...any) (result int64, out
 		switch a := arg.(type) {
 		case int:
 			stack = append(stack, uint64(uint32(a)))
+		case int64:
+			stack = append(stack, uint64(a))
 		case string:
 			if !c.in.memory.WriteString(at, a) {
 				c.t.Fatalf("no room for %d bytes", len(a))
@@ -77,6 +85,9 @@ func (c *caller) call(m hostModule, name string, args ...any) (result int64, out
 		stack = append(stack, 0)
 		f.call(c.in, stack)
 		result = int64(api.DecodeI32(stack[0]))
+		if f.results == "I" {
+			result = int64(stack[0])
+		}
 		if result > 0 && int(result) <= room {
 			b, _ := c.in.memory.Read(into, uint32(result))
 			out = string(b)

@@ -67,9 +67,6 @@ func New(o *config.PluginHTTP, authorities []byte) (*Client, error) {
 		methods: o.Methods, calls: o.MaxCalls, size: int64(o.MaxBytes), timeout: time.Duration(o.Timeout), private: o.Private,
 		tls: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
-	if len(o.Allow) == 0 {
-		return nil, &config.KeyError{Path: []string{"allow"}, Text: "it names no server", Hint: `add one: allow = ["https://api.example.com"]`}
-	}
 	for i, text := range o.Allow {
 		rule, err := parseRule(text, o.Private)
 		if err != nil {
