@@ -70,18 +70,19 @@ func (h *Host) costs(plugin string) []Cost {
 	return all
 }
 
-// settle books the call that ends, with err or without.
-func (in *instance) settle(err error) {
+// settle books the call that ends, with err or without, and returns the host's
+// time.
+func (in *instance) settle(err error) (now int64) {
 	var f outbound.Figures
 	if in.requests != nil {
 		f = in.endRequests()
 	}
+	now = in.plugin.host.now()
 	a := in.account
 	if a == nil {
-		return
+		return now
 	}
-	in.account = nil
-	took := in.plugin.host.now() - in.began - in.waited
+	took := now - in.began - in.waited
 	a.calls.Add(1)
 	a.processor.Add(took)
 	a.hostCalls.Add(in.hostCalls)
@@ -102,4 +103,5 @@ func (in *instance) settle(err error) {
 		ex.Notes.PluginWaiting += time.Duration(in.waited)
 		ex.Notes.PluginRequests += int(f.Requests)
 	}
+	return now
 }

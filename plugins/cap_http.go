@@ -54,7 +54,7 @@ func (in *instance) sendRequest(s []uint64) {
 
 // asker says on whose behalf in sends requests.
 func (in *instance) asker() outbound.Asker {
-	a := outbound.Asker{Context: in.caller, Patience: time.Duration(in.latest - in.plugin.host.now())}
+	a := outbound.Asker{Context: in.caller, Patience: time.Duration(in.latest - in.plugin.host.now()), Blocks: in.endTurn}
 	if a.Context == nil {
 		a.Context = context.Background()
 	}

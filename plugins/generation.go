@@ -314,6 +314,6 @@ func (p *plugin) warm(want isolation) (key string, err error) {
 		p.readsRequests, p.readsResponses = a.bodies(in)
 	}
 	in.end()
-	keep = p.keep(in)
+	keep = p.keep(in, p.host.now())
 	return "", nil
 }

@@ -133,7 +133,7 @@ func (p *plugin) give(in *instance, err error) {
 	}
 	p.count(err)
 	p.tellBreaker(outcomeOf(err), err)
-	in.settle(err)
+	now := in.settle(err)
 	in.end()
 	if err != nil {
 		p.report(err)
@@ -142,19 +142,18 @@ func (p *plugin) give(in *instance, err error) {
 		p.bound.give(in, err)
 		return
 	}
-	if err != nil || !p.keep(in) {
+	if err != nil || !p.keep(in, now) {
 		in.close()
 	}
 	<-p.slots
 }
 
 // keep puts in among the idle instances, as p's isolation wants it, unless its
-// time is over.
-func (p *plugin) keep(in *instance) bool {
+// time is over. now is the host's.
+func (p *plugin) keep(in *instance, now int64) bool {
 	if p.bound != nil {
 		return p.bound.add(in)
 	}
-	now := p.host.now()
 	if p.isolation == isolationFresh || in.worn(now) || p.isolation == isolationReset && in.reset() != nil {
 		return false
 	}
