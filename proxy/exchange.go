@@ -66,6 +66,8 @@ type Exchange struct {
 	traceID string // what TraceID returned; "" until then
 	fault   Fault  // what Fault points to
 	scratch []byte
+
+	bodyLimit int64 // what Run was told
 }
 
 // Request is what the client sent. Nobody changes it after the server filled it,
@@ -274,6 +276,10 @@ func (ex *Exchange) Begin(start time.Time, client Client) {
 	ex.Caller.Context = caller
 	ex.Text.reset()
 }
+
+// BodyLimit is the most content of the request, in bytes, that a step may read
+// whole or have decoded. It is known while the pipeline runs.
+func (ex *Exchange) BodyLimit() int64 { return ex.bodyLimit }
 
 // End runs the OnDone functions. The server calls it when the reply is sent.
 func (ex *Exchange) End() {

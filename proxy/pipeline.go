@@ -37,6 +37,7 @@ func NewPipeline(parts ...Steps) *Pipeline {
 // anything did. bodyLimit is the most content in bytes that is read whole. A
 // panic in a step costs this exchange only.
 func (p *Pipeline) Run(ctx context.Context, ex *Exchange, bodyLimit int64) {
+	ex.bodyLimit = bodyLimit
 	if f, failed := p.forward(ctx, ex, bodyLimit); failed {
 		ex.Fail(f)
 	}

@@ -47,6 +47,12 @@ type WholeBody interface {
 	NeedsWholeBody()
 }
 
+// DecodedBody is implemented by a step that reads the request's content and
+// knows nothing of codings: a Content-Encoding is taken off before.
+type DecodedBody interface {
+	NeedsDecodedBody()
+}
+
 // Steps are what a kind contributes to one route: at most one step per phase.
 type Steps [phaseCount]Step
 
@@ -68,6 +74,7 @@ const (
 	ValidatorKind                  // a route's validator
 	RequestMapperKind              // map_request of an integration
 	ResponseMapperKind             // map_response of an integration
+	CodingKind                     // nowhere: codes the content of every route
 )
 
 // Build is what the compiler lends to a kind while one route is built.
@@ -77,6 +84,9 @@ type Build struct {
 	// Backend returns the backend that url (scheme://host[:port]) and options
 	// name; options is nil for defaults. Equal arguments give the same backend.
 	Backend func(url string, options *config.Backend) (Backend, error)
+	// Plugin returns the steps of the plugin called name in a role, so that it can
+	// stand in for a part of the kind. The error is a *config.KeyError.
+	Plugin func(role Role, name string) (Steps, error)
 	// OnClose has f run when the snapshot is given up and its last exchange ended.
 	OnClose func(f func())
 }
@@ -100,6 +110,10 @@ type API struct {
 
 	Region    string // for events and ARNs
 	AccountID string // for events and ARNs
+
+	// Binary are the media types whose content is bytes, not text. Empty: nobody
+	// asked for AWS's conversions, and content passes as it is.
+	Binary MediaTypes
 }
 
 // Stage is one stage of an API.

@@ -57,7 +57,7 @@ func newAnswer(name string, r config.Response, bad *problems) answer {
 		if slices.ContainsFunc(a.bodies, func(b body) bool { return strings.EqualFold(b.mediaType, mediaType) }) {
 			bad.add(fmt.Sprintf("%s is there twice: case makes no difference", mediaType), "", at...)
 		}
-		if found := reference(r.Template[mediaType]); found != "" {
+		if found := reference(r.Template[mediaType].Text); found != "" {
 			bad.add(fmt.Sprintf("the template has the reference or directive %q", found),
 				"mapping templates with references aren't supported yet: write the text as the client shall get it", at...)
 		}
@@ -65,7 +65,7 @@ func newAnswer(name string, r config.Response, bad *problems) answer {
 		a.bodies = append(a.bodies, body{
 			mediaType: strings.ToLower(mediaType),
 			field:     http1.NewField("Content-Type", mediaType),
-			content:   []byte(strings.TrimSpace(r.Template[mediaType])),
+			content:   []byte(strings.TrimSpace(r.Template[mediaType].Text)),
 		})
 	}
 	if len(a.bodies) > 0 && (noContent(a.status) || a.status == 205) {

@@ -113,7 +113,7 @@ func TestHTTPReply(t *testing.T) {
 		back.Fields.Add("content-encoding", "gzip")
 	}, "content-encoding: gzip\nX-Amzn-Trace-Id: T\nContent-Type: application/json", "gz")
 	// Content of our own has nothing to do with the backend's fields.
-	own := config.Response{Template: map[string]string{"application/json": "\n {} \n", "text/xml": "<x/>"}}
+	own := config.Response{Template: texts(map[string]string{"application/json": "\n {} \n", "text/xml": "<x/>"})}
 	f(own, "GET /", func(back *proxy.Response) {
 		backend(back)
 		back.Fields.Add("Content-Encoding", "gzip")
@@ -172,7 +172,7 @@ func TestHTTPErrors(t *testing.T) {
 	f(map[string]config.Response{"a": {}, "b": {}}, `response.b: "a" has no pattern either | give one`)
 	f(one(config.Response{Pattern: "200"}), "response.default.pattern: no pattern chooses | ")
 	f(one(config.Response{Status: 101}), "response.default.status: 101 isn't | 200 to 599")
-	f(one(config.Response{Status: 204, Template: map[string]string{"a/b": "x"}}), "response.default.template: 204 has no content | ")
+	f(one(config.Response{Status: 204, Template: texts(map[string]string{"a/b": "x"})}), "response.default.template: 204 has no content | ")
 	// Headers.
 	h := func(name, value, want string) {
 		t.Helper()
@@ -191,7 +191,7 @@ func TestHTTPErrors(t *testing.T) {
 	h("X-Amzn-RequestId", "x", "the gateway's own | remove")
 	f(one(config.Response{Headers: map[string]string{"X-A": "1", "x-a": "2"}}), "response.default.headers.x-a: is there twice | ")
 	// Templates.
-	f(one(config.Response{Template: map[string]string{"json": "{}", "text/html; charset=utf-8": "", "a/b": "$x", "A/B": ""}}),
+	f(one(config.Response{Template: texts(map[string]string{"json": "{}", "text/html; charset=utf-8": "", "a/b": "$x", "A/B": ""})}),
 		"response.default.template.a/b: is there twice", `response.default.template.a/b: "$x" | as the client shall get it`,
 		"response.default.template.json: isn't a media type | application/json", "response.default.template.text/html; charset=utf-8: isn't a media type")
 }

@@ -166,6 +166,15 @@ func wantErrors(t *testing.T, err error, want ...string) {
 	}
 }
 
+// texts are templates by media type.
+func texts(all map[string]string) map[string]config.Template {
+	templates := map[string]config.Template{}
+	for mediaType, text := range all {
+		templates[mediaType] = config.Template{Text: text}
+	}
+	return templates
+}
+
 // mustAddrPort is netip.MustParseAddrPort that takes "" for no address.
 func mustAddrPort(s string) netip.AddrPort {
 	if s == "" {

@@ -16,9 +16,9 @@ func newMockSetup(t testing.TB, r config.Response) *setup {
 func TestMockTemplate(t *testing.T) {
 	f := func(accept, want string, mediaTypes ...string) {
 		t.Helper()
-		r := config.Response{Template: map[string]string{}}
+		r := config.Response{Template: map[string]config.Template{}}
 		for _, m := range mediaTypes {
-			r.Template[m] = " the " + m + "\n"
+			r.Template[m] = config.Template{Text: " the " + m + "\n"}
 		}
 		var fields []string
 		if accept != "" {
@@ -52,7 +52,7 @@ func TestMockTemplate(t *testing.T) {
 
 func TestMockReply(t *testing.T) {
 	ex := newMockSetup(t, config.Response{Status: 418, Headers: map[string]string{"X-Tea": "green", "Content-Type": "text/tea", "Date": "never"},
-		Template: map[string]string{"application/json": `{"price":"$5"}`}}).compile().do("GET /")
+		Template: texts(map[string]string{"application/json": `{"price":"$5"}`})}).compile().do("GET /")
 	if got, want := withoutOurs(ex.Reply.Fields), "Content-Type: text/tea\nx-amzn-Remapped-Date: never\nX-Tea: green"; got != want || ex.Reply.Status != 418 || string(ex.Reply.Content) != `{"price":"$5"}` {
 		t.Errorf("got %d\n%s\n%s", ex.Reply.Status, got, ex.Reply.Content)
 	}
@@ -74,12 +74,12 @@ func TestMockErrors(t *testing.T) {
 	f(nil, `response: needs the response "default" | response.default`)
 	f(map[string]config.Response{"ok": {}}, `response: needs the response "default"`, `response.ok: never with "ok"`)
 	f(map[string]config.Response{"default": {Pattern: "2.."}}, "response.default.pattern: no pattern chooses")
-	f(map[string]config.Response{"default": {Template: map[string]string{"application/json": `{"version":"$stageVariables.version"}`}}},
+	f(map[string]config.Response{"default": {Template: texts(map[string]string{"application/json": `{"version":"$stageVariables.version"}`})}},
 		`response.default.template.application/json: $stageVariables.version | aren't supported yet`)
 }
 
 func steadyMock(t testing.TB) func() {
-	s := newMockSetup(t, config.Response{Headers: map[string]string{"X-A": "b"}, Template: map[string]string{"application/json": strings.Repeat("x", 1024), "text/html": "h"}}).compile()
+	s := newMockSetup(t, config.Response{Headers: map[string]string{"X-A": "b"}, Template: texts(map[string]string{"application/json": strings.Repeat("x", 1024), "text/html": "h"})}).compile()
 	made, ex := s.begin(&proxy.Exchange{}, "GET /"), &proxy.Exchange{}
 	return func() {
 		ex.Begin(made.Start, nil)

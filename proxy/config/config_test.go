@@ -275,7 +275,7 @@ func TestMasked(t *testing.T) {
 	same(at("backend", "pool", "health", "interval"), "10s")
 	same(at("api", "hello", "description"), "from ${env:TOKEN}, not $${env:TOKEN} nor ${stageVariables.x} nor $context.x")
 	same(at("api", "hello", "route", "ANY /legacy/{proxy+}", "integration", "upgrade"), false)
-	same(at("api", "hello", "route", "GET /version", "integration"), map[string]any{"type": "mock"})
+	same(at("api", "hello", "route", "GET /version", "integration"), map[string]any{"type": "mock", "passthrough": "when_no_match"})
 }
 
 // What an expression became is never printed, for it may be a secret.

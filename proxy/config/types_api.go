@@ -18,6 +18,13 @@ type API struct {
 	// Plugins that see requests before anything else does, in this order, and
 	// responses after everything else, in reverse order.
 	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
+	// Media types whose content is bytes, not text, as AWS tells the two apart:
+	// "image/png", "image/*", "*/*". Decides about content_handling and about base64 in
+	// the events of functions. Absent: content passes byte by byte.
+	BinaryMediaTypes []string `toml:"binary_media_types" pattern:"\\*/\\*|[!#$%&'+.^_|~0-9A-Za-z-]+/([!#$%&'+.^_|~0-9A-Za-z-]+|\\*)" want:"a media type, such as \"image/png\", \"image/*\" or \"*/*\"" example:"[\"image/*\"]" aka:"binaryMediaTypes"`
+	// Compress replies of at least this size for clients that name gzip, deflate, br or
+	// zstd in Accept-Encoding, and decode requests with a Content-Encoding. Absent: off.
+	MinimumCompressionSize *Size `toml:"minimum_compression_size" min:"0B" max:"10MiB" example:"1KiB" aka:"minimumCompressionSize,compression,gzip"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
 }
@@ -32,6 +39,9 @@ type Route struct {
 	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Who judges the request after the authorizer. Absent: nobody.
 	Validator *Validator `toml:"validator" example:"{ plugin = \"checker\" }" aka:"request_validator,requestValidator"`
+	// What the method declares to answer, by status. With this table, answers of other
+	// statuses and with headers that aren't declared are mistakes.
+	MethodResponse map[string]MethodResponse `toml:"method_response" name:"[2-5][0-9][0-9]" names:"a status, such as \"200\"" example:"200" aka:"methodResponses,method_responses"`
 	// Answers by name: "default", and others that a status pattern chooses.
 	// For the types mock and http.
 	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
@@ -66,6 +76,22 @@ type Integration struct {
 	MapRequest string `toml:"map_request" for:"http_proxy,http" ref:"plugin" example:"greeter"`
 	// Plugin that makes the client's answer from the backend's.
 	MapResponse string `toml:"map_response" ref:"plugin" example:"greeter"`
+	// Parameter mapping, as AWS writes it: "integration.request.header.X",
+	// "integration.request.querystring.X" and "integration.request.path.X" to
+	// method.request.header.Y, method.request.querystring.Y, method.request.path.Y,
+	// method.request.multivalueheader.Y, method.request.multivaluequerystring.Y,
+	// method.request.body, method.request.body.JSONPATH, stageVariables.Y, context.Y or
+	// 'literal'.
+	Parameters map[string]string `toml:"parameters" for:"http_proxy,http" example:"{ \"integration.request.header.X-Stage\" = \"context.stage\" }" aka:"requestParameters,request_parameters,parameter,mapping"`
+	// What the backend gets for content, by the media type of the request's; "$default"
+	// is for all others. For mock, what it renders chooses the answer by its statusCode.
+	Template map[string]Template `toml:"template" for:"http,mock" short:"text" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+|\\$default" names:"type and subtype, such as \"application/json\", or \"$default\"" aka:"requestTemplates,request_templates,templates,request_template"`
+	// Content for which no template is: "when_no_match" passes it, "when_no_templates"
+	// only where there are no templates at all, "never" refuses it with 415.
+	Passthrough string `toml:"passthrough" for:"http,mock" enum:"when_no_match,when_no_templates,never" default:"when_no_match" aka:"passthroughBehavior,passthrough_behavior"`
+	// Convert the request's content: "convert_to_text" makes base64 of bytes,
+	// "convert_to_binary" bytes of base64. Absent: bytes stay bytes, text stays text.
+	ContentHandling string `toml:"content_handling" for:"http_proxy,http" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
@@ -83,7 +109,31 @@ type Response struct {
 	Status int `toml:"status" aka:"statusCode,status_code,code" default:"200" min:"200" max:"599"`
 	// Header fields for the client, as they stand.
 	Headers map[string]string `toml:"headers" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+" pattern:"[\\t\\x20-\\x7e]*" names:"letters, digits and !#$%&'*+.^_|~-" want:"printable ASCII" aka:"header"`
-	// Bodies by media type, as they stand; a mapping template with references
-	// ($…, #…) isn't supported yet and is refused.
-	Template map[string]string `toml:"template" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" names:"type and subtype, such as \"application/json\"" aka:"templates,body"`
+	// Parameter mapping, as AWS writes it: "method.response.header.X" to
+	// integration.response.header.Y, integration.response.multivalueheader.Y,
+	// integration.response.body, integration.response.body.JSONPATH, stageVariables.Y,
+	// context.Y or 'literal'.
+	Parameters map[string]string `toml:"parameters" example:"{ \"method.response.header.X-Id\" = \"integration.response.body.id\" }" aka:"responseParameters,response_parameters,parameter,mapping"`
+	// Mapping templates by media type. The first one of the client's Accept chooses.
+	Template map[string]Template `toml:"template" short:"text" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" names:"type and subtype, such as \"application/json\"" aka:"templates,body,responseTemplates,response_templates"`
+	// Convert the answer's content: "convert_to_text" makes base64 of bytes,
+	// "convert_to_binary" bytes of base64. Absent: what binary_media_types and the
+	// client's Accept say.
+	ContentHandling string `toml:"content_handling" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
+}
+
+// Template is one mapping template: its text, or where it is. A string is its text.
+type Template struct {
+	// The template itself.
+	Text string `toml:"text" example:"{}"`
+	// A file that holds it.
+	File string `toml:"file" file:"true" example:"templates/order.vtl" aka:"path"`
+	// A plugin that stands for it: one that can map requests, or responses.
+	Plugin string `toml:"plugin" ref:"plugin" example:"greeter"`
+}
+
+// MethodResponse is what a method declares to answer with one status.
+type MethodResponse struct {
+	// Names of headers that mappings may set.
+	Headers []string `toml:"headers" pattern:"[!#$%&'*+.^_|~0-9A-Za-z-]+" want:"a header name" example:"[\"X-Id\"]" aka:"responseParameters,parameters"`
 }

@@ -102,6 +102,7 @@ func (c *compiler) api(name string) {
 		Type:      configured.Type,
 		Region:    c.cfg.Gateway.Region,
 		AccountID: c.cfg.Gateway.AccountID,
+		Binary:    proxy.NewMediaTypes(configured.BinaryMediaTypes),
 	}
 	if api.ID == "" {
 		api.ID = name
@@ -238,12 +239,7 @@ func (c *compiler) plugin(r *proxy.Route, role proxy.Role, name string, at []str
 	if name == "" {
 		return proxy.Steps{}
 	}
-	kind, found := c.kinds[kindName{role, pluginKind}]
-	if !found {
-		c.find(at, "plugins can't be used here", "")
-		return proxy.Steps{}
-	}
-	steps, err := kind.New(c.build(r), proxy.Options{Config: c.cfg, Plugin: name})
+	steps, err := c.pluginSteps(r, role, name)
 	var key *config.KeyError
 	switch {
 	case errors.As(err, &key):
@@ -252,6 +248,15 @@ func (c *compiler) plugin(r *proxy.Route, role proxy.Role, name string, at []str
 		c.find(at, err.Error(), "")
 	}
 	return steps
+}
+
+// pluginSteps is plugin for those who report an error themselves.
+func (c *compiler) pluginSteps(r *proxy.Route, role proxy.Role, name string) (proxy.Steps, error) {
+	kind, found := c.kinds[kindName{role, pluginKind}]
+	if !found {
+		return proxy.Steps{}, &config.KeyError{Text: "plugins can't be used here"}
+	}
+	return kind.New(c.build(r), proxy.Options{Config: c.cfg, Plugin: name})
 }
 
 // pluginKind is the name of the kinds that are plugins.
@@ -279,6 +284,7 @@ func (c *compiler) build(r *proxy.Route) proxy.Build {
 		Logger:  c.options.Logger,
 		Route:   r,
 		Backend: c.options.Backend,
+		Plugin:  func(role proxy.Role, name string) (proxy.Steps, error) { return c.pluginSteps(r, role, name) },
 		OnClose: func(f func()) { c.snapshot.onClose = append(c.snapshot.onClose, f) },
 	}
 }
