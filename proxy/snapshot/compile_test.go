@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestCompileBuildsRoutes(t *testing.T) {
 	if r1 == r2 || r1.Stage.API != r2.Stage.API || r1.ResourceID != r2.ResourceID {
 		t.Errorf("stages: %+v, %+v", r1, r2)
 	}
-	if got := *r1.Stage.API; got != (proxy.API{Name: "a", ID: "x1", Type: "rest", Region: "eu-west-1", AccountID: "123456789012"}) {
+	if got := *r1.Stage.API; !reflect.DeepEqual(got, proxy.API{Name: "a", ID: "x1", Type: "rest", Region: "eu-west-1", AccountID: "123456789012"}) {
 		t.Errorf("API: %+v", got)
 	}
 	if r1.Stage.Recorder != recorder("a:s") || r2.Stage.Recorder != recorder("a:t") || r1.Stage.Variables["v"] != "1" {
