@@ -251,7 +251,7 @@ type Plugin struct {
 	// Let the plugin have figures of its own on the metrics page.
 	Metrics bool `toml:"metrics" aka:"metric"`
 	// Calls in a second, at most, of which as many may come at once. Further requests
-	// get 503. Absent: no limit.
+	// get 503. Default: no limit.
 	Rate int `toml:"rate" min:"1" max:"1000000" aka:"max_calls_per_second,rate_limit"`
 }
 

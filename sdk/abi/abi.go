@@ -163,5 +163,5 @@ const (
 	MaxHeld           = 256        // expressions, keys and documents with numbers, of each
 	MaxPattern        = 4 << 10    // of a regular expression
 	MaxProgram        = 20_000     // instructions of its program
-	MaxWork           = 50_000_000 // what the groups crypto, json and text compute, in nanoseconds at most
+	MaxWork           = 50_000_000 // what host functions compute and copy for a call, in nanoseconds at most
 )

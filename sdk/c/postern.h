@@ -82,7 +82,7 @@ extern "C" {
 #define POSTERN_MAX_HELD (256) // expressions, keys and documents with numbers, of each
 #define POSTERN_MAX_PATTERN (4096) // of a regular expression
 #define POSTERN_MAX_PROGRAM (20000) // instructions of its program
-#define POSTERN_MAX_WORK (50000000) // what the groups crypto, json and text compute, in nanoseconds at most
+#define POSTERN_MAX_WORK (50000000) // what host functions compute and copy for a call, in nanoseconds at most
 
 // Fields are the numbers for field_get and field_set.
 #define POSTERN_FIELD_METHOD (1) // The effective verb.

@@ -69,7 +69,7 @@ export const MAX_BODY: i32 = 10485760; // content that one call writes
 export const MAX_HELD: i32 = 256; // expressions, keys and documents with numbers, of each
 export const MAX_PATTERN: i32 = 4096; // of a regular expression
 export const MAX_PROGRAM: i32 = 20000; // instructions of its program
-export const MAX_WORK: i32 = 50000000; // what the groups crypto, json and text compute, in nanoseconds at most
+export const MAX_WORK: i32 = 50000000; // what host functions compute and copy for a call, in nanoseconds at most
 
 // Fields are the numbers for field_get and field_set.
 export const FIELD_METHOD: i32 = 1; // The effective verb.
