@@ -139,6 +139,7 @@ func guestABIs() []guestABI {
 		nativeABI{},
 		proxyWasmABI{},
 		httpWasmABI{},
+		opaABI{},
 		commandABI{},
 	}
 }

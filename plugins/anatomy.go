@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/postern-gateway/postern/plugins/manifest"
+	"github.com/postern-gateway/postern/plugins/meter"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
@@ -96,7 +97,7 @@ func (a *Anatomy) refuse(err error) {
 func (a *Anatomy) dissect(ctx context.Context, wasm []byte, want string) error {
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).WithDebugInfoEnabled(false))
 	defer r.Close(ctx)
-	compiled, err := r.CompileModule(ctx, wasm)
+	compiled, err := r.CompileModule(ctx, meter.OwnMemory(wasm))
 	if err != nil {
 		return refuse("", "the module isn't valid: %v", err)
 	}

@@ -291,7 +291,7 @@ func (p *plugin) warm(want isolation) (key string, err error) {
 	case errors.Is(err, errBudget):
 		return "module", refuse("raise memory_budget", "the plugin doesn't start: %v", errBudget)
 	case err != nil:
-		return "module", refuse("", "the plugin doesn't start: %v", err)
+		return "module", notStarting(err)
 	}
 	keep := false
 	defer func() {
@@ -316,4 +316,13 @@ func (p *plugin) warm(want isolation) (key string, err error) {
 	in.end()
 	keep = p.keep(in, p.host.now())
 	return "", nil
+}
+
+func notStarting(err error) error {
+	hint := ""
+	var load *loadError
+	if errors.As(err, &load) {
+		hint = load.hint
+	}
+	return refuse(hint, "the plugin doesn't start: %v", err)
 }

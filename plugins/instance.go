@@ -33,6 +33,7 @@ type instance struct {
 	native    *nativeGuest
 	proxyWasm *proxyWasm
 	httpWasm  *httpWasm
+	opa       *opaGuest
 
 	seat seat // in a boundPool; guarded by its mutex
 

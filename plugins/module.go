@@ -109,6 +109,9 @@ func checkHeader(path string, b []byte) error {
 		if bytes.HasPrefix(bytes.TrimSpace(b), []byte("(")) {
 			hint = "this looks like WebAssembly text; translate it with wat2wasm"
 		}
+		if bytes.HasPrefix(b, []byte("\x1f\x8b")) {
+			hint = "this looks like a bundle of opa build; take the policy out of it: tar -xzf BUNDLE /policy.wasm"
+		}
 		return refuse(hint, `%s isn't a WebAssembly module: it doesn't begin with "\0asm"`, path)
 	case len(b) < 8:
 		return refuse("the file is cut off", "%s ends within its header", path)
@@ -125,6 +128,7 @@ func checkHeader(path string, b []byte) error {
 func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want string) (*module, error) {
 	metered := h.store.load(key.file())
 	if metered == nil {
+		wasm = meter.OwnMemory(wasm)
 		if err := h.validate(ctx, wasm, want); err != nil {
 			return nil, err
 		}

@@ -215,8 +215,9 @@ type Plugin struct {
 	// How the gateway talks to it. "auto" looks at the module's exports:
 	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
 	// input and answers on standard output; "proxy-wasm" is the ABI of plugins for
-	// Envoy, Istio and Higress, "http-wasm" that of plugins for Traefik and Dapr.
-	ABI string `toml:"abi" enum:"auto,native,event,proxy-wasm,http-wasm" default:"auto"`
+	// Envoy, Istio and Higress, "http-wasm" that of plugins for Traefik and Dapr;
+	// "opa" runs policies in Rego that are compiled to WebAssembly.
+	ABI string `toml:"abi" enum:"auto,native,event,proxy-wasm,http-wasm,opa" default:"auto"`
 	// When a filter or a mapping fails, misses its deadline or gets no instance:
 	// "fail" answers 500, 504 or 503, "continue" goes on as if it hadn't been
 	// there. Authorizers, validators and integrations always fail.
