@@ -149,6 +149,14 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// String returns the finding for people: its title, the source line with a mark
+// under the place, and the hint, each line with its newline.
+func (f *Finding) String() string {
+	var b strings.Builder
+	f.write(&b)
+	return b.String()
+}
+
 // title is the finding's first line.
 func (f *Finding) title() string {
 	var b strings.Builder

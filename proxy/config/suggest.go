@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// Closest returns the word most like got, or "" when none is like it enough to
+// be meant.
+func Closest(got string, words []string) string { return closest(got, words) }
+
 // closest returns the word most like got, or "" when none is like it enough to
 // be meant.
 func closest(got string, words []string) string {
