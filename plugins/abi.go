@@ -133,6 +133,13 @@ type askingABI interface {
 	asked(p *plugin, ex *proxy.Exchange) bool
 }
 
+// grantedABI is a guestABI whose guests can use capability groups that no import
+// tells of.
+type grantedABI interface {
+	// uses lists these groups.
+	uses() []string
+}
+
 // guestABIs are all of them, in the order in which they are asked.
 func guestABIs() []guestABI {
 	return []guestABI{

@@ -33,6 +33,10 @@ type wasmCall struct {
 	reply   *outbound.Reply
 }
 
+// uses: an import of proxy_http_call or proxy_define_metric says nothing, as SDKs
+// import everything.
+func (proxyWasmABI) uses() []string { return []string{groupHTTP, groupMetric} }
+
 // callPatience bounds nothing that the configuration's time for a request doesn't.
 const callPatience = time.Hour
 

@@ -68,16 +68,16 @@ func checkGrants(m *module, name string, o config.Plugin) error {
 		"the module imports from what isn't granted: %s", strings.Join(missing, ", "))
 }
 
-// idleGrants warns of grants that a native module, whose imports tell all that it
-// can use, doesn't use.
+// idleGrants warns of grants that the module can't use.
 func (p *plugin) idleGrants(cfg *config.Config) config.Findings {
-	if _, native := p.module.abi.(nativeABI); !native {
-		return nil
+	used := p.module.groups
+	if a, ok := p.module.abi.(grantedABI); ok {
+		used = a.uses()
 	}
 	var all config.Findings
 	for _, g := range []struct{ group, key string }{{groupKV, "kv"}, {groupHTTP, "http"}, {groupMetric, "metrics"}} {
-		if granted(cfg.Plugin[p.name], g.group) && !slices.Contains(p.module.groups, g.group) {
-			f := cfg.Finding([]string{"plugin", p.name, g.key}, "the module doesn't import what this grants", "leave it out")
+		if granted(cfg.Plugin[p.name], g.group) && !slices.Contains(used, g.group) {
+			f := cfg.Finding([]string{"plugin", p.name, g.key}, "the module imports nothing that this grants", "leave it out")
 			f.Severity = config.SeverityWarning
 			all = append(all, f)
 		}

@@ -57,7 +57,7 @@ func TestGrants(t *testing.T) {
 	f([]string{"metric"}, "metrics = false", "isn't granted: metric / if it may, add to [plugin.p]: metrics = true")
 	f([]string{"metric", "kv"}, "", `isn't granted: metric, kv / if it may, add to [plugin.p]: metrics = true; kv = { size = "1MiB" }`)
 	f([]string{"kv", "http", "metric"}, kv+"\n"+http+"\n"+metric)
-	f(nil, kv+"\n"+http+"\n"+metric, "warning plugin.p.kv: the module doesn't import", "warning plugin.p.http: ", "warning plugin.p.metrics: ")
+	f(nil, kv+"\n"+http+"\n"+metric, "warning plugin.p.kv: the module imports nothing that this grants", "warning plugin.p.http: ", "warning plugin.p.metrics: ")
 	f([]string{"http"}, `http = { allow = ["https://api.example.com", "http://127.0.0.1"] }`,
 		"error plugin.p.http.allow[1]: 127.0.0.1 is a private address / add private = true")
 	f([]string{"http"}, `http = { allow = ["https://api.example.com"], methods = ["CONNECT"] }`, "error plugin.p.http.methods[0]: ")
@@ -547,3 +547,53 @@ type goneClient struct{}
 func (goneClient) Inform(int, http1.Fields) error { return nil }
 
 func (goneClient) Gone() bool { return true }
+
+// Guests of other ABIs can't use what only native ones can import.
+func TestGrantsOfOtherABIs(t *testing.T) {
+	h := newHost(t, Options{})
+	g, findings := h.Begin(context.Background(), parse(t, pluginTOML(guest(t, "command"), "kv = {}")))
+	defer g.Discard()
+	if len(findings) != 1 || findings[0].Severity != "warning" || findings[0].Key != "plugin.p.kv" {
+		t.Errorf("got %s", findings.Text())
+	}
+}
+
+// A guest that calls the host without end is stopped like one that computes.
+func TestFloodOfHostCalls(t *testing.T) {
+	i32 := func(n int32) []byte { return append([]byte{0x41}, sleb(n)...) }
+	loop := slices.Concat([]byte{0x03, 0x40}, i32(4096), i32(3), i32(8192), i32(50_000), []byte{0x42, 0, 0x10, 0, 0x1a}, i32(0), i32(3), []byte{0x42, 1, 0x42, 0, 0x10, 1, 0x1a, 0x0c, 0, 0x0b, 0x00, 0x0b})
+	module := handMade(t, []string{"postern_v1_kv.set:iiiiI:i", "postern_v1_kv.add:iiII:I"},
+		map[string][]byte{abi.ExportVersion: append(i32(abi.Version), 0x0b), abi.ExportAuthorize: loop})
+	h := newHost(t, Options{})
+	r := authorizerRig(t, begin(t, h, pluginTOML(module, "kv = {}", `timeout = "100ms"`)))
+	for range 3 {
+		began := time.Now()
+		_, err := r.authorize("x")
+		wantFault(t, err, proxy.AuthorizerFailure)
+		if took := time.Since(began); !errors.Is(err, errDeadline) || took > time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	}
+	if c := stats(t, h).Costs[0]; c.HostCalls < 100 || c.Processor < 250*time.Millisecond {
+		t.Errorf("the cost is %+v", c)
+	}
+}
+
+// BenchmarkTogether is calls of one plugin on all processors: what they share is
+// written to by all.
+func BenchmarkTogether(b *testing.B) {
+	r := authorizerRig(b, begin(b, newHost(b, Options{}), pluginTOML(readsHeader(b))))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		ex := r.exchange("Authorization", "allow")
+		step, fields, in := r.steps[proxy.MethodRequest], ex.In.Fields, ex.In
+		for pb.Next() {
+			ex.Begin(ex.Start, nil)
+			ex.Route, ex.In = r.route, in
+			ex.In.Fields = fields
+			if _, err := step.Run(context.Background(), ex); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

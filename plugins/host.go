@@ -166,14 +166,15 @@ func (h *Host) Close() error {
 // all reloads; Instances and Memory are what is there now.
 type Stats struct {
 	Name      string
-	Calls     uint64 // finished, in whatever way
-	Traps     uint64 // ended by a trap, an exit or a failure of the guest's own
-	Deadlines uint64 // stopped at their deadline
-	Busy      uint64 // requests that got no instance in time
-	Started   uint64 // instances ever made
-	LogsLost  uint64 // log lines dropped by the limits
-	Refused   uint64 // requests that got no call while the plugin was unhealthy
-	Unhealthy bool   // it failed too often in a row and isn't called for a while
+	Calls     uint64        // finished, in whatever way
+	Traps     uint64        // ended by a trap, an exit or a failure of the guest's own
+	Deadlines uint64        // stopped at their deadline
+	Busy      uint64        // requests that got no instance in time, or came too fast
+	Queued    time.Duration // that requests waited for an instance
+	Started   uint64        // instances ever made
+	LogsLost  uint64        // log lines dropped by the limits
+	Refused   uint64        // requests that got no call while the plugin was unhealthy
+	Unhealthy bool          // it failed too often in a row and isn't called for a while
 	Instances int64
 	Memory    int64 // linear memory of all instances and what they are reset to, bytes
 	Costs     []Cost

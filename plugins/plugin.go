@@ -114,6 +114,8 @@ func (p *plugin) acquire(ctx context.Context) (*instance, error) {
 func (p *plugin) waitForSlot(ctx context.Context) error {
 	timer := time.NewTimer(p.wait)
 	defer timer.Stop()
+	began := p.host.now()
+	defer func() { p.counters.queued.Add(p.host.now() - began) }()
 	select {
 	case p.slots <- struct{}{}:
 		return nil

@@ -11,7 +11,7 @@ func (g *gateway) pluginFigures() []control.Plugin {
 	all := make([]control.Plugin, len(stats))
 	for i, s := range stats {
 		all[i] = control.Plugin{
-			Name: s.Name, Calls: s.Calls, Traps: s.Traps, Deadlines: s.Deadlines, Busy: s.Busy,
+			Name: s.Name, Calls: s.Calls, Traps: s.Traps, Deadlines: s.Deadlines, Busy: s.Busy, Queued: s.Queued.Seconds(),
 			Refused: s.Refused, Unhealthy: s.Unhealthy, Instances: s.Instances, Memory: s.Memory,
 		}
 		for _, c := range s.Costs {

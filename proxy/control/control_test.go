@@ -72,7 +72,7 @@ func TestPaths(t *testing.T) {
 		Plugins: func() []Plugin {
 			return []Plugin{
 				{
-					Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Busy: 8, Refused: 6, Unhealthy: true, Instances: 4, Memory: 1 << 20,
+					Name: "guard", Calls: 5, Traps: 2, Deadlines: 1, Busy: 8, Queued: 1.25, Refused: 6, Unhealthy: true, Instances: 4, Memory: 1 << 20,
 					Costs: []PluginCost{
 						{"pets", 3, 1, 0.5, 0.25, 30, 4, 2, 1000, 2000},
 						{API: "cars", Calls: 2},
@@ -122,7 +122,7 @@ func TestPaths(t *testing.T) {
 	get("GET", "/metrics", 200, "postern_connections 7", "postern_requests_in_flight 3", "go_goroutines",
 		`postern_plugin_calls_total{plugin="guard"} 5`, `postern_plugin_traps_total{plugin="guard"} 2`,
 		`postern_plugin_deadlines_total{plugin="guard"} 1`, `postern_plugin_instances{plugin="guard"} 4`,
-		`postern_plugin_busy_total{plugin="guard"} 8`,
+		`postern_plugin_busy_total{plugin="guard"} 8`, `postern_plugin_queue_seconds_total{plugin="guard"} 1.25`,
 		`postern_plugin_api_calls_total{api="pets",plugin="guard"} 3`, `postern_plugin_api_calls_total{api="cars",plugin="guard"} 2`,
 		`postern_plugin_api_failures_total{api="pets",plugin="guard"} 1`,
 		`postern_plugin_api_cpu_seconds_total{api="pets",plugin="guard"} 0.5`, `postern_plugin_api_wait_seconds_total{api="pets",plugin="guard"} 0.25`,

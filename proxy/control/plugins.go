@@ -7,14 +7,15 @@ import (
 // Plugin is what the metrics tell of one Wasm plugin.
 type Plugin struct {
 	Name      string
-	Calls     uint64 // so far
-	Traps     uint64 // calls that trapped
-	Deadlines uint64 // calls that ran out of time
-	Busy      uint64 // requests that got no instance in time, or came too fast
-	Refused   uint64 // requests that got no call while the plugin was unhealthy
-	Unhealthy bool   // it failed too often in a row
-	Instances int64  // alive now
-	Memory    int64  // their linear memory in bytes
+	Calls     uint64  // so far
+	Traps     uint64  // calls that trapped
+	Deadlines uint64  // calls that ran out of time
+	Queued    float64 // seconds that requests waited for an instance
+	Busy      uint64  // requests that got no instance in time, or came too fast
+	Refused   uint64  // requests that got no call while the plugin was unhealthy
+	Unhealthy bool    // it failed too often in a row
+	Instances int64   // alive now
+	Memory    int64   // their linear memory in bytes
 	Costs     []PluginCost
 	Metrics   []PluginMetric
 }
@@ -89,6 +90,7 @@ func newPluginMetrics(plugins func() []Plugin, namespaces func() []Namespace) *p
 			one(count, "traps_total", "Calls that ended in a trap of the guest.", func(p *Plugin) float64 { return float64(p.Traps) }),
 			one(count, "deadlines_total", "Calls that were stopped at their deadline.", func(p *Plugin) float64 { return float64(p.Deadlines) }),
 			one(count, "busy_total", "Requests that got no instance in time, or came faster than the plugin's rate.", func(p *Plugin) float64 { return float64(p.Busy) }),
+			one(count, "queue_seconds_total", "Time that requests waited for an instance.", func(p *Plugin) float64 { return p.Queued }),
 			one(count, "refused_total", "Requests that got no call while the plugin was unhealthy.", func(p *Plugin) float64 { return float64(p.Refused) }),
 			one(gauge, "healthy", "0 while a plugin isn't called because it failed too often in a row.", func(p *Plugin) float64 { return truth(!p.Unhealthy) }),
 			one(gauge, "instances", "Instances of a plugin that are alive.", func(p *Plugin) float64 { return float64(p.Instances) }),
