@@ -238,8 +238,17 @@ func (g *proxyWasm) initialize() error {
 	return g.call(g.in.module.ExportedFunction("main"), 0, 0)
 }
 
+// greet: what only looks at requests' header fields needs no step for responses.
+// Streams begin with the request in any case.
 func (proxyWasmABI) greet(in *instance) (roles uint32, err error) {
-	return abi.RoleRequest | abi.RoleResponse | abi.RoleAuthorize, nil
+	on := &in.proxyWasm.on
+	roles = abi.RoleRequest | abi.RoleAuthorize
+	for _, f := range [...]api.Function{on.requestBody, on.requestTrailers, on.responseHeaders, on.responseBody, on.responseTrailers} {
+		if f != nil {
+			roles |= abi.RoleResponse // an answer from a request's content is told then, too
+		}
+	}
+	return roles, nil
 }
 
 // configuration is what the guest gets as that of its machine and as its own;

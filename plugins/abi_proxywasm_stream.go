@@ -24,6 +24,7 @@ type wasmStream struct {
 	calls                int           // of them, those that aren't answered yet
 	begun                bool          // response was called
 	leaving              bool          // the guest is done with it
+	once                 bool          // it ended before its exchange, which still refers to it
 	late                 *draft        // an answer that came while the request's content was on its way
 	set                  []proxy.Param // properties that the guest has set
 	setSize              int           // bytes of them
@@ -142,6 +143,7 @@ func (proxyWasmABI) response(in *instance) error {
 		reply.Body, reply.Content, reply.Length = f, nil, f.length
 	}
 	if err == nil && reply.Status == 101 {
+		s.once = true
 		err = s.end() // a tunnel may outlive the plugin
 	}
 	g.enter(nil)
@@ -235,7 +237,7 @@ func (g *proxyWasm) forget(s *wasmStream) error {
 	g.enter(nil)
 	delete(g.streams, s.id)
 	s.ex, s.next = nil, nil
-	if !s.request.installed && !s.response.installed && len(g.spare) < maxSpare && s.calls == 0 {
+	if !s.request.installed && !s.response.installed && !s.once && s.calls == 0 && len(g.spare) < maxSpare {
 		// Nobody else has a part of it.
 		clear(s.set)
 		s.set, s.setSize = s.set[:0], 0
