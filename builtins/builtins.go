@@ -2,6 +2,7 @@
 package builtins
 
 import (
+	"github.com/postern-gateway/postern/builtins/coding"
 	"github.com/postern-gateway/postern/builtins/integration"
 	"github.com/postern-gateway/postern/proxy"
 )
@@ -13,5 +14,6 @@ func Kinds() []proxy.Kind {
 		integration.HTTPProxy(),
 		integration.HTTP(),
 		integration.Mock(),
+		coding.Kind(),
 	}
 }

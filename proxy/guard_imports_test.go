@@ -38,7 +38,8 @@ proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
-builtins              : proxy builtins/integration
+builtins/coding       : proxy proxy/http1 proxy/config compress brotli
+builtins              : proxy builtins/integration builtins/coding
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
@@ -67,6 +68,8 @@ oci         github.com/opencontainers
 minisign    aead.dev/minisign
 jsonschema  github.com/santhosh-tekuri/jsonschema/v6
 x/text      golang.org/x/text
+compress    github.com/klauspost/compress
+brotli      github.com/andybalholm/brotli
 net/http    net/http
 `
 

@@ -179,11 +179,40 @@ func (c *compiler) route(st *stage, m method) {
 	parts = append(parts,
 		c.plugin(r, proxy.RequestMapperKind, in.MapRequest, under(at, "integration", "map_request")),
 		c.plugin(r, proxy.ResponseMapperKind, in.MapResponse, under(at, "integration", "map_response")))
-	r.Pipeline = proxy.NewPipeline(append(parts, after...)...)
+	r.Pipeline = proxy.NewPipeline(c.coded(r, append(parts, after...))...)
 	if err := insert(st.root, m.key, r); err != nil {
 		c.wrong(err, at...)
 	}
 }
+
+// coded returns parts with the steps that take content codings off and put them
+// on: what is nearest to the client. Requests are decoded where the API says so,
+// and for steps that read content and know nothing of codings.
+func (c *compiler) coded(r *proxy.Route, parts []proxy.Steps) []proxy.Steps {
+	kind, found := c.kinds[kindName{proxy.CodingKind, codingKind}]
+	if !found {
+		return parts
+	}
+	api := r.Stage.API.Name
+	steps, err := kind.New(c.build(r), proxy.Options{Config: c.cfg})
+	c.kindErrors(err, []string{"api", api}, nil)
+	var first, last proxy.Steps
+	if c.cfg.API[api].MinimumCompressionSize != nil || slices.ContainsFunc(parts, readsDecoded) {
+		first[proxy.MethodRequest] = steps[proxy.MethodRequest]
+	}
+	last[proxy.MethodResponse] = steps[proxy.MethodResponse]
+	return append(append([]proxy.Steps{first}, parts...), last)
+}
+
+func readsDecoded(part proxy.Steps) bool {
+	return slices.ContainsFunc(part[:], func(s proxy.Step) bool {
+		_, reads := s.(proxy.DecodedBody)
+		return reads
+	})
+}
+
+// codingKind is the name of the kind that codes content.
+const codingKind = "coding"
 
 // authorizer returns the steps of the authorizer called name: of the API, else
 // of the whole gateway. "" and "none" are nobody.
