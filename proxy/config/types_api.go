@@ -27,6 +27,13 @@ type API struct {
 	MinimumCompressionSize *Size `toml:"minimum_compression_size" min:"0B" max:"10MiB" example:"1KiB" aka:"minimumCompressionSize,compression,gzip"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
+	// JSON Schemas by name, for request_models.
+	Model map[string]Model `toml:"model" name:"[A-Za-z0-9]{1,255}" names:"letters and digits" aka:"models,schema"`
+	// What clients get when the gateway refuses or fails, by AWS's response type:
+	// "UNAUTHORIZED", "DEFAULT_4XX", …
+	GatewayResponse map[string]GatewayResponse `toml:"gateway_response" example:"DEFAULT_4XX" aka:"gateway_responses,gatewayResponses,error_response,errors"`
+	// Lets pages of other origins use the API from a browser.
+	CORS *CORS `toml:"cors" example:"{ allow_origins = [\"https://app.example.com\"] }" aka:"corsConfiguration"`
 }
 
 // Route is one method of one resource.
@@ -38,7 +45,16 @@ type Route struct {
 	// Further filters, inside the API's.
 	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Who judges the request after the authorizer. Absent: nobody.
-	Validator *Validator `toml:"validator" example:"{ plugin = \"checker\" }" aka:"request_validator,requestValidator"`
+	Validator *Validator `toml:"validator" example:"{ body = true, parameters = true }" aka:"request_validator,requestValidator"`
+	// Models by the media type of the request's content; "$default" is for all others.
+	// They count where the validator says body = true.
+	RequestModels map[string]string `toml:"request_models" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+|\\$default" names:"type and subtype, such as \"application/json\", or \"$default\"" example:"{ \"application/json\" = \"Pet\" }" aka:"requestModels,model,models"`
+	// Parameters that the method declares, and whether each is required:
+	// method.request.header.NAME, method.request.querystring.NAME, method.request.path.NAME.
+	// They count where the validator says parameters = true.
+	RequestParameters map[string]bool `toml:"request_parameters" name:"method\\.request\\.(header|querystring|path)\\.[a-zA-Z0-9._$-]+" names:"method.request.header.NAME, method.request.querystring.NAME and method.request.path.NAME" example:"{ \"method.request.header.X-Id\" = true }" aka:"requestParameters"`
+	// Pages of other origins, instead of what the API says of them.
+	CORS *CORS `toml:"cors" example:"{ off = true }" aka:"corsConfiguration"`
 	// What the method declares to answer, by status. With this table, answers of other
 	// statuses and with headers that aren't declared are mistakes.
 	MethodResponse map[string]MethodResponse `toml:"method_response" name:"[2-5][0-9][0-9]" names:"a status, such as \"200\"" example:"200" aka:"methodResponses,method_responses"`
@@ -49,8 +65,13 @@ type Route struct {
 
 // Validator judges requests.
 type Validator struct {
-	// The plugin that judges.
-	Plugin string `toml:"plugin" required:"true" ref:"plugin" example:"checker"`
+	// Check the content against request_models: 400 BAD_REQUEST_BODY.
+	Body bool `toml:"body" aka:"validateRequestBody,validate_request_body"`
+	// Check that required request_parameters are there and not blank: 400
+	// BAD_REQUEST_PARAMETERS.
+	Parameters bool `toml:"parameters" aka:"validateRequestParameters,validate_request_parameters"`
+	// A plugin that judges, after the two above.
+	Plugin string `toml:"plugin" ref:"plugin" example:"checker"`
 }
 
 // Integration is what answers a method.

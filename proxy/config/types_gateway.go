@@ -1,0 +1,56 @@
+package config
+
+// Model is a JSON Schema that requests are checked against.
+type Model struct {
+	// What it is for.
+	Description string `toml:"description"`
+	// JSON Schema, draft-04. "$ref" leads to "#/definitions/NAME", or to another model of
+	// the API: "https://apigateway.amazonaws.com/restapis/ID/models/NAME".
+	Schema Document `toml:"schema" short:"text" required:"true" example:"{ file = \"pet.json\" }" aka:"content,json,body"`
+}
+
+// Document is a text, or where it is. A string is the text.
+type Document struct {
+	// The text itself.
+	Text string `toml:"text" example:"{}" aka:"inline,content"`
+	// A file that holds it.
+	File string `toml:"file" file:"true" example:"pet.json" aka:"path"`
+}
+
+// GatewayResponse is what clients get when the gateway itself refuses or fails.
+type GatewayResponse struct {
+	// Status for the client. Absent: the type's own.
+	Status int `toml:"status" min:"200" max:"599" aka:"statusCode,status_code,code"`
+	// Header fields, as AWS writes them: "gatewayresponse.header.X" to 'literal',
+	// stageVariables.Y, context.Y, method.request.header.Y, method.request.querystring.Y,
+	// method.request.path.Y, or the multivalue forms of these.
+	Parameters map[string]string `toml:"parameters" example:"{ \"gatewayresponse.header.X-Reason\" = \"context.error.responseType\" }" aka:"responseParameters,response_parameters,headers,header"`
+	// Bodies by media type; the client's Accept chooses. They aren't mapping templates:
+	// only $context.X, $stageVariables.X and $method.request.X are replaced.
+	Template map[string]Document `toml:"template" short:"text" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+" names:"type and subtype, such as \"application/json\"" aka:"templates,responseTemplates,response_templates,body"`
+}
+
+// CORS is which pages of other origins may use an API from a browser. The gateway
+// answers preflights before any authorizer, and sets the headers itself: what a backend
+// says of CORS is dropped.
+type CORS struct {
+	// Origins: "https://app.example.com", "https://*.example.com" for all names below
+	// it, "https://*" or "http://*" for all of a scheme, "null", or "*" for all.
+	AllowOrigins []string `toml:"allow_origins" example:"[\"https://app.example.com\"]" aka:"allowOrigins,origins,allowed_origins,allow_origin"`
+	// Methods besides GET, HEAD and POST, which browsers send unasked; "*" for all.
+	// Absent: those that have a route.
+	AllowMethods []string `toml:"allow_methods" example:"[\"GET\", \"PUT\"]" aka:"allowMethods,methods,allowed_methods"`
+	// Request headers that pages may set; "*" for all but Authorization. Default: what
+	// AWS's console suggests.
+	AllowHeaders []string `toml:"allow_headers" default:"Content-Type,X-Amz-Date,Authorization,X-Api-Key,X-Amz-Security-Token" aka:"allowHeaders,headers,allowed_headers"`
+	// Response headers that pages may read, besides the few that browsers show anyway;
+	// "*" for all.
+	ExposeHeaders []string `toml:"expose_headers" example:"[\"X-Request-Id\"]" aka:"exposeHeaders,exposed_headers"`
+	// How long a browser may remember the answer to a preflight. Absent: as long as the
+	// browser likes, usually 5s.
+	MaxAge *Duration `toml:"max_age" min:"0s" max:"24h" example:"10m" aka:"maxAge"`
+	// Let pages send cookies and HTTP authentication. Not with "*" anywhere.
+	AllowCredentials bool `toml:"allow_credentials" aka:"allowCredentials,credentials"`
+	// For a route: none of this, though the API has it.
+	Off bool `toml:"off" aka:"disabled"`
+}
