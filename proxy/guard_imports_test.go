@@ -16,6 +16,8 @@ proxy/http1           :
 proxy/uri             :
 proxy/document        : proxy/uri
 proxy/jose            : proxy/document jwt
+proxy/pattern         :
+proxy/expr            : proxy/pattern
 proxy/config          : toml
 proxy/wire            : x/sys
 sdk                   :
