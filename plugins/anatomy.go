@@ -64,6 +64,10 @@ func (h *Host) Examine(ctx context.Context, cfg *config.Config, name string) (*A
 	p, _, err := h.load(ctx, name, o, wasm, digest)
 	if err != nil {
 		a.refuse(err)
+		// What it may not do keeps it from nothing at its start.
+		p, _, err = h.load(ctx, name, granting(o, a.Groups), wasm, digest)
+	}
+	if err != nil {
 		a.guessRoles()
 		return a, nil
 	}

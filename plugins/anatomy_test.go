@@ -32,6 +32,12 @@ func TestExamine(t *testing.T) {
 	if !strings.Contains(a.Refusal, "isn't provided: env.x") || fmt.Sprint(a.Roles) != "[request]" {
 		t.Errorf("it can't be loaded because of %q, and has the roles %v", a.Refusal, a.Roles)
 	}
+	// One that isn't granted what it needs is asked for its roles all the same.
+	several := map[string]int32{abi.ExportVersion: abi.Version, abi.ExportRequest: 1, abi.ExportResponse: 1, abi.ExportRoles: abi.RoleResponse}
+	a = examine(wasmFile(t, []string{"postern_v1_kv.delete:ii:i", "postern_v1_http.wait:i:i", "postern_v1_metric.set:iI:i"}, several))
+	if !strings.Contains(a.Refusal, "isn't granted: kv, http, metric") || fmt.Sprint(a.Roles) != "[response]" {
+		t.Errorf("it can't be loaded because of %q, and has the roles %v", a.Refusal, a.Roles)
+	}
 	// What isn't a module has no anatomy.
 	if _, findings := h.Examine(t.Context(), parse(t, pluginTOML(write(t, "(module)"))), "p"); !findings.Failed() {
 		t.Error("text was taken for a module")

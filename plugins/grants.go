@@ -52,6 +52,23 @@ func grantOf(group string) string {
 	return ""
 }
 
+// granting returns o with groups granted, as far as that matters to a start: no
+// server may be asked.
+func granting(o config.Plugin, groups []string) config.Plugin {
+	for _, group := range groups {
+		switch {
+		case granted(o, group):
+		case group == groupHTTP:
+			o.HTTP = &config.PluginHTTP{}
+		case group == groupKV:
+			o.KV = &config.PluginKV{Size: 1 << 20}
+		case group == groupMetric:
+			o.Metrics = true
+		}
+	}
+	return o
+}
+
 // checkGrants refuses a module that imports from capability groups that o
 // doesn't grant.
 func checkGrants(m *module, name string, o config.Plugin) error {

@@ -161,7 +161,7 @@ func configurationFor(module, name string, a *plugins.Anatomy) string {
 		case "kv":
 			b.WriteString("  kv = {}\n")
 		case "metric":
-			b.WriteString("  metric = true\n")
+			b.WriteString("  metrics = true\n")
 		}
 	}
 	if a.Manifest != nil && a.Manifest.Config != nil {
