@@ -18,7 +18,7 @@ type account struct {
 	waiting   atomic.Int64 // nanoseconds, for answers to the guest's requests
 	hostCalls atomic.Int64
 	requests  atomic.Int64
-	rejected  atomic.Int64 // requests that got no whole answer
+	rejected  atomic.Int64 // requests that got no whole answer in time
 	sent      atomic.Int64 // bytes of content
 	received  atomic.Int64 // bytes of content
 }
@@ -48,7 +48,7 @@ type Cost struct {
 	Waiting   time.Duration // in calls, for answers to the plugin's requests
 	HostCalls int64         // of host functions
 	Requests  int64         // to other servers
-	Rejected  int64         // of these, those that got no whole answer
+	Rejected  int64         // of these, those that got no whole answer in time
 	Sent      int64         // bytes of their content
 	Received  int64         // bytes of the answers' content
 }

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type Session struct {
 	waited   time.Duration
 }
 
-// Figures are what a session did. Sent and Received count content, in bytes.
+// Figures are what a session did. Failures are requests that got no whole answer
+// though somebody waited for it; Sent and Received count content, in bytes.
 type Figures struct {
 	Requests, Failures, Sent, Received int64
 }
@@ -96,7 +98,7 @@ func (s *Session) End() Figures {
 		f.Requests++
 		f.Sent += r.sent
 		f.Received += int64(len(r.content))
-		if r.err != nil || r.failure != nil {
+		if err := cmp.Or(r.err, r.failure); err != nil && (s.patience <= 0 || !errors.Is(err, context.Canceled)) {
 			f.Failures++
 		}
 	}
