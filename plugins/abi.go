@@ -147,6 +147,7 @@ func guestABIs() []guestABI {
 		proxyWasmABI{},
 		httpWasmABI{},
 		opaABI{},
+		extismABI{},
 		commandABI{},
 	}
 }

@@ -33,4 +33,3 @@ func HTTPWasmAlone(t *testing.T, module string) func(*http.Request) (*http.Respo
 		return answer, err
 	}
 }
-

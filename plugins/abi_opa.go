@@ -294,63 +294,8 @@ func (in *instance) decide(result []byte) (decision int32, err error) {
 		return 0, &failure{"answer", err}
 	}
 	value, err := d.Find("$[0].result")
-	if err != nil || d.Kind(value) != document.Object {
-		return 0, &failure{"answer", errors.New("the entrypoint's value is neither true nor false nor an object")}
+	if err != nil {
+		return 0, &failure{"answer", err}
 	}
-	verdict := verdictOPA{decision: abi.Deny}
-	for i := range d.Count(value) {
-		if err := verdict.read(in, d, d.At(value, i)); err != nil {
-			return 0, &failure{"answer", err}
-		}
-	}
-	if verdict.allow {
-		return abi.Allow, nil
-	}
-	return verdict.decision, nil
-}
-
-// verdictOPA is a decision that is an object.
-type verdictOPA struct {
-	allow    bool
-	decision int32 // if it isn't allow
-}
-
-// read takes over a member. Members that mean nothing here are for others.
-func (v *verdictOPA) read(in *instance, d *document.Document, n document.Node) error {
-	text, code := d.Text(n), int32(abi.OK)
-	wants := document.String
-	switch d.Name(n) {
-	case "allow":
-		wants = document.Boolean
-		v.allow = text == "true"
-	case "principal", "principalId":
-		code = in.setPrincipal(text)
-	case "message":
-		code = in.setPart(abi.FieldMessage, text)
-	case "status":
-		wants = document.Number
-		if text == "401" {
-			v.decision = abi.Unauthenticated
-		} else if text != "403" && text != "200" {
-			code = abi.BadArgument
-		}
-	case "context":
-		wants = document.Object
-		for i := range d.Count(n) {
-			entry := d.At(n, i)
-			if k := d.Kind(entry); k != document.String && k != document.Number && k != document.Boolean {
-				return fmt.Errorf("context.%s: neither text nor a number nor a boolean", d.Name(entry))
-			}
-			code = min(code, in.setContext(d.Name(entry), d.Text(entry)))
-		}
-	default:
-		return nil
-	}
-	switch {
-	case d.Kind(n) != wants:
-		return fmt.Errorf("%s is of a wrong type", d.Name(n))
-	case code != abi.OK:
-		return fmt.Errorf("%s: too long, or not what it can be", d.Name(n))
-	}
-	return nil
+	return in.decided(d, value)
 }

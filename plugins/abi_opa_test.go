@@ -85,7 +85,7 @@ func TestOPADecides(t *testing.T) {
 	wantFault(t, err, proxy.AccessDenied)
 	// Neither is what makes no sense, or fails.
 	for rule, want := range map[string]string{
-		"strange": "allow is of a wrong type", "long": "context.list", "conflict": "var assignment conflict", "endless": "deadline",
+		"strange": "allow is of a wrong type", "long": "context isn't made of texts", "conflict": "var assignment conflict", "endless": "deadline",
 	} {
 		_, err := ask(rule)
 		wantFault(t, err, proxy.AuthorizerFailure)

@@ -282,11 +282,16 @@ func (in *instance) guestOfProxyWasm() *proxyWasm {
 func checkWasmOptions(a guestABI, o config.Plugin) (option string, err error) {
 	_, ours := a.(proxyWasmABI)
 	_, texts := a.(httpWasmABI)
+	_, functions := a.(extismABI)
 	switch {
 	case o.RootID != "" && !ours:
 		return "root_id", refuse("leave it out", "only a proxy-wasm plugin has a root id")
 	case o.ConfigText != "" && !ours && !texts:
 		return "config_text", refuse("use config", "only a plugin of the ABI proxy-wasm or http-wasm reads its configuration as text")
+	case o.Function != "" && !functions:
+		return "function", refuse("leave it out", "only a plugin of the ABI extism is called by a name of its own")
+	case o.Payload != "" && !functions:
+		return "payload", refuse("leave it out", "only a plugin of the ABI extism may have the content alone")
 	case o.ConfigText != "" && len(o.Config) > 0:
 		return "config_text", refuse("leave one of them out", "there are both config and config_text")
 	}

@@ -59,13 +59,19 @@ func sdkGuest(t testing.TB) string {
 // rawGuest builds the test plugin that uses none.
 func rawGuest(t testing.TB) string {
 	t.Helper()
+	return compileC(t, "../testdata/wasm/proxywasm/raw.c")
+}
+
+// compileC compiles a guest in C that uses no SDK.
+func compileC(t testing.TB, source string) string {
+	t.Helper()
 	compiler, err := exec.LookPath("clang-19")
 	if err != nil {
 		t.Skip("no clang-19: sdk/toolchains.sh installs it")
 	}
 	file := filepath.Join(t.TempDir(), "raw.wasm")
 	cmd := exec.Command(compiler, "--target=wasm32", "-O2", "-nostdlib", "-std=c11", "-mbulk-memory", "-fno-builtin",
-		"-Wl,--no-entry,-z,stack-size=65536,--stack-first", "-o", file, "../testdata/wasm/proxywasm/raw.c")
+		"-Wl,--no-entry,-z,stack-size=65536,--stack-first", "-o", file, source)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -178,7 +178,8 @@ func settingsOf(o config.Plugin) (s settings, option string, err error) {
 		}
 		s.environ = append(s.environ, name+"="+o.Env[name])
 	}
-	s.identity = fmt.Sprintf("%s %s %s %d %d %d %q %q %s", o.ABI, o.OnError, o.Isolation, o.Timeout, o.MaxInstances, o.Wait, s.environ, s.rootID, s.config)
+	s.identity = fmt.Sprintf("%s %s %s %d %d %d %q %q %q %s %s", o.ABI, o.OnError, o.Isolation, o.Timeout, o.MaxInstances, o.Wait,
+		s.environ, s.rootID, o.Function, o.Payload, s.config)
 	option, err = s.addGrants(o)
 	return s, option, err
 }
@@ -267,7 +268,7 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 	limit := uint64(o.Memory)
 	p := &plugin{
 		host: h, name: name, identity: identity, module: m, counters: c,
-		logger: h.logger.With(zap.String("plugin", name)), config: s.config, rootID: s.rootID, environ: s.environ, optional: o.OnError == "continue",
+		logger: h.logger.With(zap.String("plugin", name)), config: s.config, rootID: s.rootID, function: o.Function, payload: o.Payload, environ: s.environ, optional: o.OnError == "continue",
 		timeout: time.Duration(o.Timeout), wait: time.Duration(o.Wait),
 		// Most of the way from what it starts with to what it may have.
 		memoryMark: m.minimum + (limit-min(limit, m.minimum))*3/4,

@@ -34,6 +34,7 @@ type instance struct {
 	proxyWasm *proxyWasm
 	httpWasm  *httpWasm
 	opa       *opaGuest
+	extism    *extism
 
 	seat seat // in a boundPool; guarded by its mutex
 
@@ -223,6 +224,9 @@ func (in *instance) end() {
 	if in.holdings != nil {
 		in.holdings.endCall(in.phase)
 	}
+	if in.extism != nil {
+		in.extism.endCall(in)
+	}
 	in.passing = proxy.Passing{}
 	in.caller, in.account = nil, nil
 	in.ex, in.variables, in.principal, in.stdin, in.result = nil, nil, "", nil, nil
@@ -269,6 +273,9 @@ func (in *instance) left() time.Duration {
 func (in *instance) close() {
 	in.end()
 	_ = in.module.Close(context.Background()) // closes no file and runs no guest code
+	if in.extism != nil {
+		in.extism.blocks.empty(in, -1)
+	}
 	if in.initial != nil {
 		in.plugin.host.budget.force(in.plugin.counters, -int64(len(in.initial.image)))
 	}

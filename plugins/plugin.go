@@ -28,6 +28,8 @@ type plugin struct {
 	optional   bool   // on_error = "continue"
 	config     string // JSON, or what config_text says
 	rootID     string // which plugin of a proxy-wasm module it is
+	function   string // of an Extism module; "" for the usual names
+	payload    string // what that takes and makes
 	environ    []string
 	timeout    time.Duration // of one call; 0 takes the role's default
 	wait       time.Duration // for an instance

@@ -216,8 +216,9 @@ type Plugin struct {
 	// "native" is postern's own ABI; "event" gets AWS's JSON event on standard
 	// input and answers on standard output; "proxy-wasm" is the ABI of plugins for
 	// Envoy, Istio and Higress, "http-wasm" that of plugins for Traefik and Dapr;
-	// "opa" runs policies in Rego that are compiled to WebAssembly.
-	ABI string `toml:"abi" enum:"auto,native,event,proxy-wasm,http-wasm,opa" default:"auto"`
+	// "opa" runs policies in Rego that are compiled to WebAssembly, "extism" plugins
+	// built with Extism's PDKs.
+	ABI string `toml:"abi" enum:"auto,native,event,proxy-wasm,http-wasm,opa,extism" default:"auto"`
 	// When a filter or a mapping fails, misses its deadline or gets no instance:
 	// "fail" answers 500, 504 or 503, "continue" goes on as if it hadn't been
 	// there. Authorizers, validators and integrations always fail.
@@ -235,15 +236,23 @@ type Plugin struct {
 	MaxInstances int `toml:"max_instances" default:"16" min:"1" max:"10000"`
 	// Time a request waits for an instance before it gets 503.
 	Wait Duration `toml:"wait" default:"1s" min:"0s" max:"1m"`
-	// Environment variables of an event plugin or a proxy-wasm plugin.
+	// Environment variables of a plugin that isn't native, nor a policy.
 	Env map[string]string `toml:"env" name:"[A-Za-z_][A-Za-z0-9_]*" names:"letters, digits and \"_\"" secret:"true" aka:"environment"`
-	// Configuration that a native plugin or a proxy-wasm plugin reads as JSON.
+	// Configuration, which plugins read as JSON; an event plugin can't. A policy of
+	// OPA has "entrypoint", the rule that decides, and "data".
 	Config map[string]any `toml:"config" secret:"true"`
-	// What a proxy-wasm plugin reads instead, if its configuration isn't JSON.
+	// What a proxy-wasm or http-wasm plugin reads instead, if its configuration isn't
+	// JSON.
 	ConfigText string `toml:"config_text" secret:"true" example:"a.example,b.example"`
 	// Which plugin of a proxy-wasm module this is, if it has several: root_id in
 	// Envoy's configuration.
 	RootID string `toml:"root_id" example:"my_root_id" aka:"rootID"`
+	// The export of an Extism plugin to call. Default: "authorize" as an authorizer,
+	// "handle" or "integrate" as an integration.
+	Function string `toml:"function" example:"count_vowels" aka:"entrypoint,func"`
+	// What an Extism plugin that is an integration takes and makes: "event" is AWS's
+	// JSON event and answer, "body" the content of request and response alone.
+	Payload string `toml:"payload" enum:"event,body" example:"body"`
 	// Values and counters that outlive a call, for a plugin that imports postern_v1_kv.
 	// Without this table it has none; an empty one will do.
 	KV *PluginKV `toml:"kv" example:"{ size = \"1MiB\" }" aka:"keyvalue,key_value"`
