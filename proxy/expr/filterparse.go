@@ -261,7 +261,7 @@ func (f *filterParser) jsonOperand() (operand, error) {
 	if end < 0 {
 		return operand{}, f.wrong("the bracket isn't closed")
 	}
-	v, err := ReadJSONString(f.text[f.at : end+1])
+	v, err := ParseJSONString(f.text[f.at : end+1])
 	if err != nil {
 		return operand{}, f.wrong("not JSON")
 	}

@@ -55,7 +55,7 @@ func TestJaywayAgrees(t *testing.T) {
 }
 
 func compact(t *testing.T, text []byte) string {
-	v, err := expr.ReadJSON(text)
+	v, err := expr.ParseJSON(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func answer(t *testing.T, path string, document []byte) (string, bool) {
 		}
 		return "InvalidPathException", false
 	}
-	root, err := expr.ReadJSON(document)
+	root, err := expr.ParseJSON(document)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -439,7 +439,7 @@ func (p *pathParser) argument(text string, at int) (argument, error) {
 		}
 		return argument{path: inner}, nil
 	}
-	v, err := ReadJSONString(text)
+	v, err := ParseJSONString(text)
 	if err != nil || !utf8.ValidString(text) {
 		return argument{}, p.wrong("an argument is neither a path nor JSON")
 	}

@@ -36,13 +36,13 @@ type reader struct {
 
 var errSyntax = errors.New("not even lenient JSON")
 
-// ReadJSON reads a JSON text in the way AWS reads bodies. The values are views of
+// ParseJSON reads a JSON text in the way AWS reads bodies. The values are views of
 // text, which must not change. An empty text is an empty string. The error names
 // the byte where reading had to end.
-func ReadJSON(text []byte) (Value, error) { return ReadJSONString(Decode(text)) }
+func ParseJSON(text []byte) (Value, error) { return ParseJSONString(Decode(text)) }
 
-// ReadJSONString is ReadJSON for a string.
-func ReadJSONString(text string) (Value, error) {
+// ParseJSONString is ParseJSON for a string.
+func ParseJSONString(text string) (Value, error) {
 	r := reader{text: text, at: -1}
 	r.next()
 	v, err := r.first()
