@@ -3,6 +3,7 @@ package builtins
 
 import (
 	"github.com/postern-gateway/postern/builtins/coding"
+	"github.com/postern-gateway/postern/builtins/cors"
 	"github.com/postern-gateway/postern/builtins/integration"
 	"github.com/postern-gateway/postern/proxy"
 )
@@ -15,5 +16,6 @@ func Kinds() []proxy.Kind {
 		integration.HTTP(),
 		integration.Mock(),
 		coding.Kind(),
+		cors.Kind(),
 	}
 }

@@ -212,6 +212,17 @@ func (ex *Exchange) Inform(status int, fields http1.Fields) error {
 	return ex.client.Inform(status, fields)
 }
 
+// Preflight returns the method that a browser asks leave for before it sends a
+// page's request to another origin, and false if the request isn't that question.
+// Fetch Standard, "CORS-preflight request".
+func (ex *Exchange) Preflight() (method string, is bool) {
+	if ex.Method != "OPTIONS" {
+		return "", false
+	}
+	method = ex.In.Fields.Get("Access-Control-Request-Method")
+	return method, method != "" && ex.In.Fields.Get("Origin") != ""
+}
+
 // ClientGone reports whether the client has left, so that a step that waits for
 // somebody else can give up. It costs a system call.
 func (ex *Exchange) ClientGone() bool { return ex.client != nil && ex.client.Gone() }

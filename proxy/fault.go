@@ -50,6 +50,9 @@ type Fault struct {
 	Kind FaultKind
 	// Message replaces the kind's default text in the answer; "" keeps it.
 	Message string
+	// Detail says what is wrong with the request's content:
+	// $context.error.validationErrorString. "" for nothing.
+	Detail string
 	// RetryAfter, in seconds, tells the client when to come again; 0 leaves the
 	// field out, but for Overloaded.
 	RetryAfter int
@@ -67,6 +70,14 @@ func (f Fault) Error() string {
 		s += ": " + f.Cause.Error()
 	}
 	return s
+}
+
+// Text returns what the client is told: $context.error.message. "" is null.
+func (f Fault) Text() string {
+	if f.Message != "" {
+		return f.Message
+	}
+	return f.Kind.row().message
 }
 
 // Unwrap returns the cause.

@@ -40,8 +40,9 @@ proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
+builtins/cors         : proxy proxy/http1 proxy/config
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/integration builtins/coding
+builtins              : proxy builtins/integration builtins/coding builtins/cors
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar

@@ -1,13 +1,14 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 
 	"github.com/postern-gateway/postern/proxy/http1"
 )
 
-// Fail makes f the exchange's fault and its default gateway response the reply.
+// Fail makes f the exchange's fault and its gateway response the reply.
 // AWS: "Gateway response types for API Gateway".
 func (ex *Exchange) Fail(f Fault) {
 	if ex.Fault == nil { // the first failure is the one to explain
@@ -26,13 +27,13 @@ func (ex *Exchange) Fail(f Fault) {
 		ex.Reply.Fields.Add("Retry-After", "1")
 	}
 	ex.Reply.Fields = append(ex.Reply.Fields, http1.NewField("Content-Type", "application/json"))
-	ex.Reply.Content = faultContent(row, f.Message)
+	ex.Reply.Content = faultContent(row, f.Text())
+	if ex.Stage != nil && ex.Stage.Refusal != nil {
+		ex.Stage.Refusal.Refuse(ex, f)
+	}
 }
 
 func faultContent(row faultRow, message string) []byte {
-	if message == "" {
-		message = row.message
-	}
 	text := []byte("null")
 	if message != "" {
 		text, _ = json.Marshal(message) // a string always marshals
@@ -68,9 +69,23 @@ func (ex *Exchange) finish() {
 	if r.Status == 101 {
 		return
 	}
+	if last := ex.last(); last != nil {
+		_, _ = last.Run(context.Background(), ex) // it waits for nothing, and can't fail
+	}
 	if !r.Fields.HasKnown(http1.ContentType) && r.Status != 204 && r.Status != 304 {
 		r.Fields = http1.AppendKnown(r.Fields, http1.ContentType, "application/json")
 	}
 	r.Fields = http1.AppendKnown(r.Fields, http1.XAmznRequestID, ex.ID)
 	r.Fields = http1.AppendKnown(r.Fields, http1.XAmzApigwID, ex.ExtendedID)
+}
+
+// last returns who has the last word on the reply; nil for nobody.
+func (ex *Exchange) last() Step {
+	switch {
+	case ex.Route != nil:
+		return ex.Route.Last
+	case ex.Stage != nil:
+		return ex.Stage.Last
+	}
+	return nil
 }

@@ -68,13 +68,16 @@ type Role uint8
 
 // The roles.
 const (
-	IntegrationKind    Role = iota // [api.x.route."…"] integration = { type = "…" }
-	AuthorizerKind                 // [authorizer.x] type = "…"
-	FilterKind                     // filters of an API or a route
-	ValidatorKind                  // a route's validator
-	RequestMapperKind              // map_request of an integration
-	ResponseMapperKind             // map_response of an integration
-	CodingKind                     // nowhere: codes the content of every route
+	IntegrationKind     Role = iota // [api.x.route."…"] integration = { type = "…" }
+	AuthorizerKind                  // [authorizer.x] type = "…"
+	FilterKind                      // filters of an API or a route
+	ValidatorKind                   // a route's validator
+	RequestMapperKind               // map_request of an integration
+	ResponseMapperKind              // map_response of an integration
+	CodingKind                      // nowhere: codes the content of every route
+	ModelKind                       // [api.x.model.y]: all of an API's; it has no steps
+	GatewayResponseKind             // [api.x.gateway_response.y]: all of an API's; it sets Stage.Refusal
+	CORSKind                        // [api.x.cors], or a route's: answers preflights, and is a reply's Last
 )
 
 // Build is what the compiler lends to a kind while one route is built.
@@ -89,6 +92,9 @@ type Build struct {
 	Plugin func(role Role, name string) (Steps, error)
 	// OnClose has f run when the snapshot is given up and its last exchange ended.
 	OnClose func(f func())
+	// Shared returns what build returned when it was first called with key in this
+	// compilation, so that routes can share what is the same for all of them.
+	Shared func(key any, build func() any) any
 }
 
 // Options are a kind's part of the configuration. A kind reports a wrong value
@@ -100,6 +106,8 @@ type Options struct {
 	Authorizer  *config.Authorizer // for AuthorizerKind
 	Name        string             // the authorizer's name
 	Plugin      string             // for the kinds that are one plugin
+	Route       *config.Route      // for ValidatorKind
+	CORS        *config.CORS       // for CORSKind
 }
 
 // API identifies an API.
@@ -122,6 +130,15 @@ type Stage struct {
 	Name      string
 	Variables map[string]string // read-only
 	Recorder  Recorder          // metrics and access log; never nil in a snapshot
+	Refusal   Refusal           // makes gateway responses; nil leaves them as AWS has them
+	Last      Step              // Route.Last for exchanges without a route; nil for none
+}
+
+// Refusal makes the gateway responses of an API.
+type Refusal interface {
+	// Refuse changes ex.Reply, which is f's default answer, into the one that is
+	// configured. ex.Stage is set, ex.Route may be nil.
+	Refuse(ex *Exchange, f Fault)
 }
 
 // Route is one method of one resource in one stage.
@@ -133,5 +150,10 @@ type Route struct {
 	ResourceID string
 	Kind       string // the integration's type, for logs and header tables
 	BodyLimit  int64  // bytes of request content; 0 takes the listener's
-	Pipeline   *Pipeline
+	Preflights bool   // Pipeline answers preflights of CORS
+	// Last sees every reply when nothing else changes it any more, gateway responses
+	// and those of plugins among them. It waits for nothing, and what it returns
+	// counts for nothing. Nil for none.
+	Last     Step
+	Pipeline *Pipeline
 }

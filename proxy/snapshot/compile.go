@@ -45,6 +45,7 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 		options:  o,
 		snapshot: &Snapshot{},
 		kinds:    map[kindName]proxy.Kind{},
+		shared:   map[any]any{},
 		reported: map[string]bool{},
 		stages:   map[string]map[string]*stage{},
 	}
@@ -73,6 +74,7 @@ type compiler struct {
 	kinds    map[kindName]proxy.Kind
 	stages   map[string]map[string]*stage // by API and stage
 	findings config.Findings
+	shared   map[any]any     // what kinds share
 	reported map[string]bool // findings so far: stages of one API share their mistakes
 }
 
@@ -120,6 +122,7 @@ func (c *compiler) api(name string) {
 			root:              &node{path: "/"},
 			allowEncodedSlash: configured.AllowEncodedSlash,
 		}
+		c.gateway(st)
 		for _, m := range methods {
 			c.route(st, m)
 		}
@@ -170,10 +173,9 @@ func (c *compiler) route(st *stage, m method) {
 		Kind:       m.route.Integration.Type,
 	}
 	parts, after := c.filters(r, m.route.Filters, at)
+	parts = c.routeCORS(st, r, m.route.CORS, at, parts)
 	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
-	if v := m.route.Validator; v != nil {
-		parts = append(parts, c.plugin(r, proxy.ValidatorKind, v.Plugin, under(at, "validator", "plugin")))
-	}
+	parts = append(parts, c.validator(r, &m.route, at)...)
 	parts = append(parts, c.integration(r, m.route, at))
 	in := &m.route.Integration
 	parts = append(parts,
@@ -315,6 +317,12 @@ func (c *compiler) build(r *proxy.Route) proxy.Build {
 		Backend: c.options.Backend,
 		Plugin:  func(role proxy.Role, name string) (proxy.Steps, error) { return c.pluginSteps(r, role, name) },
 		OnClose: func(f func()) { c.snapshot.onClose = append(c.snapshot.onClose, f) },
+		Shared: func(key any, build func() any) any {
+			if _, made := c.shared[key]; !made {
+				c.shared[key] = build()
+			}
+			return c.shared[key]
+		},
 	}
 }
 

@@ -11,6 +11,8 @@ type stage struct {
 	stage             *proxy.Stage
 	root              *node
 	allowEncodedSlash bool
+	preflights        bool         // some route, or nowhere, answers preflights of CORS
+	nowhere           *proxy.Route // answers preflights for what no route takes; nil for nobody
 }
 
 // host is what a host name answers.

@@ -64,6 +64,9 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 		return refuse(encodedSlash), false
 	}
 	ex.Route = st.route(ex, view.escaped)
+	if st.preflights && ex.Method == "OPTIONS" {
+		ex.Route = st.preflight(ex, view.escaped, ex.Route)
+	}
 	if ex.Route == nil {
 		return proxy.Fault{Kind: proxy.MissingAuthenticationToken}, false
 	}
