@@ -122,6 +122,18 @@ func (b *Bench) note(c plugins.HostCall) {
 	}
 }
 
+// called returns how many calls there were since reset, those of starts aside.
+func (b *Bench) called() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.calls {
+		if b.calls[i].Phase != "start" {
+			n++
+		}
+	}
+	return n
+}
+
 // trapAt makes the guest trap in the nth host call of its role from now on; 0 in
 // none. Those of a new instance's start don't count.
 func (b *Bench) trapAt(n int) {
@@ -184,6 +196,8 @@ type Outcome struct {
 	Took      time.Duration      `json:"took_ns"`
 	CPU       time.Duration      `json:"cpu_ns"` // of the whole process meanwhile: about the plugin's, if it is alone
 	Memory    int64              `json:"memory"` // linear memory of the plugin's instances, bytes
+
+	settled int // how many of Calls there were when the reply stood, those at the start aside
 }
 
 // ErrRole is a case for a role that the plugin doesn't have.
@@ -223,6 +237,7 @@ func (b *Bench) Run(ctx context.Context, c *Case) (*Outcome, error) {
 	ex.Route.Pipeline.Run(ctx, ex, bodyLimit)
 	o := &Outcome{Role: role, Took: time.Since(began), CPU: cpuTime() - used, Sent: backend.sent, Memory: b.Stats().Memory}
 	o.fill(ex)
+	o.settled = b.called()
 	ex.End()
 	o.Calls, o.Logs = b.reset()
 	return o, nil

@@ -231,6 +231,46 @@ func TestCheckGrades(t *testing.T) {
 	}
 }
 
+// What a guest does when the reply stands can't fail a request any more.
+func TestCheckAfterReply(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "logs.wasm")
+	if err := os.WriteFile(file, logsModule(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, findings := trial.File("logs", file)
+	if findings.Failed() {
+		t.Fatal(findings.Text())
+	}
+	r, findings, err := trial.Check(t.Context(), cfg, "logs", nil, trial.Options{CacheDir: filepath.Join(os.Getenv("TRIAL_GUESTS"), "cache")})
+	if err != nil || findings.Failed() {
+		t.Fatal(findings.Text(), err)
+	}
+	const want = "1 tried: each costs its request only, which fails; the next one is served; 1 when the reply stood: they change nothing"
+	at := slices.IndexFunc(r.Results, func(c trial.Result) bool { return c.Role == "request" && c.Check == "trap" })
+	if at < 0 || r.Results[at].Grade != trial.Good || r.Results[at].Text != want {
+		t.Errorf("got %+v, want in the role request %q", r.Results, want)
+	}
+}
+
+// logsModule is a plugin of proxy-wasm that logs a line in proxy_on_request_headers
+// and one in proxy_on_log.
+func logsModule() []byte {
+	section := func(id byte, content string) string { return string([]byte{id, byte(len(content))}) + content }
+	body := func(code string) string { return string([]byte{byte(len(code) + 2), 0}) + code + "\x0b" }
+	export := func(name string, kind, index byte) string {
+		return string([]byte{byte(len(name))}) + name + string([]byte{kind, index})
+	}
+	const log = "\x41\x02\x41\x00\x41\x00\x10\x00\x1a" // proxy_log(info, "")
+	return []byte("\x00asm\x01\x00\x00\x00" +
+		section(1, "\x04\x60\x03\x7f\x7f\x7f\x01\x7f\x60\x00\x00\x60\x01\x7f\x00\x60\x01\x7f\x01\x7f") +
+		section(2, "\x01\x03env\x09proxy_log\x00\x00") +
+		section(3, "\x04\x01\x00\x02\x03") +
+		section(5, "\x01\x00\x01") +
+		section(7, "\x05"+export("memory", 2, 0)+export("proxy_abi_version_0_2_1", 0, 1)+export("proxy_on_request_headers", 0, 2)+
+			export("proxy_on_log", 0, 3)+export("proxy_on_memory_allocate", 0, 4)) +
+		section(10, "\x04"+body("")+body(log+"\x41\x00")+body(log)+body("\x41\x00")))
+}
+
 // authorizerModule is a native authorizer with this code, which may call fail as
 // function 0.
 func authorizerModule(code ...byte) []byte {
