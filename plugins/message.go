@@ -28,6 +28,7 @@ type draft struct {
 
 	fields  [sides]http1.Fields // keep their memory from call to call
 	size    [sides]int          // names and values of fields
+	came    [sides]extent       // what fields was before the call
 	content [sides][]byte       // new content; the exchange's once it is committed
 	read    [sides]int          // so much of the old content has been read
 
@@ -39,6 +40,9 @@ type draft struct {
 	message string // for a client that is refused
 	written int    // bytes of text that the call has had kept
 }
+
+// extent is how much header fields are.
+type extent struct{ count, size int }
 
 // What a call has changed.
 const (
@@ -105,6 +109,7 @@ func (in *instance) editable(s side) *http1.Fields {
 		for i := range before {
 			d.size[s] += len(before[i].Name) + len(before[i].Value)
 		}
+		d.came[s] = extent{len(before), d.size[s]}
 		d.changes |= changedFields << s
 	}
 	return &d.fields[s]
@@ -167,7 +172,8 @@ func (in *instance) putField(s side, name, value string, replace bool) int32 {
 			count, size = count-1, size-len(old.Name)-len(old.Value)
 		}
 	}
-	if count >= abi.MaxFields || size > abi.MaxFieldText {
+	// A listener may take more fields than a guest may add: they don't count.
+	if came := in.draft.came[s]; count >= came.count+abi.MaxFields || size > came.size+abi.MaxFieldText {
 		return abi.Limit
 	}
 	kept, ok := in.keepField(f)

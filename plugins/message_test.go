@@ -133,6 +133,30 @@ func FuzzSetField(f *testing.F) {
 	})
 }
 
+// What came with a message isn't the guest's: it may add to one that has as many
+// fields, and as large ones, as a listener takes.
+func TestEditLargeMessage(t *testing.T) {
+	in := editing(t, abi.Request)
+	in.ex.In.Fields = nil
+	for i := range 10 * abi.MaxFields {
+		in.ex.In.Fields = append(in.ex.In.Fields, http1.NewField(fmt.Sprint("X-", i), strings.Repeat("v", 100)))
+	}
+	for i := range abi.MaxFields {
+		if code := in.setField(requestSide, fmt.Sprint("Y-", i), "1"); code != abi.OK {
+			t.Fatalf("field %d: %d", i, code)
+		}
+	}
+	if code := in.setField(requestSide, "Z", "1"); code != abi.Limit {
+		t.Errorf("one field too many: %d, want %d", code, abi.Limit)
+	}
+	if code := in.setField(requestSide, "X-1", strings.Repeat("v", abi.MaxFieldText+100)); code != abi.Limit {
+		t.Errorf("too large a value: %d, want %d", code, abi.Limit)
+	}
+	if code := in.setField(requestSide, "X-1", "2"); code != abi.OK {
+		t.Errorf("another value: %d", code)
+	}
+}
+
 func TestEditLimits(t *testing.T) {
 	in := editing(t, abi.Response)
 	for i := range abi.MaxFields {

@@ -154,8 +154,8 @@ const (
 	MaxLogLines       = 64         // lines
 	MaxRandom         = 64 << 10   // of one request for random bytes
 	MaxFailure        = 1 << 10    // what is longer is cut
-	MaxFields         = 200        // header fields of one message
-	MaxFieldText      = 64 << 10   // names and values of one message's header fields together
+	MaxFields         = 200        // header fields that a call adds to a message
+	MaxFieldText      = 64 << 10   // names and values of the header fields that a call adds to a message
 	MaxMessage        = 1 << 10    // text for a client that is refused
 	MaxBag            = 16 << 10   // names and values together
 	MaxBagEntries     = 64         // entries

@@ -73,8 +73,8 @@ extern "C" {
 #define POSTERN_MAX_LOG_LINES (64) // lines
 #define POSTERN_MAX_RANDOM (65536) // of one request for random bytes
 #define POSTERN_MAX_FAILURE (1024) // what is longer is cut
-#define POSTERN_MAX_FIELDS (200) // header fields of one message
-#define POSTERN_MAX_FIELD_TEXT (65536) // names and values of one message's header fields together
+#define POSTERN_MAX_FIELDS (200) // header fields that a call adds to a message
+#define POSTERN_MAX_FIELD_TEXT (65536) // names and values of the header fields that a call adds to a message
 #define POSTERN_MAX_MESSAGE (1024) // text for a client that is refused
 #define POSTERN_MAX_BAG (16384) // names and values together
 #define POSTERN_MAX_BAG_ENTRIES (64) // entries
