@@ -30,6 +30,16 @@ $(GUESTS): %.wasm:
 	@mode=exe; if grep -q '^func main() {}' $*/main.go; then mode=c-shared; fi; \
 		echo "guest $@"; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=$$mode -o $@ ./$*
 
+# Builds the ready plugins to bin/plugins, with their manifests in them.
+.PHONY: plugins
+plugins: build toolchains
+	@mkdir -p bin/plugins
+	@for manifest in examples/plugins/ready/*/manifest.json; do \
+		dir=$${manifest%/*}; out=bin/plugins/$${dir##*/}.wasm; \
+		source=$$(ls $$dir/plugin.* 2>/dev/null || echo $$dir); \
+		sdk/build.sh $$source $$out && bin/postern plugin manifest add $$out $$manifest || exit 1; \
+	done
+
 # What tests compile plugins with; quick when all is there. Without root, tests skip
 # what is missing.
 toolchains:

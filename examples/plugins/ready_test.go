@@ -56,6 +56,40 @@ func readyModule(t *testing.T, folder string) string {
 	return module
 }
 
+// What a ready plugin's README shows is a configuration that works with it.
+func TestReadyGuides(t *testing.T) {
+	for name, value := range map[string]string{
+		"GITHUB_WEBHOOK_SECRET": "a long secret", "REPAIR_SECRET": "a long secret", "BACKEND_SECRET": "a secret of 16 bytes and more",
+	} {
+		t.Setenv(name, value)
+	}
+	start := proxytest.Starter(t.TempDir())
+	for _, folder := range readyFolders(t) {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			guide, err := os.ReadFile(filepath.Join(folder, "README.md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, block, found := strings.Cut(string(guide), "\n```toml\n")
+			block, _, ends := strings.Cut(block, "\n```\n")
+			name := filepath.Base(folder) + ".wasm"
+			if !found || !ends || !strings.Contains(block, `module = "`+name+`"`) {
+				t.Fatalf("no configuration with %s", name)
+			}
+			block = strings.NewReplacer(name, filepath.ToSlash(readyModule(t, folder)), `":8080"`, `"127.0.0.1:0"`).Replace(block)
+			file := filepath.Join(t.TempDir(), "postern.toml")
+			if err := os.WriteFile(file, []byte(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			g := start(t)
+			defer g.Close()
+			if findings := g.Apply(file); findings != "" {
+				t.Error(findings)
+			}
+		})
+	}
+}
+
 // Every ready plugin passes its scenarios.
 func TestReady(t *testing.T) {
 	start := proxytest.Starter(t.TempDir())

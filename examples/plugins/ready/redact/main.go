@@ -233,7 +233,10 @@ func (w *walk) children(path string, steps []step) {
 	case postern.Object:
 		for i := w.document.Count(path) - 1; i >= 0; i-- {
 			name := w.document.Name(path, i)
-			w.at(path+"['"+strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name)+"']", steps)
+			if strings.ContainsAny(name, `\'`) {
+				name = strings.ReplaceAll(strings.ReplaceAll(name, `\`, `\\`), `'`, `\'`)
+			}
+			w.at(path+"['"+name+"']", steps)
 		}
 	}
 }

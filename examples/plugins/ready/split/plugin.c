@@ -131,9 +131,11 @@ POSTERN_ROLE(request) {
 		chosen = deal(key);
 	}
 	postern_text name = variants[chosen].name;
-	// Denied: the client's Connection field names ours, to have it dropped on the way.
-	if (postern_set(POSTERN_MAP_HEADERS, set_header_name, name) == POSTERN_DENIED)
-		return postern_answer(400, "application/json", "{\"message\":\"Bad Request\"}");
+	int32_t code = postern_set(POSTERN_MAP_HEADERS, set_header_name, name);
+	// The client's Connection field names ours, to have it dropped on the way.
+	if (code == POSTERN_DENIED) return postern_answer(400, "application/json", "{\"message\":\"Bad Request\"}");
+	// It sends so many that there is no room for ours.
+	if (code) return postern_answer(431, "application/json", "{\"message\":\"Request Header Fields Too Large\"}");
 	postern_set(POSTERN_MAP_BAG, "variant", name);
 	if (fresh) postern_set(POSTERN_MAP_BAG, "fresh", name);
 	return POSTERN_CONTINUE;
