@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -171,16 +172,29 @@ func (p *plugin) ungranted(o config.Plugin) []string {
 	return missing
 }
 
-// wanting warns, in the log and as a finding, of what p's manifest wants in vain.
-func (p *plugin) wanting(cfg *config.Config, name string) config.Findings {
-	missing := p.ungranted(cfg.Plugin[name])
-	if len(missing) == 0 {
+// unreachable are the servers that p's manifest wants to call and its grant
+// doesn't allow. Without any grant it is the capability that is missing.
+func (p *plugin) unreachable() []string {
+	if p.manifest == nil || p.grants.http == nil {
 		return nil
 	}
-	p.logger.Warn("the plugin's manifest wants what isn't granted", zap.Strings("capabilities", missing))
-	f := cfg.Finding([]string{"plugin", name}, "its manifest wants what isn't granted: "+strings.Join(missing, ", "), "")
-	f.Severity = config.SeverityWarning
-	return config.Findings{f}
+	return slices.DeleteFunc(slices.Clone(p.manifest.Hosts), p.grants.http.Allows)
+}
+
+// wanting warns, in the log and as findings, of what p's manifest wants in vain.
+func (p *plugin) wanting(cfg *config.Config, name string) (all config.Findings) {
+	warn := func(text string, wanted []string, hint string, path ...string) {
+		if len(wanted) == 0 {
+			return
+		}
+		p.logger.Warn("the plugin's manifest wants what isn't "+text, zap.Strings("wanted", wanted))
+		f := cfg.Finding(append([]string{"plugin", name}, path...), "its manifest wants what isn't "+text+": "+strings.Join(wanted, ", "), hint)
+		f.Severity = config.SeverityWarning
+		all = append(all, f)
+	}
+	warn("granted", p.ungranted(cfg.Plugin[name]), "")
+	warn("allowed", p.unreachable(), "add them, if it may call them", "http", "allow")
+	return all
 }
 
 // tellUpgrades logs how the plugins of g differ from those of before with the

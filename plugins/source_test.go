@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,6 +141,17 @@ func TestManifestWantsInVain(t *testing.T) {
 	}
 	if logs.FilterMessage("the plugin's manifest wants what isn't granted").Len() != 1 {
 		t.Errorf("the log has %v", logs.All())
+	}
+}
+
+func TestManifestHostsInVain(t *testing.T) {
+	module := write(t, string(smallest(t, `{"name":"guard","version":"1","hosts":["https://api.example.com","https://a.example.org","https://b.example.org:8443"]}`)))
+	const http = `http = { allow = ["https://*.example.org", "https://other.example"] }`
+	g, all := newHost(t, Options{}).Begin(t.Context(), parse(t, pluginTOML(module, http)))
+	defer g.Discard()
+	all = slices.DeleteFunc(all, func(f config.Finding) bool { return f.Key == "plugin.p.http" }) // it imports nothing of http
+	if len(all) != 1 || all.Failed() || all[0].Key != "plugin.p.http.allow" || !strings.HasSuffix(all[0].Text, "isn't allowed: https://api.example.com, https://b.example.org:8443") {
+		t.Errorf("got %s", all.Text())
 	}
 }
 

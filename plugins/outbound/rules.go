@@ -102,6 +102,13 @@ func (c *Client) Origin(host, port string) (origin string, ok bool) {
 	return "", false
 }
 
+// Allows reports whether the rules let requests go to the server at origin, a URL
+// without a path.
+func (c *Client) Allows(origin string) bool {
+	_, err := c.target(origin)
+	return err == nil
+}
+
 // parseRule reads a line of the list: scheme://host[:port], where the host may
 // be "*." and a name.
 func parseRule(text string, private bool) (o origin, err *config.KeyError) {
