@@ -88,6 +88,7 @@ type instance struct {
 
 	stack   [4]uint64
 	scratch []byte
+	cursor  queryCursor // of the call's query
 	calls   int
 	idle    int64 // since when, in the host's monotonic time
 }
@@ -210,6 +211,7 @@ func (in *instance) begin(phase abi.Phase, ex *proxy.Exchange, variables []proxy
 	in.failure, in.failed, in.exited = "", false, false
 	in.logLines, in.line = 0, in.line[:0]
 	in.stdin, in.stdinPos, in.stdout = nil, 0, false
+	in.cursor = queryCursor{}
 }
 
 // end forgets the exchange, and the memory of an unusually large call.

@@ -281,16 +281,29 @@ func (in *instance) mapEntry(n int32, index uint32) (name, value string, code in
 	return list[index].Name, in.listed(n, list[index].Value), abi.OK
 }
 
+// queryCursor is where queryEntry has come to in a query. Whoever asks for one
+// entry after the other would have it begin anew thousands of times.
+type queryCursor struct {
+	of, rest string
+	index    uint32 // of the first entry in rest
+}
+
 func (in *instance) queryEntry(index uint32) (name, value string, code int32) {
-	for rest := in.query(); rest != ""; {
+	at := &in.cursor
+	if query := in.query(); at.of != query || index < at.index {
+		*at = queryCursor{of: query, rest: query}
+	}
+	for at.rest != "" {
+		before := at.rest
 		var pair string
-		if pair, rest = nextPair(rest); pair == "" {
+		if pair, at.rest = nextPair(at.rest); pair == "" {
 			continue
 		}
-		if index > 0 {
-			index--
+		if at.index < index {
+			at.index++
 			continue
 		}
+		at.rest = before // a guest asks twice when its buffer was too small
 		name, value, _ := strings.Cut(pair, "=")
 		in.scratch = appendDecoded(in.scratch[:0], name, plusIsSpace)
 		split := len(in.scratch)
