@@ -49,7 +49,7 @@ func (i *integration) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdic
 	asJSON := in.answered
 	i.plugin.give(in, err)
 	if err == nil && asJSON {
-		err = readAnswer(answer, &ex.Back)
+		err = readAnswer(answer, ex)
 	}
 	if err != nil {
 		return proxy.Continue, i.failed(ex, err)
@@ -62,9 +62,9 @@ func (i *integration) failed(ex *proxy.Exchange, err error) error {
 	return i.fault(ex, err, proxy.BadIntegration, proxy.IntegrationTimeout)
 }
 
-// readAnswer fills to from a plugin's answer.
-func readAnswer(answer []byte, to *proxy.Response) error {
-	if err := event.ReadAnswer(answer, to); err != nil {
+// readAnswer fills Back from a plugin's answer.
+func readAnswer(answer []byte, ex *proxy.Exchange) error {
+	if err := event.ReadAnswerFor(answer, &ex.Back, ex); err != nil {
 		return &failure{"answer", err}
 	}
 	return nil
@@ -73,7 +73,7 @@ func readAnswer(answer []byte, to *proxy.Response) error {
 // reply makes the client's answer from the plugin's.
 type reply struct{}
 
-// Run fills Reply from Back, whose fields event.ReadAnswer has checked, renamed
+// Run fills Reply from Back, whose fields event.ReadAnswerFor has checked, renamed
 // and dropped.
 func (reply) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	fields := append(ex.Reply.Fields[:0], ex.Back.Fields...)

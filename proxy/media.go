@@ -17,14 +17,15 @@ func NewMediaTypes(names []string) MediaTypes {
 
 // Has reports whether the first media type of value, a Content-Type or an Accept,
 // is in the list, whatever parameters it has. A wildcard counts in the list only:
-// AWS, measured: "Accept: */*" doesn't ask for image/png.
+// AWS, measured: "Accept: */*" doesn't ask for image/png. A field that is missing
+// counts as application/json.
 func (m MediaTypes) Has(value string) bool {
 	if len(m) == 0 {
 		return false
 	}
 	first := FirstMediaType(value)
 	if first == "" {
-		return false
+		first = "application/json"
 	}
 	for _, name := range m {
 		switch {

@@ -22,6 +22,8 @@ func TestMediaTypes(t *testing.T) {
 	f("*/*", true, "*/*")
 	f("image/", false, "image/*")
 	f("imagex/png", false, "image/*")
-	f("", false, "*/*")
+	f("", true, "*/*")
+	f(" ", true, "application/json")
+	f("", false, "image/*")
 	f("image/png", false)
 }

@@ -39,15 +39,39 @@ const (
 // AWS: "Output format of a Lambda function for proxy integration", and the
 // rules recorded from AWS: "Output format of a Lambda function for proxy integration".
 //
-// Differs from AWS, which decodes an encoded body only if the first type of
-// Accept is among the API's binary media types: isBase64Encoded alone decides,
-// so that what a function says is what the client gets.
+// isBase64Encoded alone decides whether the body is decoded; ReadAnswerFor asks
+// the client, too.
 func ReadAnswer(b []byte, to *proxy.Response) error {
+	return readAnswer(b, to, decodes)
+}
+
+// ReadAnswerFor is ReadAnswer for the client of ex. AWS: where the API has binary
+// media types, an encoded body is decoded only if the first type of Accept is
+// among them, and else goes out as it is. Differs from AWS in an API without any:
+// there isBase64Encoded alone decides, so that what a function says is what the
+// client gets.
+func ReadAnswerFor(b []byte, to *proxy.Response, ex *proxy.Exchange) error {
+	binary := ex.Route.Stage.API.Binary
+	if len(binary) > 0 && !binary.Has(ex.In.Fields.GetKnown(http1.Accept)) {
+		return readAnswer(b, to, keepsEncoded)
+	}
+	return readAnswer(b, to, decodes)
+}
+
+// What becomes of a body that isBase64Encoded says is encoded.
+type encodedBody bool
+
+const (
+	decodes      encodedBody = false
+	keepsEncoded encodedBody = true
+)
+
+func readAnswer(b []byte, to *proxy.Response, how encodedBody) error {
 	text := bytes.Clone(b)
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	a := answerReader{walker: walker{text: text}, fields: to.Fields[:0]}
+	a := answerReader{walker: walker{text: text}, fields: to.Fields[:0], how: how}
 	if err := a.read(); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
@@ -64,6 +88,7 @@ type answerReader struct {
 	status  int
 	body    []byte
 	encoded bool
+	how     encodedBody
 
 	fields     http1.Fields
 	multiple   int // so many of fields come from multiValueHeaders
@@ -91,7 +116,7 @@ func (a *answerReader) read() error {
 	if err := a.readHeaders(); err != nil {
 		return err
 	}
-	if a.encoded && len(a.body) > 0 {
+	if a.encoded && a.how == decodes && len(a.body) > 0 {
 		n, err := base64.StdEncoding.Decode(a.body, a.body)
 		if err != nil {
 			return fmt.Errorf("body isn't base64 as isBase64Encoded says: %w", err)

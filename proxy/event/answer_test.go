@@ -62,6 +62,29 @@ func TestAnswer(t *testing.T) {
 	f(`{"headers":{"X-A":"  1 \t"}}`, "200 | X-A: 1 | ")
 }
 
+// Whether an encoded body is decoded. AWS, recorded.
+func TestAnswerFor(t *testing.T) {
+	f := func(accept, want string, binary ...string) {
+		t.Helper()
+		ex := &proxy.Exchange{Route: &proxy.Route{Stage: &proxy.Stage{API: &proxy.API{Binary: proxy.NewMediaTypes(binary)}}}}
+		if accept != "" {
+			ex.In.Fields.Add("Accept", accept)
+		}
+		var to proxy.Response
+		if err := ReadAnswerFor([]byte(`{"body":"aGk=","isBase64Encoded":true}`), &to, ex); err != nil || string(to.Content) != want {
+			t.Errorf("Accept %q, binary %v: got %q, %v", accept, binary, to.Content, err)
+		}
+	}
+	f("image/png", "hi", "image/png")
+	f("image/png, */*", "hi", "image/*")
+	f("text/html, image/png", "aGk=", "image/png")
+	f("*/*", "aGk=", "image/png")
+	f("*/*", "hi", "*/*")
+	f("", "hi", "*/*")
+	f("", "aGk=", "image/png")
+	f("text/html", "hi")
+}
+
 func TestAnswerMalformed(t *testing.T) {
 	f := func(document, want string) {
 		t.Helper()

@@ -51,7 +51,7 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	dst = appendVariables(dst, ex.Route.Stage.Variables)
 	dst = append(dst, `,"requestContext":`...)
 	dst = appendContext(dst, ex)
-	return append(appendBody(dst, ex.In.Content), '}')
+	return append(appendBody(dst, ex), '}')
 }
 
 // eventPath is the path without the stage, but with the base path of a custom
@@ -214,17 +214,18 @@ func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
 	return append(strconv.AppendInt(dst, int64(ex.Times.Authorizer/time.Millisecond), 10), '}')
 }
 
-// appendBody appends the last two members.
+// appendBody appends the last two members. AWS: content of a binary media type
+// is base64, and in other content what isn't UTF-8 becomes U+FFFD.
 //
-// Differs from AWS, which looks at the Content-Type and the API's binary media
-// types, and else replaces what isn't UTF-8: content that isn't UTF-8 goes as
-// base64, so that none is ever damaged.
-func appendBody(dst, content []byte) []byte {
+// Differs from AWS in an API without binary media types: content that isn't UTF-8
+// goes as base64, so that none is ever damaged.
+func appendBody(dst []byte, ex *proxy.Exchange) []byte {
+	content, types := ex.In.Content, ex.Route.Stage.API.Binary
 	dst = append(dst, `,"body":`...)
 	switch {
 	case len(content) == 0:
 		return append(dst, `null,"isBase64Encoded":false`...)
-	case !utf8.Valid(content):
+	case types.Has(ex.In.Fields.GetKnown(http1.ContentType)), len(types) == 0 && !utf8.Valid(content):
 		dst = append(dst, '"')
 		dst = base64.StdEncoding.AppendEncode(dst, content)
 		return append(dst, `","isBase64Encoded":true`...)

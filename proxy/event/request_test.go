@@ -228,6 +228,24 @@ func TestRequestBody(t *testing.T) {
 	f("{\"a\":\r\n\t\"b\\\"\"}\x00\x1f", "{\"a\":\r\n\t\"b\\\"\"}\x00\x1f", false)
 	f("héllo\u2028☃𝄞", "héllo\u2028☃𝄞", false)
 	f("\xff\x00\x01", "/wAB", true)
+	// With binary media types, the Content-Type decides. AWS: "Working with binary
+	// media types for REST APIs".
+	b := func(contentType, content, want string, encoded bool) {
+		t.Helper()
+		ex := newExchange("POST /x", "Content-Type: "+contentType)
+		api := *ex.Route.Stage.API
+		api.Binary = proxy.NewMediaTypes([]string{"image/*"})
+		ex.Route.Stage.API = &api
+		ex.In.Content, ex.In.Whole = []byte(content), true
+		d := read(t, ex)
+		if d.Body == nil || *d.Body != want || d.IsBase64Encoded != encoded {
+			t.Errorf("%s %q: got %v, encoded %v", contentType, content, d.Body, d.IsBase64Encoded)
+		}
+	}
+	b("image/png", "\xff\x00\x01", "/wAB", true)
+	b("image/svg+xml; charset=utf-8", "<a/>", "PGEvPg==", true)
+	b("text/plain", "plain", "plain", false)
+	b("text/plain", "a\xffb", "a\uFFFDb", false)
 	ex := newExchange("POST /x")
 	ex.In.Whole = true
 	if d := read(t, ex); d.Body != nil || d.IsBase64Encoded {
