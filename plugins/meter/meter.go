@@ -84,6 +84,7 @@ type rewriter struct {
 	present  [sectionCount]bool
 	names    []byte // content of the name section
 	customs  [][]byte
+	exported []export // functions
 
 	types     []funcType
 	functions []uint32 // type of each function, imported ones first
@@ -105,6 +106,12 @@ type rewriter struct {
 	hidden  uint32 // pages of memory that there are, but not for the guest
 	pages   uint32 // of memory when Save was called
 	shades  uint32 // the first of the globals in which Save keeps the mutable ones
+}
+
+// export is an exported function, by its index in the rewritten module.
+type export struct {
+	name     string
+	function uint32
 }
 
 // funcType is a function's signature, as encoded value types.

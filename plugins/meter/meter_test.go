@@ -227,6 +227,26 @@ func TestFunctionNamesSurvive(t *testing.T) {
 	}
 }
 
+// Without names a trace has those of the exports.
+func TestExportsName(t *testing.T) {
+	damaged := append(appendName(nil, "name"), 1, 5, 1, 0, 9, 'm', 'e')
+	for what, wasm := range map[string][]byte{
+		"no names":      one(0x00 /* unreachable */),
+		"damaged names": append(one(0x00), section(sectionCustom, damaged...)...),
+	} {
+		m := rewritten(t, newRuntime(t, 1<<30, nil), wasm, smallLimits())
+		var export string
+		for export = range m.ExportedFunctionDefinitions() {
+			if export != Save && export != Restore {
+				break
+			}
+		}
+		if _, err := call(m, 1); err == nil || !strings.Contains(err.Error(), "."+export+"(") {
+			t.Errorf("%s: the trace doesn't name %s: %v", what, export, err)
+		}
+	}
+}
+
 // What can't be metered is refused and named, never passed through.
 func TestUnknownIsRefused(t *testing.T) {
 	f := func(wasm []byte, want string) {

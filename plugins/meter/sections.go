@@ -1,8 +1,10 @@
 package meter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Kinds of imports and exports.
@@ -296,7 +298,8 @@ func (w *rewriter) rewriteExports() error {
 	out := appendU32(nil, n)
 	for range n {
 		start := r.pos
-		if name := string(r.take(uint64(r.u32()))); name == Save || name == Restore {
+		name := string(r.take(uint64(r.u32())))
+		if name == Save || name == Restore {
 			return fmt.Errorf("only the gateway may export %s", name)
 		}
 		kind := r.byte()
@@ -304,6 +307,7 @@ func (w *rewriter) rewriteExports() error {
 		index := r.u32()
 		if kind == kindFunction {
 			index = w.shift(index)
+			w.exported = append(w.exported, export{name, index})
 		}
 		out = appendU32(out, index)
 	}
@@ -363,14 +367,13 @@ func (w *rewriter) rewriteElements() error {
 }
 
 // rewriteNames returns the name section with the module's and the functions'
-// names, or nil when there is none or it is damaged: names are for traces only.
+// names. When it is damaged or has none of functions, those that are exported are
+// called by their exports: names are for traces only.
 func (w *rewriter) rewriteNames() []byte {
 	const moduleName, functionNames = 0, 1
-	if w.names == nil {
-		return nil
-	}
 	out := appendName(nil, "name")
 	r := reader{b: w.names}
+	named := false
 	for !r.done() {
 		id := r.byte()
 		content := r.take(uint64(r.u32()))
@@ -388,13 +391,29 @@ func (w *rewriter) rewriteNames() []byte {
 				shifted = append(shifted, content[start:names.pos]...)
 			}
 			if names.err != nil {
-				return nil
+				return w.exportNames()
 			}
-			out = appendSection(out, id, shifted)
+			out, named = appendSection(out, id, shifted), n > 0
 		}
 	}
-	if r.err != nil {
-		return nil
+	if r.err != nil || !named {
+		return w.exportNames()
 	}
 	return out
+}
+
+// exportNames returns a name section with the names by which functions are
+// exported, or nil when none is.
+func (w *rewriter) exportNames() []byte {
+	const functionNames = 1
+	slices.SortStableFunc(w.exported, func(a, b export) int { return cmp.Compare(a.function, b.function) })
+	all := slices.CompactFunc(w.exported, func(a, b export) bool { return a.function == b.function })
+	if len(all) == 0 {
+		return nil
+	}
+	names := appendU32(nil, uint32(len(all)))
+	for _, e := range all {
+		names = appendName(appendU32(names, e.function), e.name)
+	}
+	return appendSection(appendName(nil, "name"), functionNames, names)
 }
