@@ -315,6 +315,10 @@ func (c *client) drip(id string, dice *rand.Rand) error {
 	began := time.Now()
 	for i := range 30 {
 		if _, err := io.WriteString(c.conn, request[i:i+1]); err != nil {
+			c.drop()
+			if time.Since(began) > headerTime {
+				return nil // as below
+			}
 			return fmt.Errorf("%s: cut off: %w", id, err)
 		}
 		time.Sleep(10 * time.Millisecond)
