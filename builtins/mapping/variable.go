@@ -1,0 +1,172 @@
+package mapping
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// Variable is one context variable: what parameter mappings call context.x, and
+// templates $context.x. The zero value is none.
+type Variable struct {
+	what variable
+	name string // of an authorizer's own value
+}
+
+type variable uint8
+
+const (
+	noVariable variable = iota
+	accountID
+	apiID
+	authorizerPrincipal
+	authorizerValue
+	domainName
+	domainPrefix
+	extendedRequestID
+	httpMethod
+	sourceIP
+	userAgent
+	fullPath
+	protocol
+	requestID
+	requestTime
+	requestTimeEpoch
+	resourceID
+	resourcePath
+	stageName
+	unset // known on AWS, but there is no such thing here: always empty
+)
+
+// variables are the names of $context that don't stand below another. AWS: "API
+// Gateway mapping template and access logging variable reference".
+var variables = map[string]variable{
+	"accountId":            accountID,
+	"apiId":                apiID,
+	"awsEndpointRequestId": unset,
+	"deploymentId":         unset,
+	"domainName":           domainName,
+	"domainPrefix":         domainPrefix,
+	"extendedRequestId":    extendedRequestID,
+	"httpMethod":           httpMethod,
+	"isCanaryRequest":      unset,
+	"path":                 fullPath,
+	"protocol":             protocol,
+	"requestId":            requestID,
+	"requestTime":          requestTime,
+	"requestTimeEpoch":     requestTimeEpoch,
+	"resourceId":           resourceID,
+	"resourcePath":         resourcePath,
+	"stage":                stageName,
+	"wafResponseCode":      unset,
+	"webaclArn":            unset,
+}
+
+// identities are the names below $context.identity.
+var identities = map[string]variable{
+	"accountId":                     unset,
+	"apiKey":                        unset,
+	"apiKeyId":                      unset,
+	"caller":                        unset,
+	"cognitoAuthenticationProvider": unset,
+	"cognitoAuthenticationType":     unset,
+	"cognitoIdentityId":             unset,
+	"cognitoIdentityPoolId":         unset,
+	"principalOrgId":                unset,
+	"sourceIp":                      sourceIP,
+	"user":                          unset,
+	"userAgent":                     userAgent,
+	"userArn":                       unset,
+	"vpcId":                         unset,
+	"vpceId":                        unset,
+}
+
+// ParseVariable returns the variable called name, without "context." or
+// "$context.", and false if AWS has none of that name. It is for load time.
+func ParseVariable(name string) (Variable, bool) {
+	if below, found := strings.CutPrefix(name, "identity."); found {
+		if strings.HasPrefix(below, "clientCert.") {
+			return Variable{what: unset}, true
+		}
+		return Variable{what: identities[below]}, identities[below] != noVariable
+	}
+	if below, found := strings.CutPrefix(name, "authorizer."); found {
+		switch below {
+		case "":
+			return Variable{}, false
+		case "principalId":
+			return Variable{what: authorizerPrincipal}, true
+		}
+		return Variable{what: authorizerValue, name: below}, true
+	}
+	return Variable{what: variables[name]}, variables[name] != noVariable
+}
+
+// VariableNames returns the names that ParseVariable knows, sorted.
+func VariableNames() []string {
+	names := []string{"authorizer.principalId", "authorizer.NAME"}
+	for name := range variables {
+		names = append(names, name)
+	}
+	for name := range identities {
+		names = append(names, "identity."+name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Text returns the variable's value for ex, and false if it has none. The text
+// is valid as long as the exchange.
+func (v *Variable) Text(ex *proxy.Exchange) (string, bool) {
+	s := v.text(ex)
+	return s, s != ""
+}
+
+func (v *Variable) text(ex *proxy.Exchange) string {
+	switch v.what {
+	case accountID:
+		return ex.Route.Stage.API.AccountID
+	case apiID:
+		return ex.Route.Stage.API.ID
+	case authorizerPrincipal:
+		return ex.Caller.Principal
+	case authorizerValue:
+		for i := range ex.Caller.Context {
+			if ex.Caller.Context[i].Name == v.name {
+				return ex.Caller.Context[i].Value
+			}
+		}
+	case domainName:
+		return ex.Domain.Name
+	case domainPrefix:
+		return ex.Domain.Prefix
+	case extendedRequestID:
+		return ex.ExtendedID
+	case httpMethod:
+		return ex.Method
+	case sourceIP:
+		return ex.ClientAddress()
+	case userAgent:
+		return ex.In.Fields.GetKnown(http1.UserAgent)
+	case fullPath:
+		return ex.FullPath
+	case protocol:
+		return "HTTP/1.1" // AWS says so whatever the client speaks
+	case requestID:
+		return ex.ID
+	case requestTime:
+		return ex.Text.Finish(ex.Start.UTC().AppendFormat(ex.Text.Begin(), "02/Jan/2006:15:04:05 -0700"))
+	case requestTimeEpoch:
+		return ex.Text.Finish(strconv.AppendInt(ex.Text.Begin(), ex.Start.UnixMilli(), 10))
+	case resourceID:
+		return ex.Route.ResourceID
+	case resourcePath:
+		return ex.Route.Resource
+	case stageName:
+		return ex.Route.Stage.Name
+	}
+	return ""
+}
