@@ -45,8 +45,6 @@ impl Plugin for Headers {
             // The client's Connection field names one of ours, to have it dropped on
             // the way. RFC 9110, 7.6.1.
             Err(Error::Code(raw::DENIED)) => to.answer(400, "application/json", r#"{"message":"Bad Request"}"#),
-            // The client sends so many that there is no room for ours.
-            Err(Error::Code(raw::LIMIT)) => to.answer(431, "application/json", r#"{"message":"Request Header Fields Too Large"}"#),
             Err(e) => Err(e),
             Ok(()) => Ok(Verdict::Continue),
         }

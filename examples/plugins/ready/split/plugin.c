@@ -134,8 +134,7 @@ POSTERN_ROLE(request) {
 	int32_t code = postern_set(POSTERN_MAP_HEADERS, set_header_name, name);
 	// The client's Connection field names ours, to have it dropped on the way.
 	if (code == POSTERN_DENIED) return postern_answer(400, "application/json", "{\"message\":\"Bad Request\"}");
-	// It sends so many that there is no room for ours.
-	if (code) return postern_answer(431, "application/json", "{\"message\":\"Request Header Fields Too Large\"}");
+	if (code) return postern_fails("the header with the variant wasn't taken");
 	postern_set(POSTERN_MAP_BAG, "variant", name);
 	if (fresh) postern_set(POSTERN_MAP_BAG, "fresh", name);
 	return POSTERN_CONTINUE;
