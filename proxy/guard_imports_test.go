@@ -41,6 +41,7 @@ proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapsho
 proxy/control         : zap prometheus net/http
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins/cors         : proxy proxy/http1 proxy/config
+builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
 builtins              : proxy builtins/integration builtins/coding builtins/cors
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
