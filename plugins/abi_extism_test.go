@@ -51,7 +51,7 @@ func TestPublishedExtism(t *testing.T) {
 	f("count_vowels", "count_vowels", "this is a test", `{"count":4,"total":4,"vowels":"aeiouAEIOU"}`, `isolation = "fresh"`) // Rust
 	f("count_vowels", "count_vowels", "", `{"count":0,"total":0,"vowels":"x"}`, `config = { vowels = "x" }`)
 	f("count_vowels_std", "_start", "hello world", `{"count": 3, "config": "<unset by host>", "a": "this is var a"}`, `isolation = "fresh"`) // Go
-	f("hello", "run_test", "", "Hello, world!")                                                                          // C
+	f("hello", "run_test", "", "Hello, world!")                                                                                              // C
 	f("alloc", "run_test", "", "")
 	f("config", "run_test", "", `{"config": "hello"}`, `config = { thing = "hello" }`) // TinyGo
 	f("config", "run_test", "", `{"config": "<unset by host>"}`, `isolation = "shared"`)

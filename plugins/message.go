@@ -294,12 +294,12 @@ func (in *instance) commit() {
 
 // commitRewrite has the backend get another method or path than it would.
 func (in *instance) commitRewrite() {
-	d := &in.draft
-	if d.changes&changedMethod != 0 {
-		in.ex.Rewrite.Method = d.method
+	d, ex := &in.draft, in.ex
+	if d.changes&changedMethod != 0 && (ex.Rewrite.Method != "" || d.method != ex.Method) {
+		ex.Rewrite.Method = d.method
 	}
-	if d.changes&changedTarget != 0 {
-		in.ex.Rewrite.Path = d.target
+	if d.changes&changedTarget != 0 && (ex.Rewrite.Path != "" || d.target != ex.Path) {
+		ex.Rewrite.Path = d.target
 	}
 }
 
