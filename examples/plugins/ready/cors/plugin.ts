@@ -145,7 +145,7 @@ function areNames(text: string): bool {
   if (text.length > 2048) return false;
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
-    if (!isLabel(c | 0x20) && c != 0x2c && c != 0x20 && c != 0x2e && c != 0x5f) return false;
+    if (c < 0x20 || (!isLabel(c | 0x20) && c != 0x2c && c != 0x20 && c != 0x2e)) return false;
   }
   return true;
 }
