@@ -148,7 +148,7 @@ func instanceOf(ctx context.Context) *instance {
 //
 // The error is a *failure, or p.full when there is no memory for it.
 func newInstance(p *plugin) (in *instance, err error) {
-	if !p.host.room(p.module.minimum) {
+	if !p.host.room(p.counters, p.module.minimum) {
 		return nil, p.full
 	}
 	in = &instance{plugin: p, slice: firstSlice, born: p.host.now()}
@@ -162,7 +162,7 @@ func newInstance(p *plugin) (in *instance, err error) {
 	if err != nil {
 		in.endTurn()
 		memory.free()
-		if !p.host.room(p.module.minimum) { // somebody was faster
+		if memory.refused { // somebody was faster
 			return nil, p.full
 		}
 		return nil, in.judge(err)
@@ -173,6 +173,9 @@ func newInstance(p *plugin) (in *instance, err error) {
 	in.memory = in.module.Memory()
 	if err := p.module.abi.start(in); err != nil {
 		in.close()
+		if memory.refused { // a guest can't start without, and isn't to blame
+			return nil, p.full
+		}
 		return nil, err
 	}
 	in.end()

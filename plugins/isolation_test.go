@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,6 +108,77 @@ func TestMemoryBudget(t *testing.T) {
 	_, err = p.take(context.Background())
 	wantFault(t, err, proxy.Overloaded)
 	p.give(in, nil)
+}
+
+// A plugin that takes all the memory it can get leaves some for another one.
+func TestMemoryBudgetIsShared(t *testing.T) {
+	h := newHost(t, Options{})
+	text := "memory_budget = \"8MiB\"\n" + pluginTOML(rogue(t, ""), `timeout = "1s"`) +
+		fmt.Sprintf("[plugin.good]\nmodule = %q\nisolation = \"fresh\"\n", readsHeader(t))
+	g := begin(t, h, text)
+	greedy := g.plugins["p"]
+	in, err := greedy.take(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.begin(0, nil, nil, time.Second)
+	for h.budget.take(greedy.counters, pageSize) {
+		defer h.budget.force(greedy.counters, -pageSize)
+	}
+	if got := greedy.counters.memory.Load(); got < 5<<20 || got > 6<<20 {
+		t.Errorf("it has %d bytes", got)
+	}
+	_, err = greedy.take(context.Background())
+	wantFault(t, err, proxy.Overloaded)
+	for range 10 {
+		other, err := g.plugins["good"].take(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.begin(0, nil, nil, time.Second)
+		g.plugins["good"].give(other, nil)
+	}
+	greedy.give(in, nil)
+}
+
+// Memory that somebody else takes while an instance begins costs a request: no
+// plugin is blamed.
+func TestMemoryBudgetRunsOut(t *testing.T) {
+	h := newHost(t, Options{})
+	g := begin(t, h, "memory_budget = \"1MiB\"\n"+pluginTOML(rogue(t, ""), `isolation = "fresh"`))
+	p := g.plugins["p"]
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for other := new(counters); ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for h.budget.take(other, pageSize) {
+				runtime.Gosched()
+			}
+			h.budget.force(other, -other.memory.Load())
+		}
+	})
+	began, refused := 0, 0
+	for range 2000 {
+		in, err := p.take(context.Background())
+		if err != nil {
+			wantFault(t, err, proxy.Overloaded)
+			refused++
+			continue
+		}
+		began++
+		in.begin(0, nil, nil, time.Second)
+		p.give(in, nil)
+	}
+	close(stop)
+	others.Wait()
+	if began == 0 || refused == 0 {
+		t.Errorf("%d instances began, %d were refused", began, refused)
+	}
 }
 
 // A plugin that can't work isn't started for each request, and gets a chance

@@ -19,6 +19,7 @@ type memories struct {
 	budget   *budget
 	counters *counters
 	linear   linearMemory
+	refused  bool // the plugins, or the system, had no more
 }
 
 // Allocate reserves address space for limit bytes, of which none is used yet:
@@ -49,6 +50,7 @@ type heap struct {
 // Reallocate grows the memory to size bytes; nil when the plugins have no more.
 func (m *heap) Reallocate(size uint64) []byte {
 	if !m.budget.take(m.counters, int64(size)-int64(len(m.buf))) {
+		m.refused = true
 		return nil
 	}
 	if size <= uint64(cap(m.buf)) {
@@ -77,11 +79,16 @@ type reserved struct {
 // Reallocate makes the first size bytes usable; nil when the system refuses, or
 // the plugins have no more.
 func (m *reserved) Reallocate(size uint64) []byte {
-	if size > uint64(len(m.region)) || !m.budget.take(m.counters, int64(size)-int64(m.used)) {
+	if size > uint64(len(m.region)) {
+		return nil
+	}
+	if !m.budget.take(m.counters, int64(size)-int64(m.used)) {
+		m.refused = true
 		return nil
 	}
 	if size > m.used && !commit(m.region[m.used:size]) {
 		m.budget.force(m.counters, int64(m.used)-int64(size))
+		m.refused = true
 		return nil
 	}
 	m.used = size

@@ -13,7 +13,8 @@ type Config struct {
 	// else ~/.local/state/postern.
 	DataDir string `toml:"data_dir" path:""`
 	// Linear memory of all plugins' instances together, and what they are reset to.
-	// A plugin for which nothing is left gets no more instances, and its requests 503.
+	// A plugin that has a quarter of it leaves the last quarter to the others. One for which nothing is left gets
+	// no more instances, and its requests 503.
 	MemoryBudget Size `toml:"memory_budget" default:"256MiB" min:"1MiB" aka:"plugin_memory"`
 	// What the gateway says of itself to backends and plugins.
 	Gateway Gateway `toml:"gateway"`
