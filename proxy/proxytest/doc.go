@@ -82,6 +82,8 @@
 //
 //	certificate NAME HOST …         writes NAME.crt and NAME.key, signed by themselves
 //	guest NAME                      compiles testdata/wasm/NAME to NAME.wasm
+//	published MODULE@VERSION PATH   copies a file of a Go module that others published
+//	policy NAME ENTRYPOINT,…        compiles testdata/wasm/opa/NAME.rego to NAME.wasm
 //	reload FILE                     FILE of the archive becomes postern.toml
 //	refused [FILE]                  loading it (default: postern.toml) must fail
 //	finding TEXT                    that failure names TEXT

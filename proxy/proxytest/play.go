@@ -72,6 +72,7 @@ func words() map[string]func(*player, line) error {
 		"receives": (*player).receives, "saw": (*player).saw, "unseen": (*player).unseen,
 
 		"certificate": (*player).certificate, "guest": (*player).guest,
+		"published": (*player).published, "policy": (*player).policy,
 		"reload": (*player).reload, "refused": (*player).refused,
 		"finding": (*player).finding, "findings": (*player).finding,
 	}
