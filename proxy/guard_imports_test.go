@@ -39,6 +39,7 @@ proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : zap prometheus net/http
+builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins/cors         : proxy proxy/http1 proxy/config
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr

@@ -1,0 +1,342 @@
+package vtl
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy/expr"
+)
+
+var errFormat = errors.New("the format and the arguments don't fit")
+
+// maxWidth bounds width and precision of a format.
+const maxWidth = 10_000
+
+// verb is one % of a format.
+type verb struct {
+	flags     string
+	width     int // -1: none
+	precision int // -1: none
+	kind      byte
+	v         expr.Value
+}
+
+// formatMethod is String.format(format, arguments…) as java.util.Formatter does it,
+// without dates.
+func (c *call) formatMethod() (expr.Value, bool, error) {
+	if len(c.args) == 0 || c.args[0].Kind() != expr.StringKind {
+		return c.none()
+	}
+	args := c.args[1:]
+	if len(args) == 1 && args[0].List() != nil && args[0].List().IsArray() {
+		args = args[0].List().Items()
+	}
+	format := c.str(0)
+	var b strings.Builder
+	next, last := 0, -1
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' {
+			b.WriteByte(format[i])
+			continue
+		}
+		v, index, n, ok := parseVerb(format[i+1:])
+		if !ok {
+			return expr.Value{}, true, errFormat
+		}
+		i += n
+		if v.kind != '%' && v.kind != 'n' {
+			switch {
+			case index > 0:
+				last = index - 1
+			case index == 0:
+				last = next
+				next++
+			}
+			if last < 0 || last >= len(args) {
+				return expr.Value{}, true, errFormat
+			}
+			v.v = args[last]
+		}
+		text, err := v.format(c.r)
+		if err != nil {
+			return expr.Value{}, true, err
+		}
+		if b.Len()+len(text) > c.r.limits.Output {
+			return expr.Value{}, true, c.r.tooLarge()
+		}
+		b.WriteString(text)
+	}
+	return c.string(b.String())
+}
+
+// parseVerb reads [index$][flags][width][.precision]verb. Index is 0 for the next
+// argument, -1 for the last one again.
+func parseVerb(s string) (v verb, index, n int, ok bool) {
+	v.width, v.precision = -1, -1
+	number := func() int {
+		start := n
+		for n < len(s) && digit(s[n]) {
+			n++
+		}
+		value, err := strconv.Atoi(s[start:n])
+		if err != nil || value > maxWidth {
+			return -1
+		}
+		return value
+	}
+	if n < len(s) && s[n] >= '1' && s[n] <= '9' {
+		value := number()
+		if n < len(s) && s[n] == '$' {
+			index = value
+			n++
+		} else {
+			n = 0
+		}
+	} else if n < len(s) && s[n] == '<' {
+		index = -1
+		n++
+	}
+	start := n
+	for n < len(s) && strings.IndexByte("-#+ 0,(", s[n]) >= 0 {
+		n++
+	}
+	v.flags = s[start:n]
+	if n < len(s) && digit(s[n]) {
+		if v.width = number(); v.width < 0 {
+			return v, 0, 0, false
+		}
+	}
+	if n < len(s) && s[n] == '.' {
+		n++
+		if v.precision = number(); v.precision < 0 {
+			return v, 0, 0, false
+		}
+	}
+	if n == len(s) {
+		return v, 0, 0, false
+	}
+	v.kind = s[n]
+	return v, index, n + 1, v.wellFormed()
+}
+
+func (v *verb) has(flag byte) bool { return strings.IndexByte(v.flags, flag) >= 0 }
+
+// wellFormed checks what Java checks before it looks at the argument.
+func (v *verb) wellFormed() bool {
+	if (v.has('-') || v.has('0')) && v.width < 0 || v.has('-') && v.has('0') || v.has('+') && v.has(' ') {
+		return false
+	}
+	switch v.kind | 0x20 {
+	case 's', 'b', 'h':
+		return strings.Trim(v.flags, "-") == ""
+	case 'd':
+		return v.kind == 'd' && v.precision < 0 && !v.has('#')
+	case 'x':
+		return v.precision < 0 && !v.has(',')
+	case 'o':
+		return v.kind == 'o' && v.precision < 0 && !v.has(',')
+	case 'c':
+		return v.precision < 0 && strings.Trim(v.flags, "-") == ""
+	case 'f':
+		return v.kind == 'f'
+	case 'e':
+		return !v.has(',')
+	case 'g':
+		return !v.has('#')
+	}
+	return v.kind == '%' || v.kind == 'n' && v.flags == "" && v.width < 0
+}
+
+func (v *verb) format(r *run) (string, error) {
+	text, err := "", error(nil)
+	switch v.kind | 0x20 {
+	case '%' | 0x20:
+		text = "%"
+	case 'n':
+		return "\n", nil
+	case 's':
+		if text, err = r.text(v.v); err == nil {
+			text = v.cut(text)
+		}
+	case 'b':
+		text = v.cut(strconv.FormatBool(v.v.Kind() != expr.NullKind && (v.v.Kind() != expr.BoolKind || v.v.True())))
+	case 'h':
+		text = "null"
+		if !v.v.IsNull() {
+			text = strconv.FormatUint(uint64(uint32(expr.Hash(v.v))), 16)
+		}
+		text = v.cut(text)
+	case 'c':
+		text, err = v.char()
+	case 'd', 'x', 'o':
+		text, err = v.integer()
+	default:
+		text, err = v.float()
+	}
+	if err != nil {
+		return "", err
+	}
+	if v.kind >= 'A' && v.kind <= 'Z' {
+		text = upper(text)
+	}
+	if gap := v.width - expr.UnitCount(text); gap > 0 {
+		if v.has('-') {
+			return text + strings.Repeat(" ", gap), nil
+		}
+		return strings.Repeat(" ", gap) + text, nil
+	}
+	return text, nil
+}
+
+// cut applies the precision of a text.
+func (v *verb) cut(text string) string {
+	if t := newText16(text); v.precision >= 0 && v.precision < t.len() {
+		return t.slice(0, v.precision)
+	}
+	return text
+}
+
+func (v *verb) char() (string, error) {
+	switch k := v.v.Kind(); {
+	case k == expr.NullKind:
+		return "null", nil
+	case k == expr.CharKind:
+		return string(expr.AppendUnit(nil, v.v.Unit())), nil
+	case k >= expr.ByteKind && k <= expr.IntKind:
+		return string(rune(v.v.Long())), nil
+	}
+	return "", errFormat
+}
+
+func (v *verb) integer() (string, error) {
+	if v.v.IsNull() {
+		return "null", nil
+	}
+	n := v.v.Big()
+	if n == nil {
+		return "", errFormat
+	}
+	if v.kind == 'd' {
+		digits := n.String()
+		return v.signed(strings.TrimPrefix(digits, "-"), n.Sign() < 0), nil
+	}
+	radix := 8
+	if v.kind != 'o' {
+		radix = 16
+	}
+	digits := n.Text(radix)
+	switch k := v.v.Kind(); {
+	case n.Sign() >= 0 || k == expr.BigIntKind:
+	case k == expr.LongKind:
+		digits = strconv.FormatUint(uint64(v.v.Long()), radix)
+	default:
+		digits = strconv.FormatUint(uint64(uint32(v.v.Long())), radix)
+	}
+	if v.has('#') {
+		digits = map[int]string{8: "0", 16: "0x"}[radix] + digits
+	}
+	if v.has('0') && len(digits) < v.width {
+		digits = strings.Repeat("0", v.width-len(digits)) + digits
+	}
+	return digits, nil
+}
+
+// signed adds the sign, the zeros and the commas that the flags ask for.
+func (v *verb) signed(digits string, negative bool) string {
+	if v.has(',') {
+		whole, fraction, point := strings.Cut(digits, ".")
+		for i := len(whole) - 3; i > 0; i -= 3 {
+			whole = whole[:i] + "," + whole[i:]
+		}
+		digits = whole
+		if point {
+			digits += "." + fraction
+		}
+	}
+	before, after := "", ""
+	switch {
+	case negative && v.has('('):
+		before, after = "(", ")"
+	case negative:
+		before = "-"
+	case v.has('+'):
+		before = "+"
+	case v.has(' '):
+		before = " "
+	}
+	if gap := v.width - len(before) - len(digits) - len(after); v.has('0') && gap > 0 {
+		digits = strings.Repeat("0", gap) + digits
+	}
+	return before + digits + after
+}
+
+func (v *verb) float() (string, error) {
+	if v.v.IsNull() {
+		return "null", nil
+	}
+	if k := v.v.Kind(); k != expr.DoubleKind && k != expr.FloatKind && k != expr.BigDecimalKind {
+		return "", errFormat
+	}
+	f := v.v.Double()
+	precision := v.precision
+	if precision < 0 {
+		precision = 6
+	}
+	switch {
+	case f != f:
+		return "NaN", nil
+	case math.IsInf(f, 0):
+		v.flags = strings.ReplaceAll(v.flags, "0", "")
+		return v.signed("Infinity", f < 0), nil
+	}
+	abs := math.Abs(f)
+	digits := ""
+	switch v.kind | 0x20 {
+	case 'f':
+		digits = roundHalfUp(abs, precision)
+	case 'e':
+		digits = strconv.FormatFloat(abs, 'e', precision, 64)
+	default:
+		precision = max(precision, 1)
+		if abs != 0 && (abs < 1e-4 || abs >= math.Pow10(precision)) {
+			digits = strconv.FormatFloat(abs, 'e', precision-1, 64)
+			break
+		}
+		exponent := 0
+		if abs != 0 {
+			exponent = int(math.Floor(math.Log10(abs)))
+		}
+		digits = roundHalfUp(abs, max(0, precision-1-exponent))
+	}
+	return v.signed(digits, math.Signbit(f)), nil
+}
+
+// roundHalfUp formats f, rounding its shortest decimal form half up, as Java does.
+func roundHalfUp(f float64, precision int) string {
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	whole, fraction, _ := strings.Cut(text, ".")
+	if len(fraction) <= precision {
+		if precision == 0 {
+			return whole
+		}
+		return whole + "." + fraction + strings.Repeat("0", precision-len(fraction))
+	}
+	digits := []byte(whole + fraction[:precision])
+	if fraction[precision] >= '5' {
+		i := len(digits) - 1
+		for ; i >= 0 && digits[i] == '9'; i-- {
+			digits[i] = '0'
+		}
+		if i >= 0 {
+			digits[i]++
+		} else {
+			digits = append([]byte{'1'}, digits...)
+		}
+	}
+	if precision == 0 {
+		return string(digits)
+	}
+	return string(digits[:len(digits)-precision]) + "." + string(digits[len(digits)-precision:])
+}
