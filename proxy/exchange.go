@@ -124,6 +124,9 @@ type Outgoing struct {
 	Body    Body   // content to stream; nil for none or Content
 	Length  int64  // of Body; http1.Unknown sends it chunked
 	Upgrade string // protocol to switch to, "" for none
+	// Custom says that a function gets Content instead of an event, and that what it
+	// answers is content: AWS's Lambda custom integration.
+	Custom bool
 
 	// Timeout is the longest wait for the answer's head; above 0.
 	Timeout time.Duration

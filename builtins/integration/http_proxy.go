@@ -10,6 +10,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/postern-gateway/postern/builtins/mapping"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
@@ -26,7 +27,7 @@ func HTTPProxy() proxy.Kind {
 
 func newHTTPProxy(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	var bad problems
-	t := newOutgoing(b, o, &bad)
+	t := newOutgoing(b, o, mapping.NewMapper(b.Route), &bad)
 	if len(o.Responses) > 0 {
 		bad.add(`type "http_proxy" passes the backend's answer through as it is`, `remove it, or use type = "http"`, "response")
 	}
@@ -34,9 +35,9 @@ func newHTTPProxy(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 		return proxy.Steps{}, bad.err()
 	}
 	return proxy.Steps{
-		proxy.IntegrationRequest:  &proxyRequest{outgoing: t, upgrade: o.Integration.Upgrade},
+		proxy.IntegrationRequest:  reading(&proxyRequest{outgoing: t, upgrade: o.Integration.Upgrade}, t.mapped),
 		proxy.Integration:         &send{t.backend},
-		proxy.IntegrationResponse: &proxyResponse{},
+		proxy.IntegrationResponse: &proxyResponse{binary: b.Route.Stage.API.Binary},
 	}, nil
 }
 
@@ -47,8 +48,9 @@ type proxyRequest struct {
 }
 
 // Run fills ex.Out with the client's request.
-func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
-	if err := p.request(ex, true); err != nil {
+func (p *proxyRequest) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
+	chosen, mem, err := p.prepare(ex, true)
+	if err != nil {
 		return proxy.Continue, err
 	}
 	in := &ex.In
@@ -72,11 +74,10 @@ func (p *proxyRequest) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict
 			fields = http1.AppendCopy(fields, f)
 		}
 	}
-	ex.Out.Fields = p.appendOwn(fields, ex)
 	if p.upgrade && in.Upgrade != "" && passesUpgrade(in) {
 		ex.Out.Upgrade = in.Upgrade
 	}
-	return proxy.Continue, nil
+	return p.finish(ctx, ex, p.appendOwn(fields, ex), chosen, mem)
 }
 
 // takesTrailers reports whether f says that the client can do with trailer
@@ -100,10 +101,10 @@ func passesUpgrade(in *proxy.Request) bool {
 }
 
 // proxyResponse is the integration response of http_proxy.
-type proxyResponse struct{}
+type proxyResponse struct{ binary proxy.MediaTypes }
 
 // Run makes the backend's answer the reply.
-func (*proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
+func (p *proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	back := &ex.Back
 	passing := proxy.PassingOf(back.Fields)
 	fields := ex.Reply.Fields[:0]
@@ -135,8 +136,12 @@ func (*proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict,
 		}
 	}
 	ex.Reply = proxy.Response{Status: back.Status, Fields: fields, Tunnel: back.Tunnel}
-	if back.Tunnel == nil {
-		passContent(&ex.Reply, ex)
+	if back.Tunnel != nil {
+		return proxy.Continue, nil
 	}
+	if err := convertBack(ex, mapping.AsIs, p.binary); err != nil {
+		return proxy.Continue, err
+	}
+	passContent(&ex.Reply, ex)
 	return proxy.Continue, nil
 }

@@ -27,7 +27,7 @@ func TestMockTemplate(t *testing.T) {
 		ex := newMockSetup(t, r).compile().do("GET /", fields...)
 		content, mediaType := "", "application/json"
 		if want != "" {
-			content, mediaType = "the "+want, want
+			content, mediaType = " the "+want+"\n", want
 		}
 		if string(ex.Reply.Content) != content || ex.Reply.Fields.Get("Content-Type") != mediaType || ex.Reply.Length != int64(len(content)) {
 			t.Errorf("Accept: %q of %v: got %q as %s, want %q", accept, mediaTypes, ex.Reply.Content, ex.Reply.Fields.Get("Content-Type"), content)
@@ -71,11 +71,9 @@ func TestMockErrors(t *testing.T) {
 		_, err := newSetup(t, Mock(), "/", config.Integration{}, responses).steps()
 		wantErrors(t, err, want...)
 	}
-	f(nil, `response: needs the response "default" | response.default`)
+	f(nil, `response: this type needs at least one response | response.default`)
 	f(map[string]config.Response{"ok": {}}, `response: needs the response "default"`, `response.ok: never with "ok"`)
 	f(map[string]config.Response{"default": {Pattern: "2.."}}, "response.default.pattern: no pattern chooses")
-	f(map[string]config.Response{"default": {Template: texts(map[string]string{"application/json": `{"version":"$stageVariables.version"}`})}},
-		`response.default.template.application/json: $stageVariables.version | aren't supported yet`)
 }
 
 func steadyMock(t testing.TB) func() {

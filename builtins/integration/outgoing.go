@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/postern-gateway/postern/builtins/mapping"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
@@ -26,10 +27,14 @@ type outgoing struct {
 	content   time.Duration // for the answer's content; 0: the backend's
 	forwarded bool
 	apiID     string
+
+	// What is mapped of the request; nil for nothing.
+	mapped *mapped
+	mapper *mapping.Mapper
 }
 
 // newOutgoing checks the integration's options. What is wrong is added to bad.
-func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
+func newOutgoing(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *problems) *outgoing {
 	in := o.Integration
 	t := &outgoing{
 		timeout:   time.Duration(in.Timeout),
@@ -39,6 +44,9 @@ func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
 	}
 	if t.timeout <= 0 {
 		t.timeout = defaultTimeout
+	}
+	if t.mapped = newMapped(b, in, newContent(b, in, bad), bad); t.mapped != nil {
+		t.mapper = mapper
 	}
 	if in.Method != "ANY" {
 		t.method = in.Method
@@ -55,7 +63,7 @@ func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
 		}
 		options = &named
 	}
-	address, err := parseURL(in.URL, b.Route)
+	address, err := parseURL(in.URL, b.Route, t.mapped.pathNames())
 	if err != nil {
 		*bad = append(*bad, err)
 		return t
@@ -74,9 +82,60 @@ func newOutgoing(b proxy.Build, o proxy.Options, bad *problems) *outgoing {
 	return t
 }
 
+// prepare fills what ex.Out has besides its fields. t is the template that was
+// chosen for the content, and mem what is kept of the mapping; nil for none.
+func (t *outgoing) prepare(ex *proxy.Exchange, passQuery bool) (chosen *mapping.Template, mem *mapping.Memory, err error) {
+	m := t.mapped
+	if m == nil {
+		return nil, nil, t.request(ex, passQuery, nil)
+	}
+	mem = t.mapper.Memory(ex)
+	var content []byte
+	var whole bool
+	if m.content != nil {
+		if content, whole, chosen, err = m.mapContent(ex, mem); err != nil {
+			return nil, nil, err
+		}
+	}
+	v := values{path: mem.Path[:0]}
+	err = m.mapRequest(ex, mem, &v)
+	if mem.Path = v.path; err != nil {
+		return nil, nil, err
+	}
+	if err = t.request(ex, passQuery, &v); err != nil || !whole {
+		return chosen, mem, err
+	}
+	// AWS, recorded: what a template makes isn't sent with these.
+	if chosen != nil && !typed(ex.Out.Method) {
+		content = nil
+	}
+	ex.Out.Content, ex.Out.Body, ex.Out.Length = content, nil, int64(len(content))
+	return chosen, mem, nil
+}
+
+// typed reports whether requests of this method have a Content-Type, and so
+// content that was made by a template. AWS, recorded.
+func typed(method string) bool { return method != "GET" && method != "HEAD" && method != "OPTIONS" }
+
+// finish makes fields those of ex.Out, with what is mapped to them, and has the
+// plugin run that stands for the template.
+func (t *outgoing) finish(ctx context.Context, ex *proxy.Exchange, fields http1.Fields, chosen *mapping.Template, mem *mapping.Memory) (proxy.Verdict, error) {
+	if t.mapped != nil {
+		var err error
+		if fields, err = t.mapped.mapHeaders(ex, mem, fields); err != nil {
+			return proxy.Continue, err
+		}
+	}
+	ex.Out.Fields = fields
+	if chosen != nil && chosen.Plugin != nil {
+		return chosen.Plugin.Run(ctx, ex)
+	}
+	return proxy.Continue, nil
+}
+
 // request fills what ex.Out has besides its fields.
-func (t *outgoing) request(ex *proxy.Exchange, passQuery bool) error {
-	target, err := t.address.target(ex, passQuery)
+func (t *outgoing) request(ex *proxy.Exchange, passQuery bool, mapped *values) error {
+	target, err := t.address.target(ex, passQuery, mapped)
 	if err != nil {
 		return err
 	}

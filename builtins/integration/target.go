@@ -20,13 +20,14 @@ var (
 // target returns the request target for ex: the URL's path and query string
 // with the parameters filled in, raw as they came, and the client's query
 // string behind the URL's own if it is to pass. The backend sees the bytes that
-// routing and policies saw; nothing is decoded or encoded again.
-func (a *address) target(ex *proxy.Exchange, passQuery bool) (string, error) {
+// routing and policies saw; nothing is decoded or encoded again. What is mapped,
+// which may be nil, takes the place of path parameters and goes behind the query.
+func (a *address) target(ex *proxy.Exchange, passQuery bool, mapped *values) (string, error) {
 	passQuery = passQuery && ex.In.HasQuery
-	if a.fixed != "" && !passQuery {
+	if a.fixed != "" && !passQuery && (mapped == nil || len(mapped.query) == 0) {
 		return a.fixed, nil
 	}
-	b, err := a.appendPath(ex.Text.Begin(), ex)
+	b, err := a.appendPath(ex.Text.Begin(), ex, mapped)
 	if err != nil {
 		return "", proxy.Fault{Kind: proxy.BadRequest, Cause: err}
 	}
@@ -40,33 +41,52 @@ func (a *address) target(ex *proxy.Exchange, passQuery bool) (string, error) {
 				b = append(b, p.text...)
 				continue
 			}
-			value, found := ex.Param(p.param)
+			value, _, found := mapped.param(ex, p)
 			if !found {
 				return "", proxy.Fault{Kind: proxy.Internal, Cause: errParamMissing}
 			}
 			b = appendQueryValue(b, value)
 		}
 	}
+	adds := mapped != nil && len(mapped.query) > 0
 	// "/a?" isn't "/a": RFC 3986, 6.2.3.
-	if passQuery && (ex.In.RawQuery != "" || separator == '?') {
+	if passQuery && (ex.In.RawQuery != "" || separator == '?' && !adds) {
 		b = append(b, separator)
 		b = append(b, ex.In.RawQuery...)
+		separator = '&'
+	}
+	if adds {
+		b = append(append(b, separator), mapped.query...)
 	}
 	return ex.Text.Finish(b), nil
 }
 
-func (a *address) appendPath(b []byte, ex *proxy.Exchange) ([]byte, error) {
+// param returns what stands for a parameter of the URL, raw, and whether it may
+// hold "/": what is mapped to its name, else the route's path parameter.
+func (v *values) param(ex *proxy.Exchange, p *piece) (value string, greedy, found bool) {
+	if v != nil {
+		for i := range v.path {
+			if v.path[i].Name == p.param {
+				return v.path[i].Value, v.path[i].Greedy, true
+			}
+		}
+	}
+	value, found = ex.Param(p.param)
+	return value, p.greedy, found
+}
+
+func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]byte, error) {
 	for i := range a.path {
 		p := &a.path[i]
 		if p.param == "" {
 			b = append(b, p.text...)
 			continue
 		}
-		value, found := ex.Param(p.param)
+		value, greedy, found := mapped.param(ex, p)
 		if !found {
 			return nil, errParamMissing
 		}
-		if !p.greedy && strings.IndexByte(value, '/') >= 0 {
+		if !greedy && strings.IndexByte(value, '/') >= 0 {
 			return nil, errParamSlash
 		}
 		for j := 0; j < len(value); j++ {

@@ -41,8 +41,9 @@ const (
 )
 
 // parseURL takes text apart: the url of an integration, with {param} for path
-// parameters of route and ${stageVariables.name} for variables of its stage.
-func parseURL(text string, route *proxy.Route) (address, *config.KeyError) {
+// parameters of route, and for those that are mapped, and
+// ${stageVariables.name} for variables of its stage.
+func parseURL(text string, route *proxy.Route, mapped []string) (address, *config.KeyError) {
 	if text == "" {
 		return address{}, urlError("an integration of this type needs a url", `for example "http://127.0.0.1:9000/"`)
 	}
@@ -60,6 +61,11 @@ func parseURL(text string, route *proxy.Route) (address, *config.KeyError) {
 		path = "/"
 	}
 	params := paramsOf(route.Resource)
+	for _, name := range mapped {
+		if !slices.ContainsFunc(params, func(p piece) bool { return p.param == name }) {
+			params = append(params, piece{param: name})
+		}
+	}
 	if a.path, err = pieces(path, "path", pathMarks, params); err != nil {
 		return address{}, err
 	}

@@ -10,6 +10,9 @@ import (
 // read as JSON once, when the first asks. The zero value is empty content.
 type Document struct {
 	Content []byte
+	// Error says that this is a function's error, whose errorMessage may hold JSON
+	// that mappings look into. AWS: "Handle Lambda errors in API Gateway", custom errors.
+	Error bool
 
 	root expr.Value
 	read bool
@@ -33,6 +36,9 @@ func (d *Document) at(path *expr.Path) (string, bool, error) {
 	if !d.read {
 		d.read = true
 		d.root, d.err = expr.ParseJSON(d.Content)
+		if d.Error && d.err == nil {
+			openMessage(d.root)
+		}
 	}
 	if d.err != nil {
 		return "", false, ErrNotJSON
@@ -49,4 +55,34 @@ func (d *Document) at(path *expr.Path) (string, bool, error) {
 		text, err = value.Text(maxText)
 	}
 	return text, err == nil, err
+}
+
+// openMessage replaces an errorMessage that is the text of an object by the object.
+func openMessage(root expr.Value) {
+	if message, is := errorMessage(root); is {
+		if inner, err := expr.ParseJSONString(message); err == nil && inner.Kind() == expr.MapKind {
+			root.Map().Set("errorMessage", inner)
+		}
+	}
+}
+
+// ErrorMessage returns the member errorMessage of a function's answer, and false
+// if that isn't an error.
+func ErrorMessage(answer []byte) (string, bool) {
+	root, err := expr.ParseJSON(answer)
+	if err != nil {
+		return "", false
+	}
+	return errorMessage(root)
+}
+
+func errorMessage(root expr.Value) (string, bool) {
+	if root.Kind() != expr.MapKind {
+		return "", false
+	}
+	message, found := root.Map().Get("errorMessage")
+	if !found || message.Kind() != expr.StringKind {
+		return "", false
+	}
+	return message.Str(), true
 }

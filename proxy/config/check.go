@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -462,14 +461,6 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 		c.wrong(at, c.shown(s, at)+" doesn't fit: want "+f.want, "")
 	case f.required && s == "":
 		c.wrong(at, "must not be empty", "")
-	case f.regexp:
-		if _, err := regexp.Compile(s); err != nil {
-			hint := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-			if _, was := c.expanded[joined(c.path)]; was {
-				hint = ""
-			}
-			c.wrong(at, c.shown(s, at)+" isn't a regular expression", hint)
-		}
 	case f.ref != "":
 		c.refs = append(c.refs, reference{f.ref, s, slices.Clone(c.path), at})
 	case f.file && f.remote != "" && strings.HasPrefix(s, f.remote):

@@ -226,7 +226,7 @@ func TestPublishedSchemaHasDocs(t *testing.T) {
 		walk(name, s.(map[string]any))
 	}
 	timeout := root["definitions"].(map[string]any)["Integration"].(map[string]any)["properties"].(map[string]any)["timeout"].(map[string]any)
-	want := `Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s. Only for type "http_proxy", "http" and "wasm". Range: 50ms to 15m.`
+	want := `Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s. Only for type "http_proxy", "http", "wasm" and "wasm_custom". Range: 50ms to 15m.`
 	if timeout["description"] != want || timeout["default"] != "29s" {
 		t.Errorf("got %v", timeout)
 	}

@@ -43,7 +43,6 @@ const (
 //	ref       table in which the string must name an entry
 //	file      the string is a path, relative to the file that holds it, of a readable file
 //	path      the string is such a path, of something to create; the tag lists other words
-//	regexp    the string is a regular expression
 //	secret    not to be shown
 //	short     of a list of tables: an element that is a string is its table's key of that name
 type node struct {
@@ -79,7 +78,6 @@ type field struct {
 	file     bool
 	remote   string   // a file's value that begins so is none; "" for no such
 	path     []string // nil: not a path
-	regexp   bool
 	secret   bool
 	short    string
 }
@@ -144,7 +142,7 @@ func fieldOf(sf reflect.StructField, at int) *field {
 		def: tag.Get("default"), required: tag.Get("required") == "true",
 		only: words(tag, "for"), enum: words(tag, "enum"), aka: words(tag, "aka"), path: words(tag, "path"),
 		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), names: tag.Get("names"), example: tag.Get("example"),
-		ref: tag.Get("ref"), file: tag.Get("file") == "true", remote: tag.Get("remote"), regexp: tag.Get("regexp") == "true",
+		ref: tag.Get("ref"), file: tag.Get("file") == "true", remote: tag.Get("remote"),
 		secret:  tag.Get("secret") == "true",
 		short:   tag.Get("short"),
 		pattern: whole(tag.Get("pattern")), name: whole(tag.Get("name")),

@@ -59,7 +59,7 @@ type Route struct {
 	// statuses and with headers that aren't declared are mistakes.
 	MethodResponse map[string]MethodResponse `toml:"method_response" name:"[2-5][0-9][0-9]" names:"a status, such as \"200\"" example:"200" aka:"methodResponses,method_responses"`
 	// Answers by name: "default", and others that a status pattern chooses.
-	// For the types mock and http.
+	// For the types mock, http and wasm_custom.
 	Response map[string]Response `toml:"response" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 }
 
@@ -77,8 +77,9 @@ type Validator struct {
 // Integration is what answers a method.
 type Integration struct {
 	// "http_proxy" passes request and answer through, "http" sends and returns
-	// what is mapped, "mock" answers by itself, "wasm" runs a plugin.
-	Type string `toml:"type" enum:"http_proxy,http,mock,wasm" required:"true" example:"http_proxy"`
+	// what is mapped, "mock" answers by itself, "wasm" runs a plugin
+	// with an event, "wasm_custom" with what the template makes, and maps its answer.
+	Type string `toml:"type" enum:"http_proxy,http,mock,wasm,wasm_custom" required:"true" example:"http_proxy"`
 	// The backend's URL, with {param} for path parameters and
 	// ${stageVariables.name} for stage variables.
 	URL string `toml:"url" for:"http_proxy,http" required:"true" example:"http://127.0.0.1:9000/{proxy}" aka:"uri,endpoint"`
@@ -87,9 +88,9 @@ type Integration struct {
 	// The [backend.x] that carries the request; the URL then gives Host and path.
 	Backend string `toml:"backend" for:"http_proxy,http" ref:"backend"`
 	// The plugin to run.
-	Plugin string `toml:"plugin" for:"wasm" required:"true" ref:"plugin" example:"greeter" aka:"module,function"`
+	Plugin string `toml:"plugin" for:"wasm,wasm_custom" required:"true" ref:"plugin" example:"greeter" aka:"module,function"`
 	// Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s.
-	Timeout Duration `toml:"timeout" aka:"timeoutInMillis,timeout_ms" for:"http_proxy,http,wasm" default:"29s" min:"50ms" max:"15m"`
+	Timeout Duration `toml:"timeout" aka:"timeoutInMillis,timeout_ms" for:"http_proxy,http,wasm,wasm_custom" default:"29s" min:"50ms" max:"15m"`
 	// Longest time that the answer's content may keep the gateway waiting in all.
 	// Default: what content_timeout of the backend says.
 	ContentTimeout Duration `toml:"content_timeout" for:"http_proxy,http" min:"10ms" max:"168h"`
@@ -106,13 +107,13 @@ type Integration struct {
 	Parameters map[string]string `toml:"parameters" for:"http_proxy,http" example:"{ \"integration.request.header.X-Stage\" = \"context.stage\" }" aka:"requestParameters,request_parameters,parameter,mapping"`
 	// What the backend gets for content, by the media type of the request's; "$default"
 	// is for all others. For mock, what it renders chooses the answer by its statusCode.
-	Template map[string]Template `toml:"template" for:"http,mock" short:"text" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+|\\$default" names:"type and subtype, such as \"application/json\", or \"$default\"" aka:"requestTemplates,request_templates,templates,request_template"`
+	Template map[string]Template `toml:"template" for:"http,mock,wasm_custom" short:"text" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+|\\$default" names:"type and subtype, such as \"application/json\", or \"$default\"" aka:"requestTemplates,request_templates,templates,request_template"`
 	// Content for which no template is: "when_no_match" passes it, "when_no_templates"
 	// only where there are no templates at all, "never" refuses it with 415.
-	Passthrough string `toml:"passthrough" for:"http,mock" enum:"when_no_match,when_no_templates,never" default:"when_no_match" aka:"passthroughBehavior,passthrough_behavior"`
+	Passthrough string `toml:"passthrough" for:"http,mock,wasm_custom" enum:"when_no_match,when_no_templates,never" default:"when_no_match" aka:"passthroughBehavior,passthrough_behavior"`
 	// Convert the request's content: "convert_to_text" makes base64 of bytes,
 	// "convert_to_binary" bytes of base64. Absent: bytes stay bytes, text stays text.
-	ContentHandling string `toml:"content_handling" for:"http_proxy,http" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
+	ContentHandling string `toml:"content_handling" for:"http_proxy,http,wasm_custom" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
@@ -123,9 +124,10 @@ type Integration struct {
 
 // Response is an integration response and the method response it leads to.
 type Response struct {
-	// Regular expression for the backend's whole status code, as "4\\d\\d".
-	// Absent: this answer is the default.
-	Pattern string `toml:"pattern" regexp:"true" example:"5\\d\\d" aka:"selectionPattern,selection_pattern"`
+	// Regular expression of Java's for the backend's whole status code, as "4\\d\\d",
+	// or for the whole errorMessage of a plugin of wasm_custom. Absent: this answer is
+	// the default.
+	Pattern string `toml:"pattern" example:"5\\d\\d" aka:"selectionPattern,selection_pattern"`
 	// Status for the client. Default: 200.
 	Status int `toml:"status" aka:"statusCode,status_code,code" default:"200" min:"200" max:"599"`
 	// Header fields for the client, as they stand.

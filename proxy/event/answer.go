@@ -49,8 +49,13 @@ func ReadAnswer(b []byte, to *proxy.Response) error {
 // media types, an encoded body is decoded only if the first type of Accept is
 // among them, and else goes out as it is. Differs from AWS in an API without any:
 // there isBase64Encoded alone decides, so that what a function says is what the
-// client gets.
+// client gets. In a custom integration all of b is content.
 func ReadAnswerFor(b []byte, to *proxy.Response, ex *proxy.Exchange) error {
+	if ex.Out.Custom {
+		*to = proxy.Response{Status: 200, Fields: to.Fields[:0], Content: bytes.Clone(b), Length: int64(len(b))}
+		to.Fields.Add("Content-Type", "application/json")
+		return nil
+	}
 	binary := ex.Route.Stage.API.Binary
 	if len(binary) > 0 && !binary.Has(ex.In.Fields.GetKnown(http1.Accept)) {
 		return readAnswer(b, to, keepsEncoded)

@@ -22,9 +22,14 @@ import (
 // fill; the content must have been read whole (Exchange.ReadWhole), else the
 // event has none.
 //
+// In a custom integration the function gets what was mapped for it instead.
+//
 // AWS: "Set up Lambda proxy integrations in API Gateway", "Input format of a
 // Lambda function for proxy integration".
 func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
+	if ex.Out.Custom {
+		return append(dst, ex.Out.Content...)
+	}
 	var fewHeaders, fewParams [pairsOnStack]pair
 	headers := appendHeaders(fewHeaders[:0], ex)
 	params := appendQuery(fewParams[:0], ex)

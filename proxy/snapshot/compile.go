@@ -287,7 +287,13 @@ func (c *compiler) pluginSteps(r *proxy.Route, role proxy.Role, name string) (pr
 	if !found {
 		return proxy.Steps{}, &config.KeyError{Text: "plugins can't be used here"}
 	}
-	return kind.New(c.build(r), proxy.Options{Config: c.cfg, Plugin: name})
+	o := proxy.Options{Config: c.cfg, Plugin: name}
+	if role == proxy.IntegrationKind { // the type a plugin has by itself
+		in := c.cfg.API[r.Stage.API.Name].Route[r.Key].Integration
+		in.Type, in.Plugin = pluginKind, name
+		o.Integration = &in
+	}
+	return kind.New(c.build(r), o)
 }
 
 // pluginKind is the name of the kinds that are plugins.

@@ -1,28 +1,28 @@
-package integration
+package mapping
 
 import "strings"
 
-// reference returns the first place in a mapping template that Velocity would
-// do more with than copy it, and "" for literal text.
+// hasReference reports whether Velocity would do more with a mapping template
+// than copy it.
 //
 // AWS's templates are Velocity 1.7: "$" begins a reference if a name, "!", "{"
 // or a backslash follows; "#" begins a directive, a comment or a raw block, or
 // is an error, unless a word follows that is no directive's, or a digit.
-func reference(text string) string {
+func hasReference(text string) bool {
 	for i := 0; i < len(text); i++ {
 		rest := text[i+1:]
 		switch text[i] {
 		case '$':
 			if rest == "" || isLetter(rest[0]) || strings.IndexByte(`_!{\$`, rest[0]) >= 0 {
-				return excerpt(text[i:])
+				return true
 			}
 		case '#':
 			if rest == "" || !isLetter(rest[0]) && !isDigit(rest[0]) || directive(rest) {
-				return excerpt(text[i:])
+				return true
 			}
 		}
 	}
-	return ""
+	return false
 }
 
 // directive reports whether text begins with the name of a directive.
@@ -37,15 +37,6 @@ func directive(text string) bool {
 		return true
 	}
 	return false
-}
-
-// excerpt returns the beginning of text, enough to find the place.
-func excerpt(text string) string {
-	n := 1
-	for n < len(text) && n < 40 && text[n] > ' ' && text[n] < 0x7f && !strings.ContainsRune(`",;<>()`, rune(text[n])) {
-		n++
-	}
-	return text[:n]
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
