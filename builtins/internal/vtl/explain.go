@@ -87,8 +87,10 @@ func describe(v expr.Value) string {
 
 // Spot is a statement of a template: the unit of coverage.
 type Spot struct {
-	Line, LastLine int  // from 1
-	Decision       bool // one way that an #if or a #foreach can go, not a statement
+	Line, LastLine int    // from 1
+	Column         int    // in Line, from 1, in characters
+	Decision       bool   // one way that an #if or a #foreach can go, not a statement
+	Way            string // which one, in words
 }
 
 // spot numbers a statement. Macros and white space between directives are none.
@@ -96,9 +98,9 @@ func (p *parser) spot(s statement, from, to int) int32 {
 	if t, ok := s.(text); ok && blank(string(t)) {
 		return -1
 	}
-	first, _ := p.t.place(from)
+	first, column := p.t.place(from)
 	last, _ := p.t.place(max(from, to-1))
-	p.t.spots = append(p.t.spots, Spot{Line: first, LastLine: last})
+	p.t.spots = append(p.t.spots, Spot{Line: first, LastLine: last, Column: column})
 	return int32(len(p.t.spots) - 1)
 }
 
@@ -112,12 +114,12 @@ func blank(s string) bool {
 }
 
 // decision numbers one way that a directive can go.
-func (p *parser) decision(at int) int32 {
+func (p *parser) decision(at int, way string) int32 {
 	if p.inner {
 		return -1
 	}
-	line, _ := p.t.place(at)
-	p.t.spots = append(p.t.spots, Spot{Line: line, LastLine: line, Decision: true})
+	line, column := p.t.place(at)
+	p.t.spots = append(p.t.spots, Spot{Line: line, LastLine: line, Column: column, Decision: true, Way: way})
 	return int32(len(p.t.spots) - 1)
 }
 

@@ -190,8 +190,8 @@ func (p *parser) foreach(c *called) (statement, error) {
 	if len(c.arguments) == 0 {
 		return nil, p.wrong(int(c.at), "#foreach without arguments", "write #foreach($item in $list)")
 	}
-	skipped := p.decision(int(c.at))
-	entered := p.decision(int(c.at))
+	skipped := p.decision(int(c.at), "there is nothing to loop over")
+	entered := p.decision(int(c.at), "there is something to loop over")
 	body, _, err := p.body(c)
 	if err != nil {
 		return nil, err

@@ -342,7 +342,7 @@ func (p *parser) ifStatement() (statement, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.branches = append(n.branches, branch{condition.expression, body, p.decision(at)})
+		n.branches = append(n.branches, branch{condition.expression, body, p.decision(at, "the condition holds")})
 		if !p.accept(tokElseIf) {
 			break
 		}
@@ -353,9 +353,9 @@ func (p *parser) ifStatement() (statement, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.branches = append(n.branches, branch{nil, body, p.decision(at)})
+		n.branches = append(n.branches, branch{nil, body, p.decision(at, "no condition holds")})
 	} else {
-		n.without = p.decision(int(begin.at))
+		n.without = p.decision(int(begin.at), "no condition holds")
 	}
 	return n, p.end("#if", begin)
 }
