@@ -4,7 +4,9 @@ package builtins
 import (
 	"github.com/postern-gateway/postern/builtins/coding"
 	"github.com/postern-gateway/postern/builtins/cors"
+	"github.com/postern-gateway/postern/builtins/gatewayresponse"
 	"github.com/postern-gateway/postern/builtins/integration"
+	"github.com/postern-gateway/postern/builtins/validation"
 	"github.com/postern-gateway/postern/proxy"
 )
 
@@ -15,7 +17,11 @@ func Kinds() []proxy.Kind {
 		integration.HTTPProxy(),
 		integration.HTTP(),
 		integration.Mock(),
+		integration.Custom(),
 		coding.Kind(),
 		cors.Kind(),
+		gatewayresponse.Kind(),
+		validation.Models(),
+		validation.Validator(),
 	}
 }

@@ -42,9 +42,12 @@ proxy/control         : zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
 builtins/cors         : proxy proxy/http1 proxy/config
+builtins/gatewayresponse : proxy proxy/http1 proxy/config proxy/document builtins/mapping
+builtins/internal/schema : proxy/document regexp2
+builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema builtins/mapping
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/integration builtins/coding builtins/cors
+builtins              : proxy builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
@@ -75,6 +78,7 @@ jsonschema  github.com/santhosh-tekuri/jsonschema/v6
 x/text      golang.org/x/text
 compress    github.com/klauspost/compress
 brotli      github.com/andybalholm/brotli
+regexp2     github.com/dlclark/regexp2
 net/http    net/http
 `
 

@@ -1,5 +1,7 @@
 package config
 
+import "os"
+
 // Model is a JSON Schema that requests are checked against.
 type Model struct {
 	// What it is for.
@@ -53,4 +55,20 @@ type CORS struct {
 	AllowCredentials bool `toml:"allow_credentials" aka:"allowCredentials,credentials"`
 	// For a route: none of this, though the API has it.
 	Off bool `toml:"off" aka:"disabled"`
+}
+
+// Read returns the text of d, out of its file if it has one. The error is a
+// *KeyError whose path is relative to d's own key.
+func (d Document) Read() (string, error) {
+	switch {
+	case d.File != "" && d.Text != "":
+		return "", &KeyError{Path: []string{"file"}, Text: "a text, and a file all the same", Hint: "remove one of the two"}
+	case d.File == "":
+		return d.Text, nil
+	}
+	text, err := os.ReadFile(d.File)
+	if err != nil {
+		return "", &KeyError{Path: []string{"file"}, Text: "can't read the file: " + cause(err)}
+	}
+	return string(text), nil
 }
