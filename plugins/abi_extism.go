@@ -221,8 +221,10 @@ func (extismABI) authorize(in *instance) (decision int32, err error) {
 	in.event = append(in.event[:0], `{"type":"REQUEST","methodArn":`...)
 	in.event = document.AppendString(in.event, in.methodARN())
 	in.event = append(in.event, ',')
-	rest := len(in.event)
+	rest, content := len(in.event), in.ex.In.Content
+	in.ex.In.Content = nil // authorizers get none
 	in.event = event.AppendRequest(in.event, in.ex)
+	in.ex.In.Content = content
 	in.event = append(in.event[:rest], in.event[rest+1:]...) // without its brace
 	answer, err := in.callExtism(in.extism.authorize, in.event)
 	if err != nil {

@@ -178,12 +178,21 @@ func (in *instance) callOPA(f api.Function, arguments ...uint64) (uint64, error)
 
 // textAt returns the text at an address that ends before a zero, as a view.
 func (in *instance) textAt(at uint64) ([]byte, error) {
-	b := in.view(at, uint64(in.memory.Size())-min(at, uint64(in.memory.Size())))
+	size := in.memory.Size()
+	b, _ := in.memory.Read(uint32(at), size-min(uint32(at), size))
 	end := bytes.IndexByte(b, 0)
 	if end < 0 {
-		return nil, errPointer
+		return nil, &failure{"answer", errPointer}
 	}
 	return b[:end], nil
+}
+
+// write copies text to an address, where the policy has or gets room for it.
+func (in *instance) write(at uint64, text []byte) error {
+	if !in.memory.Write(uint32(at), text) {
+		return &failure{"answer", errPointer}
+	}
+	return nil
 }
 
 // dumpOPA returns a value of the policy as JSON, as a view.
@@ -201,7 +210,9 @@ func (in *instance) parseOPA(text []byte) (value uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	copy(in.view(at, uint64(len(text))), text)
+	if err := in.write(at, text); err != nil {
+		return 0, err
+	}
 	value, err = in.callOPA(in.opa.valueParse, at, uint64(len(text)))
 	if err == nil && value == 0 {
 		err = &failure{"answer", errors.New("the policy can't read the data that it was given")}
@@ -265,7 +276,9 @@ func (opaABI) authorize(in *instance) (decision int32, err error) {
 			return 0, err
 		}
 	}
-	copy(in.view(at, uint64(len(input))), input)
+	if err := in.write(at, input); err != nil {
+		return 0, err
+	}
 	g.now = 0
 	free := aligned(at + uint64(len(input)))
 	g.arguments = [...]uint64{0, g.entrypoint, g.facts, at, uint64(len(input)), free, 0}
@@ -275,7 +288,7 @@ func (opaABI) authorize(in *instance) (decision int32, err error) {
 	}
 	result, err := in.textAt(uint64(uint32(g.arguments[0])))
 	if err != nil {
-		return 0, &failure{"answer", err}
+		return 0, err
 	}
 	return in.decide(result)
 }

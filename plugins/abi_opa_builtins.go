@@ -145,7 +145,7 @@ func (in *instance) builtinOPA(number uint64, arguments []uint64) uint64 {
 		panic(fmt.Errorf("the policy calls builtin %d with %d arguments, which it hasn't declared", number, len(arguments)))
 	}
 	result, err := in.computeOPA(&b, arguments)
-	if errors.As(err, new(*failure)) || errors.Is(err, errPointer) {
+	if errors.As(err, new(*failure)) {
 		panic(err) // the policy's own code failed
 	}
 	if err != nil {

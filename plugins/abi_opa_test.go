@@ -241,6 +241,58 @@ func TestOPARefusals(t *testing.T) {
 	f(bundle, "", "bundle of opa build")
 }
 
+// A module that only looks like a policy costs its call, or isn't loaded.
+func TestRogueOPA(t *testing.T) {
+	policy := func(malloc, dump, eval string) string {
+		return compileWAT(t, `(module (import "env" "memory" (memory 2)) (export "memory" (memory 0))
+			(import "env" "opa_builtin0" (func $builtin (param i32 i32) (result i32)))
+			(import "env" "opa_println" (func $print (param i32)))
+			(data (i32.const 16) "{\22a/b\22:0}\00") (data (i32.const 64) "[{\22result\22:true}]\00") (data (i32.const 96) "{}\00")
+			(global (export "opa_wasm_abi_version") i32 (i32.const 1)) (global (export "opa_wasm_abi_minor_version") i32 (i32.const 3))
+			(func (export "opa_malloc") (param i32) (result i32) `+malloc+`)
+			(func (export "opa_heap_ptr_get") (result i32) (i32.const 1000)) (func (export "opa_heap_ptr_set") (param i32))
+			(func (export "opa_json_dump") (param i32) (result i32) `+dump+`) (func (export "opa_value_parse") (param i32 i32) (result i32) (i32.const 1))
+			(func (export "builtins") (result i32) (i32.const 96)) (func (export "entrypoints") (result i32) (i32.const 16))
+			(func (export "opa_eval") (param i32 i32 i32 i32 i32 i32 i32) (result i32) `+eval+`))`)
+	}
+	const fine = `(i32.const 2000)`
+	f := func(eval, what string) {
+		t.Helper()
+		r := authorizerRig(t, begin(t, newHost(t, Options{}), pluginTOML(policy(fine, `(local.get 0)`, eval))))
+		ex := r.exchange()
+		_, err := r.steps[proxy.MethodRequest].Run(context.Background(), ex)
+		if what == "" {
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		wantFault(t, err, proxy.AuthorizerFailure)
+		if got := ex.Notes.PluginFailure; got != what {
+			t.Errorf("%s: %s, %v; want %s", eval, got, err, what)
+		}
+	}
+	f(`(i32.const 64)`, "")
+	f(`(i32.const -1)`, "answer")
+	f(`(i32.const 131072)`, "answer")
+	f(`(memory.fill (i32.const 131000) (i32.const 32) (i32.const 72)) (i32.const 131000)`, "answer") // without an end
+	f(`(i32.const 16)`, "answer")
+	f(`(call $builtin (i32.const 7) (i32.const 0))`, "trap")
+	f(`(call $print (i32.const -1)) (i32.const 64)`, "")
+	refused := func(malloc, dump, want string) {
+		t.Helper()
+		g, findings := newHost(t, Options{}).Begin(context.Background(), parse(t, pluginTOML(policy(malloc, dump, fine))))
+		g.Discard()
+		if !strings.Contains(findings.Text(), want) {
+			t.Errorf("no %q in\n%s", want, findings.Text())
+		}
+	}
+	refused(`(i32.const -1)`, `(local.get 0)`, "outside of the guest's memory")
+	refused(fine, `(i32.const -1)`, "outside of the guest's memory")
+	refused(fine, `(i32.const 64)`, "the plugin doesn't start")
+	refused(`unreachable`, `(local.get 0)`, "unreachable")
+}
+
 // BenchmarkOPA is one decision: the input as JSON, the evaluation, its result.
 func BenchmarkOPA(b *testing.B) {
 	for _, rule := range []string{"allow", "decision"} {
