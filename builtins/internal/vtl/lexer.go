@@ -209,7 +209,7 @@ func (l *lexer) made(t *token) {
 			l.pop()
 		}
 		l.comment(inLine)
-	case tokLineCommentEnd, tokComment, tokRaw:
+	case tokLineCommentEnd, tokComment, tokFormalComment, tokRaw:
 		l.inComment = false
 		l.pop()
 	case tokString:

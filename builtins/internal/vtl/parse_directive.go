@@ -266,6 +266,9 @@ func (p *parser) literal(c *called) (statement, error) {
 	if len(c.arguments) > 0 {
 		return text(p.argumentSource(c.arguments[0])), nil
 	}
+	if first > p.at-2 {
+		return nil, p.wrong(int(c.at), "#literal without a text", "")
+	}
 	return text(p.source(first, p.at-2)), nil
 }
 

@@ -227,10 +227,11 @@ func (p *parser) plain() (string, bool, error) {
 		return p.last().literal(), true, nil
 	case tokEscapedDirective:
 		p.at++
-		return p.escapedDirective(t.image), true, nil
+		plain := p.escapedDirective(t.image)
+		p.tokens[p.at-1].image = plain
+		return plain, true, nil
 	case tokDoubleEscape:
-		s, err := p.escapes()
-		return s, true, err
+		return p.escapes(), true, nil
 	case tokRaw:
 		p.at++
 		return t.image[3 : len(t.image)-3], true, nil
@@ -238,7 +239,7 @@ func (p *parser) plain() (string, bool, error) {
 		p.at++
 		p.accept(tokLineCommentEnd)
 		return commentPrefix(t.image), true, nil
-	case tokComment:
+	case tokComment, tokFormalComment:
 		p.at++
 		return commentPrefix(t.image), true, nil
 	}
@@ -277,23 +278,20 @@ func (p *parser) escapedDirective(image string) string {
 
 // escapes reads pairs of backslashes: half of them is printed in front of a
 // directive, all elsewhere.
-func (p *parser) escapes() (string, error) {
+func (p *parser) escapes() string {
 	n := 0
 	for p.accept(tokDoubleEscape) {
 		n++
 	}
 	next := p.peek(0)
-	if next.kind == tokEnd && p.failed == nil {
-		return "", p.wrong(int(next.at), `the template ends in \\`, "put something behind it")
-	}
 	control := next.kind == tokIf || next.kind == tokElse || next.kind == tokElseIf || next.kind == tokEndDirective
 	if name := next.image; !control && len(name) > 0 {
 		control = p.isDirective(name[1:]) || p.t.macros[name[1:]] != nil
 	}
 	if control {
-		return strings.Repeat(`\`, n), nil
+		return strings.Repeat(`\`, n)
 	}
-	return strings.Repeat(`\\`, n), nil
+	return strings.Repeat(`\\`, n)
 }
 
 // statement reads a reference or a directive; nil if neither stands next.

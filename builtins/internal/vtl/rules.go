@@ -397,7 +397,7 @@ func (l *lexer) matchComment(s string, m *match) {
 		}
 	case inBlock, inFormal:
 		if strings.HasPrefix(s, "*#") {
-			m.token(tokComment, 2)
+			m.token(tokComment+tokenKind(l.state-inBlock), 2)
 		}
 	case inRaw:
 		if strings.HasPrefix(s, "]]#") {

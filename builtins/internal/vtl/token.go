@@ -59,6 +59,7 @@ const (
 	tokLineComment
 	tokLineCommentEnd
 	tokComment
+	tokFormalComment
 	tokRaw
 )
 
@@ -70,10 +71,10 @@ type token struct {
 	at      int32  // where image begins, in bytes
 }
 
-// literal is the token as it is printed where its source is wanted. Comments
-// leave nothing.
+// literal is the token as it is printed where its source is wanted. Of comments
+// only the ends are left, of one in #* *# nothing.
 func (t *token) literal() string {
-	if t.kind == tokComment && strings.HasPrefix(t.image, "*") {
+	if t.kind == tokComment {
 		return ""
 	}
 	return t.special + t.image

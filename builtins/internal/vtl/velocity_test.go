@@ -1,0 +1,264 @@
+package vtl
+
+import (
+	"bufio"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/postern-gateway/postern/proxy/expr"
+)
+
+// velocity is a Java process that renders with Velocity 1.7 itself: Debian's
+// package velocity.
+type velocity struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+const jars = "/usr/share/java/"
+
+func startVelocity(t testing.TB, args ...string) *velocity {
+	t.Helper()
+	path := t.TempDir()
+	for _, jar := range []string{"velocity.jar", "commons-lang.jar", "commons-collections3.jar"} {
+		if _, err := os.Stat(jars + jar); err != nil {
+			t.Skipf("needs Velocity, Debian's package velocity: %v", err)
+		}
+		path += ":" + jars + jar
+	}
+	if _, err := exec.LookPath("javac"); err != nil {
+		t.Skipf("needs a JDK: %v", err)
+	}
+	classes, _, _ := strings.Cut(path, ":")
+	sources := []string{"-nowarn", "-cp", path, "-d", classes}
+	err := filepath.WalkDir("testdata/velocity", func(name string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(name, ".java") {
+			sources = append(sources, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := exec.Command("javac", sources...).CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, text)
+	}
+	cmd := exec.Command("java", append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss4m", "-cp", path, "Harness"}, args...)...)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close() // it ends by itself then
+		_ = cmd.Wait()
+	})
+	return &velocity{in, bufio.NewReaderSize(out, 1<<20)}
+}
+
+func (v *velocity) ask(t testing.TB, line string) string {
+	if _, err := io.WriteString(v.in, line+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := v.out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(answer)
+}
+
+// render returns "output TEXT", "error parse" or "error eval".
+func (v *velocity) render(t testing.TB, profile, template string) string {
+	answer := v.ask(t, profile+" "+base64.StdEncoding.EncodeToString([]byte(template)))
+	switch answer[0] {
+	case 'p':
+		return "error parse"
+	case 'e':
+		return "error eval"
+	}
+	text, err := base64.StdEncoding.DecodeString(answer[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "output " + string(text)
+}
+
+// variables are those of the harness.
+func variables() *expr.Map {
+	m := expr.NewMap()
+	m.Set("s", expr.String("Hello"))
+	m.Set("u", expr.String("grüß 😀!"))
+	m.Set("n", expr.Int(5))
+	m.Set("L", expr.Long(3000000000))
+	m.Set("d", expr.Double(2.5))
+	n, _ := new(big.Int).SetString("99999999999999999999", 10)
+	m.Set("B", expr.BigInt(n))
+	m.Set("t", expr.Bool(true))
+	m.Set("f", expr.Bool(false))
+	m.Set("l", expr.OfList(expr.NewList(expr.Int(1), expr.String("b"), expr.Value{}, expr.Double(4.5))))
+	inner := expr.NewMap()
+	inner.Set("x", expr.Int(1))
+	inner.Set("y", expr.OfList(expr.NewList(expr.Int(7), expr.Int(8))))
+	of := expr.NewMap()
+	of.Set("k", expr.String("v"))
+	of.Set("n", expr.OfMap(inner))
+	of.Set("z", expr.Value{})
+	m.Set("m", expr.OfMap(of))
+	return m
+}
+
+func profileOptions(profile string) Options {
+	if profile == "gateway" {
+		return Gateway()
+	}
+	return Velocity()
+}
+
+// ours renders a template as the harness does.
+func ours(profile, template string) string {
+	tpl, err := Parse("t", template, profileOptions(profile))
+	if err != nil {
+		return "error parse"
+	}
+	out, err := tpl.Render(nil, &Environment{Variables: variables()})
+	var e *Error
+	if errors.As(err, &e) && e.Kind == Limit {
+		return "limit"
+	}
+	if err != nil {
+		return "error eval"
+	}
+	return "output " + string(out)
+}
+
+// agree reports whether two results are the same for a user: an error that is
+// reported sooner is.
+func agree(got, want string) bool {
+	return got == want || got == "limit" || strings.HasPrefix(got, "error") && strings.HasPrefix(want, "error") ||
+		strings.Contains(want, "[Ljava.") || strings.Contains(want, "[B@") || strings.Contains(want, "[C@") || strings.Contains(want, "org.apache.") ||
+		strings.Contains(want, "java.util.") || strings.Contains(want, "class java.")
+}
+
+// pieces are what random templates are made of.
+var pieces = []string{
+	"$s", "${s}", "$!s", "$!{s}", "$nope", "$!nope", "${nope}", "$m.k", "$m.n.x", "$m.z", "$m.nope.x", "$l[0]", "$l[-1]", "$l[2]", "$m[\"k\"]", "$n", "$d", "$u", "$L", "$B",
+	"$s.length()", "$s.substring(1,3)", "$s.nope(1, \"b\")", "$l.size()", "$m.keySet()", "$m.entrySet()", "$l.contains(1)", "$u.length()", "$m.get(\"k\")", "$l.get(1)", "$m.put(\"q\", $n)",
+	"#if($t)", "#if($f)", "#if($nope)", "#if($n > 3)", "#elseif($n == 5)", "#else", "#{else}", "#end", "#{end}", "#end\n", "  #end  \n",
+	"#set($x = $n + 1)", "#set($x = \"a$s\")", "#set($x = [1, $n, \"z\"])", "#set($x={\"k\":$s})", "#set($m.w = 3)\n", "#set($x = [1..$n])", "#set( $x = !$t )", "#set($x = $nope)",
+	"#set($x = ($n - 1) * 2)", "#set($x = $s + $nope)", "#set($x = $d / 2)", "#set($x = $n / 0)", "#set($x = $n % 3)", "#set($x=$B+1)", "#set($l[0] = 9)", "$x", "[$x]", "$x.k", "$x[0]",
+	"#foreach($i in $l)", "#foreach($i in [1..3])", "#foreach($i in $m)", "#foreach($e in $m.entrySet())", "$i", "$e.key", "$foreach.index", "$foreach.count", "#if($foreach.hasNext),#end", "$velocityCount",
+	"#break", "#stop", "#break($foreach)", "#define($b)", "$b", "#macro(mm $p)", "#mm($n)", "#mm(\"q$s\")", "#mm()", "$p", "#@mm($n)", "$bodyContent", "#literal()", "#evaluate(\"$s\")", "#evaluate('#set($x=1)$x')",
+	" ", "\n", "  ", "\t", "\r\n", "text", "a.b", ".", ",", "(", ")", "[", "]", "{", "}", "\"", "'", "\\", "\\\\", "\\$s", "\\\\$s", "\\$nope", "\\#if", "\\\\#if($t)", "$", "#", "$!", "##", "## c\n", "#*", "*#", "#* c *#", "#** c *#", "#[[", "]]#",
+	"#[[ $s ]]#", "$5", "$.a", "$[0]", "#x", "#frob($s, 1)", "#{frob}", "#@x", "-", "1", "1.5", "true", "=", "..", ":", "é", "😀", "$s.", "$s,", "$s-", "$s{", "${s", "${s}.", "$s.k(", "$l [0]",
+	"\"$s\"", "'$s'", "\"#if($t)y#end\"", "#set($q = \"$s #foreach($j in [1,2])$j#end\")$q", "#set($q = '$s')$q", "#set($q = \"\"\"\")$q", "#set($q = \"a##b\")$q", "$l.add($n)", "$l.remove(0)",
+	"$s.replaceAll(\"l+\", \"L\")", "$s.split(\"l\")[0]", "$s.toUpperCase()", "$n.intValue()", "$d.intValue()", "$u.substring(5)", "$u.charAt(5)", "$s.charAt(0)", "$m", "$l", "$t", "$s.empty", "$l.empty", "$s.equals(\"Hello\")", "$s.hashCode()",
+	"#if($s == \"Hello\")", "#if($n < $d)", "#if($n != 5.0 && !$f)", "#if($nope == $m.z)", "#if(\"x\")", "#set($x = \"x\" == 'x')", "#set($x = 1.0 + 2)", "#set($x = -3 - -2)", "#set($x=$L*$L*$L)", "#set($x = $n-1)",
+	"$s.format(\"%05d|%-4s|%.2f\", $n, \"a\", $d)", "$s.indexOf(\"l\", 3)", "$m.n.y.subList(0,1)", "$m.values()", "$m.containsKey(\"k\")", "$n.compareTo(4)", "$t.toString()", "$x.concat($s)", "#set($foreach.w = 1)$foreach.w", "$foreach.parent.index",
+}
+
+// shape makes a template of n pieces; with tidy, directives are mostly closed.
+func shape(r *rand.Rand, n int) string {
+	var b strings.Builder
+	open := 0
+	for range n {
+		piece := pieces[r.IntN(len(pieces))]
+		name := strings.TrimLeft(piece, " ")
+		if strings.HasPrefix(name, "#if") || strings.HasPrefix(name, "#foreach") || strings.HasPrefix(name, "#define") || strings.HasPrefix(name, "#macro") || strings.HasPrefix(name, "#literal") || strings.HasPrefix(name, "#@mm") {
+			if !strings.HasSuffix(name, "#end") {
+				open++
+			}
+		} else if strings.HasPrefix(name, "#end") || strings.HasPrefix(name, "#{end}") {
+			if open == 0 && r.IntN(10) > 0 {
+				continue
+			}
+			open--
+		} else if (strings.HasPrefix(name, "#else") || strings.HasPrefix(name, "#{else}")) && open == 0 && r.IntN(10) > 0 {
+			continue
+		}
+		b.WriteString(piece)
+	}
+	for ; open > 0; open-- {
+		b.WriteString("#end")
+	}
+	return b.String()
+}
+
+// TestAgainstVelocity renders random templates here and with Velocity itself. More
+// of them: VELOCITY_ROUNDS=100000, from another seed VELOCITY_SEED.
+func TestAgainstVelocity(t *testing.T) {
+	v := startVelocity(t)
+	rounds, seed := 3000, uint64(1)
+	if n := os.Getenv("VELOCITY_ROUNDS"); n != "" {
+		fmt.Sscan(n, &rounds)
+	}
+	if n := os.Getenv("VELOCITY_SEED"); n != "" {
+		fmt.Sscan(n, &seed)
+	}
+	r := rand.New(rand.NewPCG(seed, 1))
+	failures, rendered := 0, 0
+	for range rounds {
+		template := shape(r, 1+r.IntN(8))
+		for _, profile := range []string{"velocity", "gateway"} {
+			got, want := ours(profile, template), v.render(t, profile, template)
+			if strings.HasPrefix(want, "output") {
+				rendered++
+			}
+			if agree(got, want) || explained(profile, template) {
+				continue
+			}
+			t.Errorf("%s %q\ngot  %q\nwant %q", profile, template, got, want)
+			if failures++; failures == 30 {
+				t.Fatal("that is enough")
+			}
+		}
+	}
+	if rendered < rounds/2 {
+		t.Errorf("only %d of %d renderings without an error: the templates say little", rendered, 2*rounds)
+	}
+}
+
+// explained reports whether a template is of a kind whose difference is known.
+func explained(profile, template string) bool { return false }
+
+// FuzzAgainstVelocity compares with Velocity itself what the fuzzer makes of the
+// recorded templates.
+func FuzzAgainstVelocity(f *testing.F) {
+	for _, c := range readCases(f) {
+		if !strings.Contains(c.Template, "$input") && !strings.Contains(c.Template, "$util") && !strings.Contains(c.Template, "$context") {
+			f.Add(c.Template, c.Profile == "velocity")
+		}
+	}
+	v := startVelocity(f)
+	f.Fuzz(func(t *testing.T, template string, stock bool) {
+		profile := "gateway"
+		if stock {
+			profile = "velocity"
+		}
+		if len(template) > 2000 || strings.ToValidUTF8(template, "") != template {
+			return
+		}
+		got := ours(profile, template)
+		if got == "limit" {
+			return
+		}
+		if want := v.render(t, profile, template); !agree(got, want) && !explained(profile, template) {
+			t.Errorf("%s %q\ngot  %q\nwant %q", profile, template, got, want)
+		}
+	})
+}
