@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -251,6 +252,20 @@ func TestReloadsLeaveNothingBehind(t *testing.T) {
 		if s := stats(t, h); s.Instances > 1 || len(h.plugins) != 1 || len(h.modules) != 1 {
 			t.Fatalf("reload %d: %+v, %d plugins, %d modules", n, s, len(h.plugins), len(h.modules))
 		}
+	}
+}
+
+// What it took to validate and compile a module of some MiB doesn't stay.
+func TestLoadLeavesNoGarbage(t *testing.T) {
+	file := guest(t, "native")
+	h := newHost(t, Options{})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	begin(t, h, pluginTOML(file))
+	runtime.ReadMemStats(&after)
+	if left := int64(after.HeapAlloc) - int64(before.HeapAlloc); left > 16<<20 {
+		t.Errorf("%d MiB are left on the heap", left>>20)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -32,6 +33,12 @@ const (
 
 	pageSize = 64 << 10
 )
+
+// largeModule is the size in bytes from which on a module's load is followed by a
+// collection: wazero allocates some 25 times a module's size to validate it and
+// some 20 times to compile it, which otherwise stays until the heap has grown to
+// three times that.
+const largeModule = 512 << 10
 
 // moduleKey identifies a compiled module: its file's content and the memory
 // that the meter wrote into it.
@@ -129,10 +136,13 @@ func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want str
 	metered := h.store.load(key.file())
 	if metered == nil {
 		wasm = meter.OwnMemory(wasm)
-		if err := h.validate(ctx, wasm, want); err != nil {
+		err := h.validate(ctx, wasm, want)
+		if len(wasm) >= largeModule {
+			debug.FreeOSMemory() // before the compiler takes as much
+		}
+		if err != nil {
 			return nil, err
 		}
-		var err error
 		metered, err = meter.Rewrite(wasm, meter.Limits{MemoryPages: key.pages, TableElements: maxTable, Depth: maxDepth})
 		if err != nil {
 			return nil, refuseLimits(err, key.pages)
@@ -142,6 +152,9 @@ func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want str
 		}
 	}
 	compiled, err := h.compileCached(ctx, metered)
+	if len(metered) >= largeModule {
+		debug.FreeOSMemory()
+	}
 	if err != nil {
 		return nil, refuse("", "compile the module: %v", err)
 	}
