@@ -72,7 +72,7 @@ func newChoice(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *prob
 func newAnswers(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *problems) (*choice, []*pattern.Pattern) {
 	responses := o.Responses
 	if len(responses) == 0 {
-		bad.add(`this type needs at least one response`,
+		bad.add(fmt.Sprintf("type %q needs at least one response", o.Integration.Type),
 			`add [api.x.route."…".response.default]; type = "http_proxy" passes the backend's answer through`, "response")
 		return nil, nil
 	}

@@ -71,7 +71,7 @@ func TestMockErrors(t *testing.T) {
 		_, err := newSetup(t, Mock(), "/", config.Integration{}, responses).steps()
 		wantErrors(t, err, want...)
 	}
-	f(nil, `response: this type needs at least one response | response.default`)
+	f(nil, `response: needs at least one response | response.default`)
 	f(map[string]config.Response{"ok": {}}, `response: needs the response "default"`, `response.ok: never with "ok"`)
 	f(map[string]config.Response{"default": {Pattern: "2.."}}, "response.default.pattern: no pattern chooses")
 }

@@ -123,7 +123,7 @@ func (t *Template) compile(c config.Template, side Side, b proxy.Build, name str
 	}
 	parsed, err := vtl.Parse(name, text, vtl.Gateway())
 	if err != nil {
-		fail(syntax(err))
+		fail(syntax(err, c.File))
 		return
 	}
 	if !hasReference(text) {
@@ -133,13 +133,17 @@ func (t *Template) compile(c config.Template, side Side, b proxy.Build, name str
 	t.parsed = parsed
 }
 
-// syntax makes an error of a template one of the configuration.
-func syntax(err error) *config.KeyError {
+// syntax makes an error of a template one of the configuration, with its place:
+// in the file, or in the text that stands in the configuration.
+func syntax(err error, file string) *config.KeyError {
 	var e *vtl.Error
-	if errors.As(err, &e) {
-		return wrong(fmt.Sprintf("%s:%d:%d: %s", e.Template, e.Line, e.Column, e.Text), e.Hint)
+	if !errors.As(err, &e) {
+		return wrong(err.Error(), "")
 	}
-	return wrong(err.Error(), "")
+	if file == "" {
+		return wrong(fmt.Sprintf("line %d, column %d of the template: %s", e.Line, e.Column, e.Text), e.Hint)
+	}
+	return wrong(fmt.Sprintf("%s:%d:%d: %s", file, e.Line, e.Column, e.Text), e.Hint)
 }
 
 // plugin returns the step of a plugin that stands for a template.

@@ -201,7 +201,7 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 		x.key(append(slices.Clone(path), "response"), fmt.Sprintf("not used by type %q", typ), `answers are made here for the types "mock" and "http"; others pass the integration's on`)
 	}
 	if route.Integration.URL != "" {
-		x.url(api, append(slices.Clone(path), "integration", "url"), route.Integration.URL, key)
+		x.url(api, append(slices.Clone(path), "integration", "url"), route.Integration.URL, key.mapping(route.Integration.Parameters))
 		x.speaks(append(slices.Clone(path), "integration"), &route.Integration)
 	}
 }

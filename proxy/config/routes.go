@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,18 @@ type routeKey struct {
 	verb     string
 	segments []string // "pets", "{id}", "{path+}"
 	params   []string // names, without "+"
+}
+
+// mapping returns r with the path parameters that an integration's parameters map,
+// which its URL can have besides the route's own.
+func (r routeKey) mapping(parameters map[string]string) routeKey {
+	r.params = slices.Clone(r.params)
+	for _, target := range slices.Sorted(maps.Keys(parameters)) {
+		if name, is := strings.CutPrefix(target, "integration.request.path."); is && !slices.Contains(r.params, name) {
+			r.params = append(r.params, name)
+		}
+	}
+	return r
 }
 
 // mistake is what is wrong with a part of a string.
