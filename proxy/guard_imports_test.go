@@ -40,19 +40,20 @@ proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
-builtins/integration  : proxy proxy/http1 proxy/config proxy/uri
+builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/cors         : proxy proxy/http1 proxy/config
 builtins/gatewayresponse : proxy proxy/http1 proxy/config proxy/document builtins/mapping
 builtins/internal/schema : proxy/document regexp2
 builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema builtins/mapping
-builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr
+builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl
+builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
 builtins              : proxy builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
-cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

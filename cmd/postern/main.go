@@ -18,7 +18,7 @@ const (
 	exitFailed  = 1 // failed while running, or stopped before requests were done
 	exitUsage   = 2
 	exitInvalid = 3 // the configuration is invalid
-	exitTests   = 5 // tests of a plugin failed
+	exitTests   = 5 // tests of a plugin or a template failed
 )
 
 func main() {
@@ -78,6 +78,6 @@ func newRoot(s *streams) *cobra.Command {
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newRun(s), newValidate(s), newPlugin(s), newSchema(s), newVersion(s))
+	root.AddCommand(newRun(s), newValidate(s), newPlugin(s), newTemplate(s), newSchema(s), newVersion(s))
 	return root
 }
