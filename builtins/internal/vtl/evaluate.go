@@ -93,8 +93,13 @@ func (r *run) step(v expr.Value, s *step) (expr.Value, error) {
 			r.stack = r.stack[:base]
 			return expr.Value{}, nil
 		}
-		c := call{r: r, v: v, method: s.method, at: s.at, args: r.stack[base:len(r.stack):len(r.stack)], step: s}
-		result, _, err := r.dispatch(&c)
+		c := r.spare
+		if r.spare = nil; c == nil {
+			c = new(call)
+		}
+		*c = call{r: r, v: v, method: s.method, at: s.at, args: r.stack[base:len(r.stack):len(r.stack)], step: s}
+		result, _, err := r.dispatch(c)
+		r.spare = c
 		r.stack = r.stack[:base]
 		return result, err
 	}

@@ -101,7 +101,7 @@ func (l *lexer) pop() bool {
 
 // next returns the next token; false where no rule matches.
 func (l *lexer) next() (token, bool) {
-	special := ""
+	special, lost := "", false
 	begin := l.at
 	for {
 		if l.at == len(l.source) {
@@ -118,10 +118,14 @@ func (l *lexer) next() (token, bool) {
 			begin = l.at
 		case note:
 			special += specialText(l.source[begin:l.at])
+			lost = strings.HasPrefix(l.source[begin:l.at], "##")
 			l.at--
 			begin = l.at
 			l.pop()
 		case makeToken:
+			if lost {
+				special = "" // a note that looks like a comment hides them all
+			}
 			t := token{kind: m.kind, image: l.source[begin:l.at], special: special, at: int32(begin)}
 			l.made(&t)
 			return t, true

@@ -27,8 +27,13 @@ type run struct {
 
 	nullIsEmpty bool
 	deadline    time.Time
-	why         string // the reason for the last null, for Explain
-	stack       []expr.Value
+	why         string        // the reason for the last null, for Explain
+	stack       []expr.Value  // arguments of the calls under way
+	first       [8]expr.Value // the stack's memory to begin with
+	spare       *call         // to be used again
+	printer     *expr.Printer // the same
+	input       input
+	tools       tools
 	patterns    map[string]*pattern.Pattern // of expressions that are no literals
 	paths       map[string]*expr.Path
 }
@@ -114,16 +119,18 @@ func (r *run) begin() {
 	t := r.t
 	r.origin = t.origin
 	r.nullIsEmpty = t.options.NullIsEmpty
+	r.stack = r.first[:0]
 	r.vars = make([]expr.Value, len(r.names))
 	r.deadline = r.env.Deadline
 	if end := time.Now().Add(r.limits.Time); r.deadline.IsZero() || end.Before(r.deadline) {
 		r.deadline = end
 	}
 	if s := t.slots[rootInput]; s >= 0 {
-		r.vars[s] = expr.OfObject(&input{r: r})
+		r.input.r = r
+		r.vars[s] = expr.OfObject(&r.input)
 	}
 	if s := t.slots[rootUtil]; s >= 0 {
-		r.vars[s] = expr.OfObject(&tools{})
+		r.vars[s] = expr.OfObject(&r.tools)
 	}
 	if s := t.slots[rootContext]; s >= 0 {
 		r.vars[s] = expr.OfObject(r.context())
@@ -244,8 +251,13 @@ func (r *run) print(v expr.Value) error {
 	if v.Kind() == expr.StringKind {
 		return r.write(v.Str())
 	}
-	p := expr.Printer{Dst: r.dst, Max: r.start + r.limits.Output}
+	p := r.printer
+	if r.printer = nil; p == nil {
+		p = new(expr.Printer)
+	}
+	*p = expr.Printer{Dst: r.dst, Max: r.start + r.limits.Output}
 	p.Text(v)
+	r.printer = p
 	if p.Err != nil {
 		return p.Err
 	}
