@@ -169,6 +169,21 @@ func TestBadModulesAreFindings(t *testing.T) {
 	}
 }
 
+// A module claims more elements than it has bytes: nothing is reserved for them.
+func TestCountsAreNotBelieved(t *testing.T) {
+	h := newHost(t, Options{})
+	for id := byte(1); id <= 11; id++ {
+		if id == 8 { // the start section is no vector
+			continue
+		}
+		wasm := append([]byte("\x00asm\x01\x00\x00\x00"), id, 5, 0xff, 0xff, 0xff, 0xff, 0x0f)
+		_, findings := h.Begin(t.Context(), parse(t, pluginTOML(write(t, string(wasm)))))
+		if len(findings) != 1 || !strings.Contains(findings.Text(), "the module isn't valid") {
+			t.Errorf("section %d: %s", id, findings.Text())
+		}
+	}
+}
+
 // A hand-made plugin of the least size works.
 func TestSmallestPlugin(t *testing.T) {
 	h := newHost(t, Options{})

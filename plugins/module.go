@@ -136,17 +136,20 @@ func (h *Host) compile(ctx context.Context, key moduleKey, wasm []byte, want str
 	metered := h.store.load(key.file())
 	if metered == nil {
 		wasm = meter.OwnMemory(wasm)
-		err := h.validate(ctx, wasm, want)
+		// The meter first: it believes no count, wazero reserves memory for each that
+		// a module claims. What it makes of code that isn't valid nobody runs.
+		rewritten, err := meter.Rewrite(wasm, meter.Limits{MemoryPages: key.pages, TableElements: maxTable, Depth: maxDepth})
+		if err != nil {
+			return nil, refuseLimits(err, key.pages)
+		}
+		err = h.validate(ctx, wasm, want)
 		if len(wasm) >= largeModule {
 			debug.FreeOSMemory() // before the compiler takes as much
 		}
 		if err != nil {
 			return nil, err
 		}
-		metered, err = meter.Rewrite(wasm, meter.Limits{MemoryPages: key.pages, TableElements: maxTable, Depth: maxDepth})
-		if err != nil {
-			return nil, refuseLimits(err, key.pages)
-		}
+		metered = rewritten
 		if err := h.store.save(key.file(), metered); err != nil {
 			h.logger.Warn("the cache of compiled plugins can't be written", zap.Error(err))
 		}
@@ -187,7 +190,7 @@ func refuseLimits(err error, pages uint32) error {
 		return refuse(fmt.Sprintf(`set memory = "%dKiB" or more`, limit.Need*pageSize>>10),
 			"the module starts with %d KiB of memory; memory allows %d KiB", limit.Need*pageSize>>10, uint64(pages)*pageSize>>10)
 	}
-	return refuse("", "prepare the module: %v", err)
+	return refuse("", "the module isn't valid: %v", err)
 }
 
 // validate checks the module as its author wrote it: the meter must only see

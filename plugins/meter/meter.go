@@ -168,11 +168,21 @@ func (w *rewriter) split(wasm []byte) error {
 			return fmt.Errorf("section %d isn't supported", id)
 		case w.present[id]:
 			return fmt.Errorf("section %d comes twice", id)
+		case id == sectionDatum && !plausible(content):
+			return errors.New("data section: unexpected end")
 		default:
 			w.sections[id], w.present[id] = content, true
 		}
 	}
 	return r.err
+}
+
+// plausible reports whether a vector can have as many elements as it says. The
+// sections that are rewritten are read element by element.
+func plausible(content []byte) bool {
+	r := reader{b: content}
+	r.count()
+	return r.err == nil
 }
 
 // custom keeps the custom sections that stay true after rewriting.
