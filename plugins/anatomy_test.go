@@ -82,3 +82,16 @@ func TestTrace(t *testing.T) {
 		t.Errorf("the principal is %q", ex.Caller.Principal)
 	}
 }
+
+// A command that ends by proc_exit hasn't trapped.
+func TestTraceOfExit(t *testing.T) {
+	var last string
+	h := newHost(t, Options{Trace: func(c HostCall) { last = c.String() }})
+	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "command"), `timeout = "1s"`)))
+	if _, err := r.post(""); err != nil {
+		t.Fatal(err)
+	}
+	if want := "wasi_snapshot_preview1.proc_exit(0) → the guest exited"; last != want {
+		t.Errorf("the last call is %q, want %q", last, want)
+	}
+}

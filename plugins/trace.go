@@ -21,7 +21,7 @@ type HostCall struct {
 	Phase    string      `json:"phase"`    // "start", or a role's name
 	Function string      `json:"function"` // "postern_v1.map_get"
 	Args     []HostValue `json:"args,omitempty"`
-	Result   string      `json:"result"` // number, the name of a negative code, or "trap: …"
+	Result   string      `json:"result"` // number, the name of a negative code, "trap: …" or "the guest exited"
 	// Got is what the host wrote into the guest's buffers.
 	Got  []HostValue   `json:"got,omitempty"`
 	Took time.Duration `json:"took_ns"`
@@ -79,7 +79,9 @@ func (t *tracer) wrap(module string, f hostFunc) hostFunc {
 		defer func() {
 			c.Took = time.Since(began)
 			if r := recover(); r != nil {
-				c.Result = fmt.Sprintf("trap: %v", r)
+				if c.Result = fmt.Sprintf("trap: %v", r); r == any(errExit) {
+					c.Result = errExit.Error() // which a command may do
+				}
 				t.tell(c)
 				panic(r)
 			}
