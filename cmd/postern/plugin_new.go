@@ -74,7 +74,7 @@ func began(ctx context.Context, s *streams, p *scaffold.Project, files []string,
 			}
 		}
 	}
-	next := "cd " + p.Dir + " && postern plugin build && postern plugin test"
+	next := "cd " + p.Dir + " && " + p.BuildCommand() + " && postern plugin test"
 	if !noBuild {
 		var log bytes.Buffer
 		module, err := scaffold.Build(ctx, scaffold.BuildOptions{Dir: p.Dir, Language: p.Language, Log: &log})

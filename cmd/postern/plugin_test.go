@@ -260,7 +260,10 @@ func TestMissingCompilers(t *testing.T) {
 		if _, err := os.Stat("/usr/bin/rustc"); language == "rust" && err == nil {
 			continue // it is found where Debian puts it
 		}
-		says(t, exitOK, "not built: missing tool: ", "plugin", "new", "--lang", language, "my-"+language)
+		out := says(t, exitOK, "not built: missing tool: ", "plugin", "new", "--lang", language, "my-"+language)
+		if language == "tinygo" && !strings.Contains(out, "postern plugin build --lang tinygo &&") {
+			t.Errorf("no word of how TinyGo is meant:\n%s", out)
+		}
 		says(t, exitFailed, install, "plugin", "build", "my-"+language, "--lang", language)
 	}
 }

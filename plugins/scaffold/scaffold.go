@@ -88,13 +88,13 @@ type Project struct {
 
 // view is what templates see.
 type view struct {
-	Name, Role, Does, Language, Source, Try, RunArguments string
-	Seen                                                  string // the line of an outcome that shows what it did
-	Filter, Mapping                                       bool
+	Name, Role, Does, Language, Source, Build, Try, RunArguments string
+	Seen                                                         string // the line of an outcome that shows what it did
+	Filter, Mapping                                              bool
 }
 
 func (p *Project) view(l *Language) *view {
-	v := &view{Name: p.Name, Role: p.Role, Does: does(p.Role), Language: l.Title, Source: l.Source, RunArguments: "/hello"}
+	v := &view{Name: p.Name, Role: p.Role, Does: does(p.Role), Language: l.Title, Source: l.Source, Build: p.BuildCommand(), RunArguments: "/hello"}
 	target := "/hello"
 	switch p.Role {
 	case "authorize":
@@ -120,6 +120,15 @@ func (p *Project) view(l *Language) *view {
 		v.Try = "curl -i -H 'Authorization: Bearer sesame' http://127.0.0.1:8080/hello"
 	}
 	return v
+}
+
+// BuildCommand is the command line that builds the project in its folder. A
+// main.go alone is taken for one of Go.
+func (p *Project) BuildCommand() string {
+	if p.Language == "tinygo" {
+		return "postern plugin build --lang tinygo"
+	}
+	return "postern plugin build"
 }
 
 // Create writes the project's files and returns their names, relative to Dir.
