@@ -176,6 +176,9 @@ func (r *reader) array(depth int) (Value, error) {
 }
 
 func (r *reader) object(depth int) (Value, error) {
+	if r.entries == nil {
+		r.entries = make([]entry, 0, 16)
+	}
 	start := len(r.entries)
 	var index map[indexKey]int32
 	more := true // in front of the first member or behind a comma

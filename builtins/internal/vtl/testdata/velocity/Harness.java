@@ -36,7 +36,6 @@ public class Harness {
     RuntimeInstance ri = new RuntimeInstance();
     ri.setProperty("runtime.log.logsystem.class", "org.apache.velocity.runtime.log.NullLogChute");
     ri.setProperty("input.encoding", "UTF-8");
-    ri.setProperty("velocimacro.permissions.allow.inline.local.scope", "true");
     ri.setProperty("parser.pool.class", "Harness$Fresh");
     if (gateway) {
       ri.setProperty("velocimacro.permissions.allow.inline", "false");
@@ -83,7 +82,9 @@ public class Harness {
       String[] parts = line.split(" ", 2);
       String source = new String(Base64.getDecoder().decode(parts[1]), StandardCharsets.UTF_8);
       boolean gateway = parts[0].equals("gateway");
-      out.println(render(gateway ? aws : stock, gateway, "t" + count++, source));
+      // Macros stay known to an engine for good.
+      RuntimeInstance ri = gateway ? aws : source.contains("macro") ? engine(false) : stock;
+      out.println(render(ri, gateway, "t" + count++, source));
     }
   }
 
@@ -109,8 +110,6 @@ public class Harness {
       return "o" + Base64.getEncoder().encodeToString(w.toString().getBytes(StandardCharsets.UTF_8));
     } catch (Throwable e) {
       return "e";
-    } finally {
-      ri.dumpVMNamespace(name);
     }
   }
 
