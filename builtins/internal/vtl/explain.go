@@ -2,6 +2,7 @@ package vtl
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/postern-gateway/postern/proxy/expr"
 )
@@ -30,6 +31,7 @@ func (r *run) explainNull(from expr.Value, s *step) {
 	case stepProperty:
 		r.why = describe(from) + " has no " + s.name
 		if m := from.Map(); m != nil {
+			r.why += ": it has " + members(m)
 			if _, there := m.Get(s.name); there {
 				r.why = s.name + " is null"
 			}
@@ -49,6 +51,29 @@ func (r *run) explainNull(from expr.Value, s *step) {
 			r.why = s.name + "() of " + describe(from) + " returned null, or doesn't exist for such arguments"
 		}
 	}
+}
+
+// membersShown is how many members of a map are told.
+const membersShown = 12
+
+// members lists the names in m.
+func members(m *expr.Map) string {
+	var b strings.Builder
+	for i := range min(m.Len(), membersShown) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if name, err := m.Key(i).Text(100); err == nil {
+			b.WriteString(name)
+		}
+	}
+	switch {
+	case m.Len() == 0:
+		return "nothing"
+	case m.Len() > membersShown:
+		b.WriteString(", …")
+	}
+	return b.String()
 }
 
 // describe names the type of a value.

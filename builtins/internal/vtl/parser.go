@@ -82,6 +82,13 @@ func (p *parser) failure(expected, hint string) error {
 	if len(shown) > 20 {
 		shown = shown[:20] + "…"
 	}
+	switch {
+	case hint != "":
+	case shown == "=":
+		hint = "== compares"
+	case shown == ")":
+		hint = "a value is missing, or it isn't in quotes: $input.path('$.name')"
+	}
 	if shown == "" {
 		return p.wrong(int(t.at), "white space where "+expected+" should follow", hint)
 	}
