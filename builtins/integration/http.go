@@ -50,9 +50,15 @@ func (h *httpRequest) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdic
 	}
 	fields := append(ex.Out.Fields[:0], h.accept, h.userAgent)
 	hasContent, isTyped := ex.Out.Body != nil || len(ex.Out.Content) > 0, false
+	var made *http1.Field
+	if chosen != nil && chosen.Made.Name != "" && hasContent {
+		made, isTyped = &chosen.Made, true
+		fields = append(fields, *made)
+	}
 	for i := range ex.In.Fields {
 		f := &ex.In.Fields[i]
 		switch k := f.Known(); {
+		case k == http1.ContentType && made != nil:
 		case k == http1.ContentType && typed(ex.Method):
 			fields, isTyped = append(fields, *f), true
 		case k == http1.ContentEncoding && hasContent:

@@ -32,9 +32,13 @@ type Template struct {
 	// Plugin stands for the template; nil for none. It runs when the message is
 	// complete but for this, and changes it in place.
 	Plugin proxy.Step
+	// Made is the Content-Type of a request that the template makes, if it isn't the
+	// client's.
+	Made http1.Field
 
 	mediaType string // lower case
 	parsed    *vtl.Template
+	xml       *xmlConversion // stands for the template
 }
 
 // Templates are the templates of one message: application/json first, the one
@@ -100,12 +104,18 @@ func (t *Template) compile(c config.Template, side Side, b proxy.Build, name str
 			set++
 		}
 	}
+	if c.XML != nil {
+		set++
+	}
 	if set > 1 {
-		fail(wrong("a template is one of text, file and plugin", "remove the others"))
+		fail(wrong("a template is one of text, file, plugin and xml", "remove the others"))
 		return
 	}
 	text := c.Text
 	switch {
+	case c.XML != nil:
+		t.compileXML(c.XML, side, b, fail)
+		return
 	case c.Plugin != "":
 		t.Plugin = plugin(c.Plugin, side, b, fail)
 		return
@@ -153,7 +163,7 @@ func plugin(name string, side Side, b proxy.Build, fail func(*config.KeyError)) 
 		role, phase = proxy.ResponseMapperKind, proxy.IntegrationResponse
 	}
 	if b.Plugin == nil {
-		fail(wrong("plugins can't be used here", ""))
+		fail(&config.KeyError{Path: []string{"plugin"}, Text: "plugins can't be used here"})
 		return nil
 	}
 	steps, err := b.Plugin(role, name)
@@ -208,7 +218,10 @@ func (all Templates) Dynamic() bool {
 // Render returns what the template, which isn't a plugin, makes of content. The
 // result is valid as long as the exchange and mustn't be changed.
 func (t *Template) Render(m *Memory, content []byte) ([]byte, error) {
-	if t.parsed == nil {
+	switch {
+	case t.xml != nil:
+		return t.xml.render(content)
+	case t.parsed == nil:
 		return t.Literal, nil
 	}
 	return m.render(t.parsed, content)
