@@ -44,8 +44,9 @@ builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern b
 builtins/cors         : proxy proxy/http1 proxy/config
 builtins/gatewayresponse : proxy proxy/http1 proxy/config proxy/document builtins/mapping
 builtins/internal/schema : proxy/document regexp2
+builtins/internal/xmljson : proxy/document
 builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema builtins/mapping
-builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl
+builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl builtins/internal/xmljson
 builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
 builtins              : proxy builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/validation

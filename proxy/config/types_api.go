@@ -153,6 +153,8 @@ type Template struct {
 	File string `toml:"file" file:"true" example:"templates/order.vtl" aka:"path"`
 	// A plugin that stands for it: one that can map requests, or responses.
 	Plugin string `toml:"plugin" ref:"plugin" example:"greeter"`
+	// A conversion between XML and JSON that stands for it. {} will do.
+	XML *XML `toml:"xml" example:"{ wrap = [\"Order\"] }"`
 }
 
 // MethodResponse is what a method declares to answer with one status.

@@ -57,6 +57,26 @@ type CORS struct {
 	Off bool `toml:"off" aka:"disabled"`
 }
 
+// XML is a conversion of content between XML and JSON. A member is an element, "@name"
+// an attribute, "#text" the text beside them, an array several elements of one name.
+type XML struct {
+	// Which way: "to_xml" or "to_json". Default: to_xml for requests, to_json for
+	// responses.
+	Convert string `toml:"convert" enum:"to_xml,to_json" example:"to_json" aka:"to,direction"`
+	// Elements around the content, outermost first. To JSON takes them off, whatever
+	// their prefixes.
+	Wrap []string `toml:"wrap" example:"[\"soap:Envelope\", \"soap:Body\"]" aka:"root,envelope"`
+	// Namespaces by prefix, "" for the default one, which the outermost element declares.
+	Namespaces map[string]string `toml:"namespaces" example:"{ soap = \"http://schemas.xmlsoap.org/soap/envelope/\" }" aka:"xmlns,namespace"`
+	// Content-Type of a request that is made. Default: text/xml; charset=utf-8, or
+	// application/json.
+	ContentType string `toml:"content_type" pattern:"[\\x20-\\x7e]+" want:"a media type" example:"application/soap+xml; charset=utf-8" aka:"contentType,media_type"`
+	// Elements that become arrays even if there is only one.
+	Arrays []string `toml:"arrays" example:"[\"item\"]" aka:"array,lists"`
+	// Leave out prefixes, and declarations of namespaces.
+	StripPrefixes bool `toml:"strip_prefixes" aka:"strip_namespaces"`
+}
+
 // Read returns the text of d, out of its file if it has one. The error is a
 // *KeyError whose path is relative to d's own key.
 func (d Document) Read() (string, error) {
