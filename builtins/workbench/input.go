@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/builtins/internal/vtl"
-	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/expr"
 )
 
@@ -262,24 +260,6 @@ func (f *file) pairs(m *member) ([]Pair, error) {
 		all = append(all, Pair{Name: n.key, Value: value})
 	}
 	return all, nil
-}
-
-// doubt is a warning about a body that was meant to be JSON, it seems, and isn't:
-// then the engine takes what it can of it.
-func (in *Input) doubt() *Mistake {
-	begin := bytes.TrimLeft(in.Body, " \t\r\n")
-	if len(begin) == 0 || begin[0] != '{' && begin[0] != '[' {
-		return nil
-	}
-	var whole json.RawMessage
-	err := json.Unmarshal(in.Body, &whole)
-	if err == nil {
-		return nil
-	}
-	f := &file{"body", in.Body}
-	m := f.syntax(err, 0, len(in.Body))
-	m.Severity = config.SeverityWarning
-	return m
 }
 
 // environment makes what the engine renders with.

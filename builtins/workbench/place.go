@@ -14,10 +14,15 @@ import (
 
 // Mistake is an error in a file, with its place: what is wrong, the line, a mark
 // under the place, and what to do.
-type Mistake struct{ config.Finding }
+type Mistake struct {
+	config.Finding
+	Doubts []string `json:"doubts,omitempty"` // warnings about the same text, which may say why
+}
 
 // Error returns the mistake in several lines, the source among them.
-func (m *Mistake) Error() string { return strings.TrimSuffix(m.Finding.String(), "\n") }
+func (m *Mistake) Error() string {
+	return strings.Join(append([]string{strings.TrimSuffix(m.Finding.String(), "\n")}, m.Doubts...), "\n")
+}
 
 // file is a text that mistakes are found in.
 type file struct {
@@ -31,7 +36,7 @@ func (f *file) mistake(offset, width int, hint, format string, args ...any) *Mis
 	line := 1 + bytes.Count(f.text[:offset], []byte{'\n'})
 	begin := 1 + bytes.LastIndexByte(f.text[:offset], '\n')
 	rest, _, _ := bytes.Cut(f.text[begin:], []byte{'\n'})
-	return &Mistake{config.Finding{
+	return &Mistake{Finding: config.Finding{
 		Severity: config.SeverityError, File: f.name, Line: line, Column: 1 + utf8.RuneCount(f.text[begin:offset]), Width: max(width, 1),
 		Text: fmt.Sprintf(format, args...), Hint: hint, Source: strings.TrimSuffix(string(rest), "\r"),
 	}}

@@ -45,7 +45,9 @@ func Parse(name, text, profile string) (*Template, error) {
 	f := &file{name, []byte(text)}
 	parsed, err := vtl.Parse(name, text, options(profile))
 	if err != nil {
-		return nil, f.fault(err)
+		m := f.fault(err)
+		m.Doubts = f.doubts(profile)
+		return nil, m
 	}
 	return &Template{f, profile, parsed, vtl.NewCoverage(parsed)}, nil
 }
@@ -84,7 +86,7 @@ func (t *Template) render(in *Input, explain func(vtl.Reference)) *Outcome {
 	if err != nil {
 		return &Outcome{Failed: EvalError, Failure: t.file.fault(err)}
 	}
-	o := &Outcome{Output: string(output)}
+	o := &Outcome{Output: string(output), Warnings: t.file.doubts(t.profile)}
 	var request bool
 	if o.Overrides, request, err = overrides(env.Overrides); err != nil {
 		return &Outcome{Failed: EvalError, Failure: t.file.mistake(0, 1, "", "what it sets below $context: %v", err)}
