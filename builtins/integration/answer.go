@@ -285,26 +285,15 @@ func (a *answer) mapReply(ctx context.Context, ex *proxy.Exchange, came outcome)
 	return proxy.Continue, nil
 }
 
-// render returns what the template makes of the backend's content, which
-// content_handling converts before.
+// render returns what the template makes of the backend's content, converted as
+// the client accepts it.
 func (a *answer) render(ex *proxy.Exchange, mem *mapping.Memory, t *mapping.Template) ([]byte, error) {
-	if t.Literal != nil {
-		return t.Literal, nil
+	if len(a.binary) == 0 && a.handling == mapping.AsIs {
+		return t.Render(mem, ex.Back.Content)
 	}
-	content := ex.Back.Content
-	if len(content) > 0 {
-		contentType := ex.Back.Fields.GetKnown(http1.ContentType)
-		binary := a.binary.Has(contentType)
-		conversion := a.handling.Response(binary, a.binary.Has(ex.In.Fields.GetKnown(http1.Accept)))
-		if conversion.StaysBinary(binary) {
-			return nil, proxy.Fault{Kind: proxy.APIConfigurationError, Cause: fmt.Errorf("a template can't see the backend's %s, which is bytes: set content_handling = \"convert_to_text\"", contentType)}
-		}
-		var err error
-		if content, err = conversion.Apply(content); err != nil {
-			return nil, err
-		}
-	}
-	return t.Render(mem, content)
+	binary := a.binary.Has(ex.Back.Fields.GetKnown(http1.ContentType))
+	conversion := a.handling.Response(binary, a.binary.Has(ex.In.Fields.GetKnown(http1.Accept)))
+	return renderContent(t, mem, ex.Back.Content, conversion, binary)
 }
 
 // mappedFields appends the mapped headers to fields. typed says that one of all is

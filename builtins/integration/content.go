@@ -62,14 +62,23 @@ func (c *content) mapContent(ex *proxy.Exchange, mem *mapping.Memory) (out []byt
 	if err = ex.ReadWhole(ex.BodyLimit()); err != nil {
 		return nil, false, nil, err
 	}
-	if out, err = conversion.Apply(ex.In.Content); err != nil || t == nil || t.Plugin != nil {
+	if t == nil || t.Plugin != nil {
+		out, err = conversion.Apply(ex.In.Content)
 		return out, true, t, err
 	}
-	if conversion.StaysBinary(binary) && len(out) > 0 {
-		return nil, false, nil, proxy.Fault{Kind: proxy.APIConfigurationError, Cause: fmt.Errorf("a template for %s can't see content that is bytes: set content_handling = \"convert_to_text\"", contentType)}
-	}
-	out, err = t.Render(mem, out)
+	out, err = renderContent(t, mem, ex.In.Content, conversion, binary)
 	return out, true, t, err
+}
+
+// renderContent returns what a template makes of content, converted.
+func renderContent(t *mapping.Template, mem *mapping.Memory, content []byte, c mapping.Conversion, binary bool) ([]byte, error) {
+	if t.Literal != nil {
+		if c == mapping.Decode {
+			return c.Apply(t.Literal)
+		}
+		return t.Literal, nil
+	}
+	return c.Around(content, binary, func(content []byte) ([]byte, error) { return t.Render(mem, content) })
 }
 
 // maxAnswer is the most content of an answer that is read whole, in bytes. AWS:

@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"github.com/postern-gateway/postern/proxy"
@@ -65,18 +67,18 @@ func (h Handling) Response(binary, accepted bool) Conversion {
 	return Keep
 }
 
-// StaysBinary reports whether content that was binary or not is bytes after the
-// conversion, which templates can't see.
-func (c Conversion) StaysBinary(binary bool) bool {
-	return c == Decode || c == Keep && binary
-}
-
-// Apply converts content. What isn't base64 is AWS's 500.
+// Apply converts content. What isn't base64 is AWS's 500; white space around it is
+// good, and so are quotes: a function that returns base64 answers a JSON string.
+// AWS: "Return binary media from a Lambda non-proxy integration in API Gateway".
 func (c Conversion) Apply(content []byte) ([]byte, error) {
 	switch c {
 	case Encode:
 		return base64.StdEncoding.AppendEncode(nil, content), nil
 	case Decode:
+		content = bytes.TrimSpace(content)
+		if n := len(content); n >= 2 && content[0] == '"' && content[n-1] == '"' {
+			content = content[1 : n-1]
+		}
 		decoded, err := base64.StdEncoding.AppendDecode(nil, content)
 		if err != nil {
 			return nil, proxy.Fault{Kind: proxy.APIConfigurationError, Cause: fmt.Errorf("content handling: the content isn't base64: %w", err)}
@@ -85,3 +87,25 @@ func (c Conversion) Apply(content []byte) ([]byte, error) {
 	}
 	return content, nil
 }
+
+// Around has template make something of content that is binary or not, and
+// converts it: to base64 before, so that the template sees text, and from base64
+// afterwards, so that it may have made that.
+func (c Conversion) Around(content []byte, binary bool, template func([]byte) ([]byte, error)) ([]byte, error) {
+	if binary && c == Keep && len(content) > 0 {
+		return nil, proxy.Fault{Kind: proxy.APIConfigurationError, Cause: errBytes}
+	}
+	var err error
+	if c == Encode {
+		if content, err = c.Apply(content); err != nil {
+			return nil, err
+		}
+	}
+	if content, err = template(content); err != nil || c != Decode {
+		return content, err
+	}
+	return c.Apply(content)
+}
+
+// errBytes is a template for content that is bytes: AWS's 500.
+var errBytes = errors.New(`a template can't see content that is bytes: set content_handling = "convert_to_text"`)

@@ -44,6 +44,11 @@ func TestConversion(t *testing.T) {
 	response(ToBinary, true, true, bytes, bytes)
 	response(ToText, true, true, bytes, encoded)
 
+	for _, good := range []string{"iVBORw==", " iVBORw==\n", `"iVBORw=="`, "iVBO\r\nRw=="} {
+		if got, err := Decode.Apply([]byte(good)); err != nil || string(got) != bytes {
+			t.Errorf("%q: got %q, %v", good, got, err)
+		}
+	}
 	if _, err := Decode.Apply([]byte("no base64!")); !errors.Is(err, proxy.Fault{Kind: proxy.APIConfigurationError}) {
 		t.Errorf("bad base64: %v", err)
 	}

@@ -113,7 +113,7 @@ type Integration struct {
 	Passthrough string `toml:"passthrough" for:"http,mock,wasm_custom" enum:"when_no_match,when_no_templates,never" default:"when_no_match" aka:"passthroughBehavior,passthrough_behavior"`
 	// Convert the request's content: "convert_to_text" makes base64 of bytes,
 	// "convert_to_binary" bytes of base64. Absent: bytes stay bytes, text stays text.
-	ContentHandling string `toml:"content_handling" for:"http_proxy,http,wasm_custom" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
+	ContentHandling string `toml:"content_handling" for:"http_proxy,http,mock,wasm_custom" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
