@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The names of a case's files in a folder.
@@ -314,7 +316,7 @@ func shown(text string) string {
 	}
 	clean := strings.TrimSpace(text) == text && text != ""
 	for _, r := range text {
-		clean = clean && (r == ' ' || r > ' ' && r != 0x7f && r != '\u00a0' && r != '\ufffd')
+		clean = clean && unicode.IsPrint(r) && r != utf8.RuneError
 	}
 	if clean {
 		return text + cut

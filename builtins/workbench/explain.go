@@ -70,7 +70,7 @@ func (e *explanation) note(seen vtl.Reference) {
 	place := [2]int{seen.Line, seen.Column}
 	r := e.found[place]
 	if r == nil {
-		r = &Reference{Line: seen.Line, Column: seen.Column, Source: seen.Source, file: e.file}
+		r = &Reference{Line: seen.Line, Column: seen.Column, Source: seen.Source, Values: []string{}, file: e.file}
 		e.found[place] = r
 	}
 	r.Times++
@@ -139,9 +139,11 @@ func described(v expr.Value) string {
 		}
 		text = text[:n] + "…"
 	}
-	switch v.Kind() {
-	case expr.StringKind:
+	if v.Kind() == expr.StringKind {
 		return fmt.Sprintf("text %q", text)
+	}
+	text = printable(text)
+	switch v.Kind() {
 	case expr.BoolKind, expr.NullKind:
 		return text
 	case expr.ListKind:

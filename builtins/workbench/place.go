@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy/config"
@@ -38,8 +39,18 @@ func (f *file) mistake(offset, width int, hint, format string, args ...any) *Mis
 	rest, _, _ := bytes.Cut(f.text[begin:], []byte{'\n'})
 	return &Mistake{Finding: config.Finding{
 		Severity: config.SeverityError, File: f.name, Line: line, Column: 1 + utf8.RuneCount(f.text[begin:offset]), Width: max(width, 1),
-		Text: fmt.Sprintf(format, args...), Hint: hint, Source: strings.TrimSuffix(string(rest), "\r"),
+		Text: fmt.Sprintf(format, args...), Hint: hint, Source: printable(strings.TrimSuffix(string(rest), "\r")),
 	}}
+}
+
+// printable is text without what would steer a terminal, of as many characters.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
 
 // member is one member of a JSON object, and where it stands in its file.
