@@ -87,10 +87,11 @@ func find(paths []string) (*found, error) {
 // folder looks into dir and the folders in it; those that are hidden are left out.
 func (all *found) folder(dir string) error {
 	return fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		hidden := strings.HasPrefix(e.Name(), ".") && name != "."
 		switch full := filepath.Join(dir, name); {
-		case err != nil:
-			return err
 		case e.IsDir() && hidden:
 			return fs.SkipDir
 		case e.IsDir() || hidden:
@@ -158,7 +159,7 @@ func (r *suiteRun) file(name string) error {
 	}
 	outcomes := make([]*Outcome, len(cases))
 	for i := range cases {
-		if cases[i].Skip == "" {
+		if cases[i].Skip == "" && cases[i].HasTemplate() {
 			outcomes[i] = r.outcome(&cases[i])
 		}
 	}
@@ -179,6 +180,10 @@ func (r *suiteRun) result(c *Case, o *Outcome) Result {
 	result := Result{File: c.File, Name: c.Name, Template: c.TemplateFile, Verdict: Passed}
 	if strings.HasSuffix(c.File, LinesSuffix) {
 		result.Line = c.Line
+	}
+	if !c.HasTemplate() {
+		result.Verdict, result.Text = Failed, []string{"it has no template: add \"template_file\": \"../NAME.vtl\""}
+		return result
 	}
 	if o == nil {
 		result.Verdict, result.Text = Skipped, []string{c.Skip}

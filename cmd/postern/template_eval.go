@@ -82,6 +82,10 @@ func (o *evalOptions) run(c *cobra.Command, s *streams, file string) error {
 	if err != nil {
 		return err
 	}
+	if given.Side != "" && !c.Flags().Changed("side") {
+		o.side = given.Side
+	}
+	given.Side = o.side
 	name, text, err := o.source(c, file, given)
 	if err != nil {
 		return err
@@ -91,9 +95,6 @@ func (o *evalOptions) run(c *cobra.Command, s *streams, file string) error {
 	}
 	if given.Profile == "" || c.Flags().Changed("profile") {
 		given.Profile = o.profile
-	}
-	if given.Side == "" || c.Flags().Changed("side") {
-		given.Side = o.side
 	}
 	return o.eval(s, name, text, given)
 }

@@ -206,6 +206,7 @@ func TestTemplateMistakes(t *testing.T) {
 		{exitUsage, "no cases: empty has no files NAME.case.json", []string{"test", "empty"}},
 		{exitUsage, "order.vtl is a template", []string{"test", "order.vtl"}},
 		{exitTests, "unknown key \"bdy\"", []string{"test", "odd.json"}},
+		{exitTests, "it has no template: add", []string{"test", "lines.jsonl"}},
 		{exitUsage, `--profile is gateway`, []string{"test", "--profile", "x"}},
 		// New ones.
 		{exitUsage, "which job? There are passthrough,", []string{"new"}},
@@ -267,6 +268,8 @@ func TestTemplateRoute(t *testing.T) {
 	f("cats test", "POST /pets", "--media-type", "text/plain", "--var", "table=cats", "--context", "stage=test")
 	f("found 3", "POST /pets", "--side", "response", "-d", `{"n": 3}`)
 	f("<p>a", "GET /page", "--side", "response", "-q", "q=a")
+	lay(t, "input.json", `{"side": "response", "querystring": {"q": "b"}}`)
+	f("<p>b", "GET /page", "--input", "input.json")
 	lay(t, "conf/postern.toml", strings.ReplaceAll(routesToml, "table $context", "table #if $context"))
 	_, _, stderr := command(t, "template", "eval", "-c", file, "--route", "POST /pets", "--media-type", "text/plain")
 	if !strings.Contains(stderr, "postern.toml:13 (request template):1:27: error: ") {
