@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/postern-gateway/postern/builtins/internal/xmljson"
@@ -65,6 +66,8 @@ func (t *Template) compileXML(c *config.XML, side Side, b proxy.Build, fail func
 	t.xml = x
 }
 
+var errNotConverted = errors.New("the content can't be converted between XML and JSON")
+
 // render converts content. None stays none on the way to JSON, and counts as {} on the
 // way to XML.
 func (x *xmlConversion) render(content []byte) ([]byte, error) {
@@ -76,7 +79,10 @@ func (x *xmlConversion) render(content []byte) ([]byte, error) {
 	}
 	out, err := x.convert(nil, content, &x.options)
 	if err != nil {
-		return nil, proxy.Fault{Kind: x.broken, Detail: "[" + err.Error() + "]", Cause: fmt.Errorf("convert XML and JSON: %w", err)}
+		if x.broken == proxy.BadRequestBody { // what quotes the client's content isn't for the log
+			return nil, proxy.Fault{Kind: x.broken, Detail: "[" + err.Error() + "]", Cause: errNotConverted}
+		}
+		return nil, proxy.Fault{Kind: x.broken, Cause: fmt.Errorf("convert the integration's content: %w", err)}
 	}
 	return out, nil
 }

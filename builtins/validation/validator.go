@@ -153,6 +153,9 @@ func (c contents) model(contentType string) *schema.Schema {
 	return nil
 }
 
+// errNotAllowed is all that the log learns: violations quote the content.
+var errNotAllowed = errors.New("the model doesn't allow the content")
+
 // bodyValidator checks parameters, and then content.
 type bodyValidator struct {
 	validator
@@ -181,7 +184,7 @@ func (v *bodyValidator) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verd
 		text = []byte("{}")
 	}
 	if violations := model.Check(text); violations != "" {
-		return proxy.Continue, proxy.Fault{Kind: proxy.BadRequestBody, Detail: violations, Cause: errors.New(violations)}
+		return proxy.Continue, proxy.Fault{Kind: proxy.BadRequestBody, Detail: violations, Cause: errNotAllowed}
 	}
 	return proxy.Continue, nil
 }

@@ -204,6 +204,23 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 		x.url(api, append(slices.Clone(path), "integration", "url"), route.Integration.URL, key.mapping(route.Integration.Parameters))
 		x.speaks(append(slices.Clone(path), "integration"), &route.Integration)
 	}
+	x.unchecked(path, &route)
+}
+
+// unchecked warns of what a method declares and nobody checks, which AWS allows.
+func (x *crosser) unchecked(path []string, route *Route) {
+	v := route.Validator
+	warn := func(key, flag string) {
+		path := append(slices.Clone(path), key)
+		at := x.nearest(path)
+		x.add(SeverityWarning, at, at.keySpan(), path, "nobody checks it", fmt.Sprintf("add validator = { %s = true }", flag))
+	}
+	if len(route.RequestModels) > 0 && (v == nil || !v.Body) {
+		warn("request_models", "body")
+	}
+	if len(route.RequestParameters) > 0 && (v == nil || !v.Parameters) {
+		warn("request_parameters", "parameters")
+	}
 }
 
 // clash reports a route that another one has already taken.
