@@ -115,6 +115,13 @@ func readBack(ex *proxy.Exchange) error {
 		return proxy.Fault{Kind: proxy.APIConfigurationError, Cause: fmt.Errorf("the backend's content is coded as %q: %w", coded, err)}
 	}
 	back.Content, back.Length = decoded, int64(len(decoded))
+	kept := back.Fields[:0]
+	for i := range back.Fields {
+		if back.Fields[i].Known() != http1.ContentEncoding {
+			kept = http1.AppendCopy(kept, &back.Fields[i])
+		}
+	}
+	back.Fields = kept
 	return nil
 }
 

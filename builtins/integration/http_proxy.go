@@ -106,6 +106,11 @@ type proxyResponse struct{ binary proxy.MediaTypes }
 // Run makes the backend's answer the reply.
 func (p *proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	back := &ex.Back
+	if back.Tunnel == nil {
+		if err := convertBack(ex, mapping.AsIs, p.binary); err != nil {
+			return proxy.Continue, err
+		}
+	}
 	passing := proxy.PassingOf(back.Fields)
 	fields := ex.Reply.Fields[:0]
 	for i := range back.Fields {
@@ -136,12 +141,8 @@ func (p *proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdic
 		}
 	}
 	ex.Reply = proxy.Response{Status: back.Status, Fields: fields, Tunnel: back.Tunnel}
-	if back.Tunnel != nil {
-		return proxy.Continue, nil
+	if back.Tunnel == nil {
+		passContent(&ex.Reply, ex)
 	}
-	if err := convertBack(ex, mapping.AsIs, p.binary); err != nil {
-		return proxy.Continue, err
-	}
-	passContent(&ex.Reply, ex)
 	return proxy.Continue, nil
 }

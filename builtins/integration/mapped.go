@@ -9,6 +9,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // mapped is what an integration maps of the request on its way to the backend.
@@ -107,7 +108,7 @@ func (m *mapped) addPath(name string, source mapping.Source, route *proxy.Route,
 		}
 	}
 	if param, is := source.PathParam(); is {
-		p.greedy = strings.HasSuffix(route.Resource, "{"+param+"+}")
+		p.greedy = isGreedy(route.Resource, param)
 	}
 	m.path = append(m.path, p)
 }
@@ -184,11 +185,24 @@ func (m *mapped) mapPath(ex *proxy.Exchange, mem *mapping.Memory, v *values) err
 	}
 	overrides, err := mem.AppendOverrides(nil, mapping.RequestPath)
 	for _, o := range overrides {
-		b := mapping.AppendEscapedText(ex.Text.Begin(), o.Value)
+		b, greedy := ex.Text.Begin(), isGreedy(ex.Route.Resource, o.Name)
+		for i := range len(o.Value) {
+			if c := o.Value[i]; c == '/' && greedy {
+				b = append(b, c)
+			} else {
+				b = uri.AppendEscaped(b, c)
+			}
+		}
 		v.path = slices.DeleteFunc(v.path, func(p mapping.PathValue) bool { return p.Name == o.Name })
-		v.path = append(v.path, mapping.PathValue{Name: o.Name, Value: ex.Text.Finish(b)})
+		v.path = append(v.path, mapping.PathValue{Name: o.Name, Value: ex.Text.Finish(b), Greedy: greedy})
 	}
 	return overrideFault(err)
+}
+
+// isGreedy reports whether a resource ends in the greedy parameter called name.
+func isGreedy(resource, name string) bool {
+	begin, found := strings.CutSuffix(resource, "+}")
+	return found && strings.HasSuffix(begin, name) && strings.HasSuffix(begin[:len(begin)-len(name)], "/{")
 }
 
 func (m *mapped) mapQuery(ex *proxy.Exchange, mem *mapping.Memory, v *values) error {

@@ -153,6 +153,41 @@ func TestMappedErrors(t *testing.T) {
 	wantErrors(t, err, "parameters.integration.request.header.x-a: is mapped twice | ")
 }
 
+// Content that had a coding when it was looked into has none any more.
+func TestDecodedAnswer(t *testing.T) {
+	packed := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xac\x05\x00\xaf\xac\x1b\x56\x07\x00\x00\x00"
+	for _, kind := range []proxy.Kind{HTTP(), HTTPProxy()} {
+		s := mappedTo(t, kind, "/", "http://b/", nil)
+		if kind.Name == "http" {
+			s.options.Responses = map[string]config.Response{"default": {Parameters: map[string]string{"method.response.header.X-A": "integration.response.body.a"}}}
+		} else {
+			s.route.Stage.API.Binary = proxy.NewMediaTypes([]string{"application/json"}) // so it becomes base64
+		}
+		s.backend.answer = func(back *proxy.Response) {
+			back.Fields.Add("Content-Encoding", "gzip")
+			back.Fields.Add("Content-Type", "application/json")
+			back.Content = []byte(packed)
+		}
+		want := map[string]string{"http": `{"a":1}`, "http_proxy": "eyJhIjoxfQ=="}[kind.Name]
+		ex := s.compile().do("GET /", "Accept: text/html")
+		if string(ex.Reply.Content) != want || ex.Reply.Fields.HasKnown(http1.ContentEncoding) || kind.Name == "http" && ex.Reply.Fields.Get("X-A") != "1" {
+			t.Errorf("%s: got %q %v, %v", kind.Name, ex.Reply.Content, ex.Reply.Fields, ex.Fault)
+		}
+	}
+}
+
+// Overridden path parameters keep their slashes where the route's own may have some.
+func TestOverriddenPath(t *testing.T) {
+	for resource, want := range map[string]string{"/{p+}": "/a/b%20c", "/{p}": "/a%2Fb%20c", "/{xp+}": "/a%2Fb%20c"} {
+		in := config.Integration{URL: "http://b/{p}", Parameters: map[string]string{"integration.request.path.p": "'x'"},
+			Template: texts(map[string]string{"application/json": `#set($context.requestOverride.path.p = "a/b c")`})}
+		s := newSetup(t, HTTP(), resource, in, map[string]config.Response{"default": {}}).compile()
+		if s.do("GET /"); s.backend.sent.Target != want {
+			t.Errorf("%s: got %s, want %s", resource, s.backend.sent.Target, want)
+		}
+	}
+}
+
 // Content handling of requests: what the backend gets.
 func TestRequestConversion(t *testing.T) {
 	f := func(handling, contentType, content, want string) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/postern-gateway/postern/builtins/mapping"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/uri"
 )
@@ -45,7 +46,7 @@ func (a *address) target(ex *proxy.Exchange, passQuery bool, mapped *values) (st
 			if !found {
 				return "", proxy.Fault{Kind: proxy.Internal, Cause: errParamMissing}
 			}
-			b = appendQueryValue(b, value)
+			b = appendQueryValue(b, value.Value)
 		}
 	}
 	adds := mapped != nil && len(mapped.query) > 0
@@ -61,18 +62,18 @@ func (a *address) target(ex *proxy.Exchange, passQuery bool, mapped *values) (st
 	return ex.Text.Finish(b), nil
 }
 
-// param returns what stands for a parameter of the URL, raw, and whether it may
-// hold "/": what is mapped to its name, else the route's path parameter.
-func (v *values) param(ex *proxy.Exchange, p *piece) (value string, greedy, found bool) {
+// param returns what stands for a parameter of the URL, encoded: what is mapped to
+// its name, else the route's path parameter.
+func (v *values) param(ex *proxy.Exchange, p *piece) (value mapping.PathValue, mapped, found bool) {
 	if v != nil {
 		for i := range v.path {
 			if v.path[i].Name == p.param {
-				return v.path[i].Value, v.path[i].Greedy, true
+				return v.path[i], true, true
 			}
 		}
 	}
-	value, found = ex.Param(p.param)
-	return value, p.greedy, found
+	raw, found := ex.Param(p.param)
+	return mapping.PathValue{Value: raw, Greedy: p.greedy}, false, found
 }
 
 func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]byte, error) {
@@ -82,11 +83,12 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]by
 			b = append(b, p.text...)
 			continue
 		}
-		value, greedy, found := mapped.param(ex, p)
+		param, isMapped, found := mapped.param(ex, p)
 		if !found {
 			return nil, errParamMissing
 		}
-		if !greedy && strings.IndexByte(value, '/') >= 0 {
+		value := param.Value
+		if !param.Greedy && strings.IndexByte(value, '/') >= 0 {
 			return nil, errParamSlash
 		}
 		for j := 0; j < len(value); j++ {
@@ -98,7 +100,7 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]by
 		// Differs from AWS, which cuts one trailing slash off the parameter and so
 		// off the backend's path: a backend that redirects /dir to /dir/ would
 		// redirect for ever.
-		if p.param == a.rest && i == len(a.path)-1 && strings.HasSuffix(ex.Path, "/") && !strings.HasSuffix(ex.Path, value) {
+		if p.param == a.rest && !isMapped && i == len(a.path)-1 && strings.HasSuffix(ex.Path, "/") && !strings.HasSuffix(ex.Path, value) {
 			b = append(b, '/')
 		}
 	}

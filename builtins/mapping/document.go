@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"unsafe"
 
 	"github.com/postern-gateway/postern/proxy/expr"
@@ -69,6 +70,9 @@ func openMessage(root expr.Value) {
 // ErrorMessage returns the member errorMessage of a function's answer, and false
 // if that isn't an error.
 func ErrorMessage(answer []byte) (string, bool) {
+	if !bytes.Contains(answer, []byte("errorMessage")) {
+		return "", false // nearly always; it needn't be read
+	}
 	root, err := expr.ParseJSON(answer)
 	if err != nil {
 		return "", false
