@@ -58,7 +58,7 @@ func (p *parser) lineBreak() *node {
 	one := &node{kind: nodeSingle, single: newSet(predicate(func(r rune) bool {
 		return r >= '\n' && r <= '\r' || r == 0x85 || r == 0x2028 || r == 0x2029
 	}))}
-	return &node{kind: nodeChoice, parts: []*node{pair, one}}
+	return &node{kind: nodeChoice, parts: []*node{pair, one}, whole: true}
 }
 
 func (p *parser) namedBack() (*node, error) {

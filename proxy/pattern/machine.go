@@ -315,11 +315,11 @@ func (m *machine) holds(a assertion, at int) bool {
 	case assertNoWord:
 		return m.word(at) == m.wordBefore(at)
 	case assertLineStart, assertLineStartUnix:
+		if at == len(s) {
+			return false // Java: not behind the last line's end, nor in an empty text
+		}
 		if at == 0 {
 			return true
-		}
-		if at == len(s) {
-			return false // Java: not behind the last line's end
 		}
 		r, _ := decodeLast(s[:at])
 		return r == '\n' || a == assertLineStart && lineEnd(r) && (r != '\r' || s[at] != '\n')

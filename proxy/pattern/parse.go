@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -55,6 +56,7 @@ type node struct {
 	negative bool
 	assert   assertion
 	fold     bool // of a reference back: without regard to case
+	whole    bool // a choice that a quantifier doesn't try again
 }
 
 // parser reads an expression.
@@ -121,6 +123,13 @@ func (p *parser) sequence() (*node, error) {
 		}
 		if p.takes(`\Q`) {
 			p.quotation(all)
+			continue
+		}
+		if p.has('{') {
+			// Java repeats nothing then, and refuses what isn't a repetition.
+			if _, err := p.quantified(&node{}); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		n, err := p.atom()
@@ -263,12 +272,6 @@ func (p *parser) atom() (*node, error) {
 		return p.lineAssertion(assertLineEnd), nil
 	case '*', '+', '?':
 		return nil, p.wrong("a quantifier with nothing in front of it")
-	case '{':
-		// Java repeats nothing then, and refuses what isn't a repetition.
-		if _, _, err := p.counts(); err != nil {
-			return nil, err
-		}
-		return &node{}, nil
 	}
 	r, n := utf8.DecodeRuneInString(p.text[p.at:])
 	p.at += n
@@ -331,10 +334,11 @@ func (p *parser) inside(n *node) error {
 	}
 	n.parts = []*node{inner}
 	if n.kind == nodeBehind {
-		if _, n.max = width(inner); n.max < 0 {
+		var r reach
+		if r.add(inner); r.unknown {
 			return p.wrong("what a look-behind matches has no obvious longest length")
 		}
-		n.min, _ = width(inner)
+		n.min, n.max = width(inner)
 	}
 	return nil
 }
@@ -388,7 +392,10 @@ func (p *parser) flagGroup() (*node, error) {
 	return nil, p.wrong("the group isn't closed")
 }
 
-// width returns how many characters n matches, max -1 if there is no bound.
+// farthest bounds how far a look-behind reaches back.
+const farthest = 1 << 16
+
+// width returns how many characters n matches, most at most farthest.
 func width(n *node) (least, most int) {
 	switch n.kind {
 	case nodeSingle:
@@ -397,29 +404,81 @@ func width(n *node) (least, most int) {
 		for _, part := range n.parts {
 			a, b := width(part)
 			least += a
-			most = bounded(most, b, most+b)
+			most += b
 		}
 	case nodeChoice:
 		least, most = width(n.parts[0])
 		for _, part := range n.parts[1:] {
 			a, b := width(part)
-			least = min(least, a)
-			most = bounded(most, b, max(most, b))
+			least, most = min(least, a), max(most, b)
 		}
 	case nodeRepeat:
 		a, b := width(n.parts[0])
-		least = min(a*min(n.min, 1<<16), 1<<16)
-		most = bounded(n.max, b, b*min(n.max, 1<<16))
+		least, most = a*min(n.min, farthest), b*farthest
+		if n.max >= 0 {
+			most = b * min(n.max, farthest)
+		}
 	case nodeBack:
-		return 0, -1
+		return 0, farthest
 	}
-	return least, most
+	return min(least, farthest), min(most, farthest)
 }
 
-// bounded returns sum, or -1 if a or b has no bound or sum is very large.
-func bounded(a, b, sum int) int {
-	if a < 0 || b < 0 || sum > 1<<16 {
-		return -1
+// reach is Java's idea of the most characters that a part matches: a 32-bit sum
+// that may overflow, and whether it is known.
+type reach struct {
+	most    int32
+	unknown bool
+}
+
+// add adds what n matches. That some overflows count as unknown and others don't
+// decides which look-behinds Java takes.
+func (r *reach) add(n *node) {
+	switch n.kind {
+	case nodeSingle:
+		r.most++
+	case nodeSequence, nodeGroup, nodeAtomic:
+		for _, part := range n.parts {
+			r.add(part)
+		}
+	case nodeChoice:
+		longest := reach{most: -1}
+		for _, part := range n.parts {
+			one := reach{}
+			one.add(part)
+			longest.most = max(longest.most, one.most)
+			longest.unknown = longest.unknown || one.unknown
+		}
+		r.most += longest.most
+		r.unknown = r.unknown || longest.unknown
+	case nodeRepeat:
+		most := int32(n.max)
+		if n.max < 0 {
+			most = math.MaxInt32
+			if n.mode == greedy && n.parts[0].kind == nodeSingle {
+				r.most += most
+				return
+			}
+		}
+		inner := reach{unknown: n.mode != possessive && n.max != 1 && n.parts[0].kind != nodeSingle && !n.parts[0].deterministic()}
+		inner.add(n.parts[0])
+		sum := inner.most*most + r.most
+		r.unknown = r.unknown || inner.unknown || sum < r.most
+		r.most = sum
+	case nodeBack:
+		r.unknown = true
 	}
-	return sum
+}
+
+// deterministic reports whether there is only one way to match n.
+func (n *node) deterministic() bool {
+	if n.kind == nodeChoice || n.kind == nodeRepeat && n.min != n.max {
+		return false
+	}
+	for _, part := range n.parts {
+		if !part.deterministic() {
+			return false
+		}
+	}
+	return true
 }

@@ -127,6 +127,9 @@ func (c *compiler) repeat(n *node) {
 	c.add(instruction{op: opZero, x: count, y: begun})
 	loop := c.add(instruction{op: opLoop, x: count, y: begun, min: n.min, max: n.max, mode: n.mode})
 	c.add(instruction{op: opRound, x: loop})
+	if n.mode == possessive || inner.whole {
+		inner = &node{kind: nodeAtomic, parts: []*node{inner}} // Java: each round for itself
+	}
 	c.emit(inner)
 	c.add(instruction{op: opJump, x: loop})
 	if c.tooLarge {

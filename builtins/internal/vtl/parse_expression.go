@@ -130,11 +130,14 @@ func (p *parser) operand() (expression, error) {
 	case tokName, tokOpenBrace:
 		p.peek(1)
 		return p.reference()
-	case tokInteger:
+	case tokInteger, tokFloat:
+		if t.image[0] == '#' || t.image[0] == '$' {
+			return nil, p.failure("a value", "")
+		}
 		p.at++
-		return integerLiteral(t.image), nil
-	case tokFloat:
-		p.at++
+		if t.kind == tokInteger {
+			return integerLiteral(t.image), nil
+		}
 		// Java: what is too large is infinite.
 		f, _ := strconv.ParseFloat(t.image, 64)
 		return &literal{v: expr.Double(f)}, nil

@@ -276,7 +276,25 @@ func (p *parser) stringLiteral() (expression, error) {
 		}
 		return nil, err
 	}
+	if constant, ok := b.constant(); ok {
+		if padded && constant != "" {
+			constant = constant[:len(constant)-1]
+		}
+		return &literal{v: expr.String(constant)}, nil
+	}
 	return &interpolated{at: t.at, inner: b, origin: inner.origin, padded: padded}, nil
+}
+
+// constant returns what b prints if that is only text.
+func (b *block) constant() (string, bool) {
+	switch len(b.statements) {
+	case 0:
+		return "", true
+	case 1:
+		t, ok := b.statements[0].(text)
+		return string(t), ok
+	}
+	return "", false
 }
 
 // decodeUnicode replaces \uXXXX.

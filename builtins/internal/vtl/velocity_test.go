@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -147,10 +149,24 @@ func ours(profile, template string) string {
 	return "output " + string(out)
 }
 
+// longDouble is a number with so many digits that Java up to 18 may print one more
+// than it takes to tell it from others.
+var longDouble = regexp.MustCompile(`\d\.\d{15,}(E-?\d+)?`)
+
+func shortest(text string) string {
+	return longDouble.ReplaceAllStringFunc(text, func(s string) string {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return s
+		}
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	})
+}
+
 // agree reports whether two results are the same for a user: an error that is
 // reported sooner is.
 func agree(got, want string) bool {
-	return got == want || got == "limit" || strings.HasPrefix(got, "error") && strings.HasPrefix(want, "error") ||
+	return got == want || shortest(got) == shortest(want) || got == "limit" || strings.HasPrefix(got, "error") && strings.HasPrefix(want, "error") ||
 		strings.Contains(want, "[Ljava.") || strings.Contains(want, "[B@") || strings.Contains(want, "[C@") || strings.Contains(want, "org.apache.") ||
 		strings.Contains(want, "java.util.") || strings.Contains(want, "class java.")
 }
@@ -219,7 +235,7 @@ func TestAgainstVelocity(t *testing.T) {
 			if strings.HasPrefix(want, "output") {
 				rendered++
 			}
-			if agree(got, want) || explained(profile, template) {
+			if agree(got, want) || explained(template) {
 				continue
 			}
 			t.Errorf("%s %q\ngot  %q\nwant %q", profile, template, got, want)
@@ -233,14 +249,22 @@ func TestAgainstVelocity(t *testing.T) {
 	}
 }
 
-// explained reports whether a template is of a kind whose difference is known.
-func explained(profile, template string) bool { return false }
+// explained reports whether a template asks for something that differs: the harness
+// has none of the objects that AWS adds, and reflection isn't offered here.
+func explained(template string) bool {
+	for _, word := range []string{"input", "util", "context", "stageVariables", "class", "Class"} {
+		if strings.Contains(template, word) {
+			return true
+		}
+	}
+	return false
+}
 
 // FuzzAgainstVelocity compares with Velocity itself what the fuzzer makes of the
 // recorded templates.
 func FuzzAgainstVelocity(f *testing.F) {
 	for _, c := range readCases(f) {
-		if !strings.Contains(c.Template, "$input") && !strings.Contains(c.Template, "$util") && !strings.Contains(c.Template, "$context") {
+		if !explained(c.Template) {
 			f.Add(c.Template, c.Profile == "velocity")
 		}
 	}
@@ -257,8 +281,66 @@ func FuzzAgainstVelocity(f *testing.F) {
 		if got == "limit" {
 			return
 		}
-		if want := v.render(t, profile, template); !agree(got, want) && !explained(profile, template) {
+		if want := v.render(t, profile, template); !agree(got, want) && !explained(template) {
 			t.Errorf("%s %q\ngot  %q\nwant %q", profile, template, got, want)
 		}
 	})
+}
+
+// regexPieces are what random regular expressions are made of.
+var regexPieces = []string{
+	"a", "b", "l", "o", "H", ".", "\\.", "\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "[a-f]", "[^a-l]", "[lo]", "[a-z&&[^l]]", "[a-c[x-z]]", "\\p{L}", "\\p{Punct}", "\\p{Lu}", "\\P{L}", "\\p{IsAlphabetic}",
+	"*", "+", "?", "*?", "+?", "??", "*+", "++", "?+", "{2}", "{1,2}", "{1,}", "{0,1}?", "{2,3}+", "(", ")", "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i)", "(?s)", "(?m)", "(?i:", "|", "^", "$", "\\b", "\\B", "\\A", "\\z", "\\Z",
+	"(a|b)", "(l+)", "(.)\\1", "\\1", "(?<x>l)\\k<x>", "\\Qa.b\\E", "\\n", "\\t", "\\u0041", "\\x41", " ", ",", "-", "é", "1", "\\R", "\\h", "[\\w.]", "[^\\s]", "[]a]", "[a-]", "x", "é",
+}
+
+var regexTexts = []string{"Hello, World", "aabbll a.b", "a1b22c333", "grüß é É", "line\none\r\ntwo\n", "", "xxAxx  \tb-_", "ababab"}
+
+// TestPatternsAgainstVelocity compares random regular expressions with Java's.
+func TestPatternsAgainstVelocity(t *testing.T) {
+	v := startVelocity(t)
+	rounds, seed := 4000, uint64(1)
+	if n := os.Getenv("VELOCITY_ROUNDS"); n != "" {
+		fmt.Sscan(n, &rounds)
+	}
+	if n := os.Getenv("VELOCITY_SEED"); n != "" {
+		fmt.Sscan(n, &seed)
+	}
+	r := rand.New(rand.NewPCG(seed, 2))
+	failures, matched := 0, 0
+	for range rounds {
+		regex, open := "", 0
+		for range 1 + r.IntN(6) {
+			piece := regexPieces[r.IntN(len(regexPieces))]
+			switch {
+			case strings.HasPrefix(piece, "(") && !strings.HasSuffix(piece, ")") && !strings.Contains(piece, ">l") && !strings.HasSuffix(piece, "1"):
+				open++
+			case piece == ")" && open == 0:
+				continue
+			case piece == ")":
+				open--
+			}
+			regex += piece
+		}
+		regex += strings.Repeat(")", open)
+		text := regexTexts[r.IntN(len(regexTexts))]
+		template := fmt.Sprintf("#set($x = '%s')#set($r = '%s')$x.replaceAll($r, '<$0>')|$x.matches($r)|#foreach($p in $x.split($r))[$p]#end|$x.replaceFirst($r, '_')", text, regex)
+		got, want := ours("velocity", template), v.render(t, "velocity", template)
+		if strings.Contains(want, "<") {
+			matched++
+		}
+		// Which look-behinds without a bound Java takes follows from overflows of its
+		// own; here a few more are refused, or work as they read.
+		endless := (strings.Contains(regex, "(?<=") || strings.Contains(regex, "(?<!")) && strings.ContainsAny(regex, "*+{R")
+		if agree(got, want) || endless {
+			continue
+		}
+		t.Errorf("%q in %q\ngot  %q\nwant %q", regex, text, got, want)
+		if failures++; failures == 25 {
+			t.Fatal("that is enough")
+		}
+	}
+	if matched < rounds/5 {
+		t.Errorf("only %d of %d expressions matched something", matched, rounds)
+	}
 }
