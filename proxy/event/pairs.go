@@ -118,20 +118,14 @@ func appendAll(dst []byte, all []pair) []byte {
 // AWS, recorded: "+" is a space and %2B a plus. AWS: "Amazon API Gateway
 // important notes": ";" separates like "&".
 func appendQuery(all []pair, ex *proxy.Exchange) []pair {
-	for rest := ex.In.RawQuery; rest != ""; {
-		part := rest
-		if i := strings.IndexAny(rest, "&;"); i >= 0 {
-			part, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = ""
+	for rest := ex.In.RawQuery; ; {
+		name, value, after, ok := uri.NextParam(rest)
+		if !ok {
+			return all
 		}
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
 		all = append(all, pair{name: decoded(ex, name), value: decoded(ex, value)})
+		rest = after
 	}
-	return all
 }
 
 // decoded returns s without its percent-encoding. What only looks like an
@@ -140,19 +134,5 @@ func decoded(ex *proxy.Exchange, s string) string {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s
 	}
-	b := ex.Text.Begin()
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '+':
-			c = ' '
-		case c == '%':
-			if d, ok := uri.Unescape(s, i); ok {
-				c = d
-				i += 2
-			}
-		}
-		b = append(b, c)
-	}
-	return ex.Text.Finish(b)
+	return ex.Text.Finish(uri.AppendForm(ex.Text.Begin(), s))
 }
