@@ -43,7 +43,9 @@ func ParseJSON(text []byte) (Value, error) { return ParseJSONString(Decode(text)
 
 // ParseJSONString is ParseJSON for a string.
 func ParseJSONString(text string) (Value, error) {
-	r := reader{text: text, at: -1}
+	var entries [16]entry // enough for most texts, and no garbage
+	var items [16]Value
+	r := reader{text: text, at: -1, entries: entries[:0], items: items[:0]}
 	r.next()
 	v, err := r.first()
 	if err != nil {
@@ -176,9 +178,6 @@ func (r *reader) array(depth int) (Value, error) {
 }
 
 func (r *reader) object(depth int) (Value, error) {
-	if r.entries == nil {
-		r.entries = make([]entry, 0, 16)
-	}
 	start := len(r.entries)
 	var index map[indexKey]int32
 	more := true // in front of the first member or behind a comma
