@@ -10,6 +10,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
 // mappedTo is a route of type http with parameters, and its URL.
@@ -391,4 +392,55 @@ func BenchmarkMappedHTTP(b *testing.B) {
 		}
 		ex.End()
 	}
+}
+
+// Whatever a client sends, what is mapped stays where it is mapped to.
+func FuzzMapped(f *testing.F) {
+	s := mappedTo(f, HTTP(), "/", "http://b/p/{x}/end?own=1", map[string]string{
+		"integration.request.path.x":        "method.request.header.X-V",
+		"integration.request.querystring.q": "method.request.multivaluequerystring.q",
+		"integration.request.querystring.b": "method.request.body.v",
+		"integration.request.header.X-Q":    "method.request.querystring.q",
+		"integration.request.header.X-B":    "method.request.body.v",
+	}).compile()
+	f.Add("a/../b", "q=1%0d%0aX:1&q=%26", `{"v":"x y"}`)
+	f.Add("..", "q", "{")
+	f.Add("%2e%2e", "q=+", `{"v":{"a":[1]}}`)
+	f.Add(`.\`, ";q=;", ``)
+	f.Fuzz(func(t *testing.T, value, query, content string) {
+		ex := s.begin(&proxy.Exchange{}, "POST /", "X-V: "+value)
+		ex.In.RawQuery, ex.In.HasQuery = query, true
+		ex.In.Content, ex.In.Whole = []byte(content), true
+		s.backend.sent = proxy.Outgoing{}
+		if s.run(ex); ex.Fault != nil {
+			if ex.Reply.Status != 400 {
+				t.Errorf("%q, %q, %q: %v", value, query, content, ex.Fault)
+			}
+			return
+		}
+		path, rest, _ := strings.Cut(s.backend.sent.Target, "?")
+		if strings.Count(path, "/") != 3 || !strings.HasPrefix(path, "/p/") || !strings.HasSuffix(path, "/end") || uri.HasDotSegment(path) || !strings.HasPrefix(rest, "own=1") {
+			t.Errorf("%q, %q, %q: target %q", value, query, content, s.backend.sent.Target)
+		}
+		for i := 0; i < len(s.backend.sent.Target); i++ {
+			if c := s.backend.sent.Target[i]; c <= ' ' || c >= 0x7f || c == '#' {
+				t.Errorf("target %q", s.backend.sent.Target)
+			}
+		}
+		for {
+			name, _, after, ok := uri.NextParam(rest)
+			if !ok {
+				break
+			}
+			if name != "own" && name != "q" && name != "b" {
+				t.Errorf("%q: parameter %q of %q", query, name, s.backend.sent.Target)
+			}
+			rest = after
+		}
+		for _, h := range s.backend.sent.Fields {
+			if !http1.ValidFieldValue(h.Value) || !http1.ValidFieldName(h.Name) {
+				t.Errorf("header %q: %q", h.Name, h.Value)
+			}
+		}
+	})
 }
