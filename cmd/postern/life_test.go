@@ -197,7 +197,11 @@ func slow(t *testing.T) (url string, asked chan struct{}, release chan struct{})
 	t.Helper()
 	asked, release = make(chan struct{}, 16), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
+		select {
+		case asked <- struct{}{}:
+		case <-release: // nobody counts any more
+		case <-r.Context().Done():
+		}
 		select {
 		case <-release:
 		case <-r.Context().Done():
