@@ -91,7 +91,7 @@ func (p *pathParser) compiled() *Path {
 			s.definite = last
 		case stepCall:
 			s.definite = true
-			c.scanned = last && !c.definite && hasScan(c.steps[:i])
+			c.scanned = last && i > 0 && c.steps[i-1].kind != stepScan && hasScan(c.steps[:i])
 		}
 		c.definite = c.definite && s.definite
 		c.simple = c.simple && (s.kind == stepName || s.kind == stepIndex)

@@ -1,7 +1,9 @@
 package vtl
 
 import (
+	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -120,6 +122,35 @@ func BenchmarkRender(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkVelocity reports Java's CPU time of the same renderings, warmed up, and
+// that they come to the same.
+func BenchmarkVelocity(b *testing.B) {
+	v := startVelocity(b, "Bench")
+	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	for _, c := range benchCases() {
+		b.Run(c.name, func(b *testing.B) {
+			if b.N > 1 {
+				return // it repeats by itself
+			}
+			least, output, _ := strings.Cut(v.ask(b, encode(c.template)+" "+encode(c.body)), " ")
+			ns, err := strconv.ParseFloat(least, 64)
+			if err != nil {
+				b.Fatalf("%s: %v", least, err)
+			}
+			tpl, err := Parse(c.name, c.template, Gateway())
+			if err != nil {
+				b.Fatal(err)
+			}
+			out, err := tpl.Render(nil, benchEnvironment(c.body))
+			if err != nil || encode(string(out)) != output {
+				want, _ := base64.StdEncoding.DecodeString(output)
+				b.Errorf("%v\ngot  %s\nwant %s", err, out, want)
+			}
+			b.ReportMetric(ns, "java-ns/op")
 		})
 	}
 }

@@ -28,12 +28,13 @@ type velocity struct {
 
 const jars = "/usr/share/java/"
 
-func startVelocity(t testing.TB, args ...string) *velocity {
+// startVelocity runs a class of testdata/velocity, Harness or Bench.
+func startVelocity(t testing.TB, class string, options ...string) *velocity {
 	t.Helper()
 	path := t.TempDir()
-	for _, jar := range []string{"velocity.jar", "commons-lang.jar", "commons-collections3.jar"} {
+	for _, jar := range []string{"velocity.jar", "commons-lang.jar", "commons-collections3.jar", "json-path.jar", "json-smart.jar", "accessors-smart.jar", "slf4j-api.jar"} {
 		if _, err := os.Stat(jars + jar); err != nil {
-			t.Skipf("needs Velocity, Debian's package velocity: %v", err)
+			t.Skipf("needs Velocity and Jayway's JsonPath, Debian's packages velocity, libjsonpath-java and libslf4j-java: %v", err)
 		}
 		path += ":" + jars + jar
 	}
@@ -54,8 +55,7 @@ func startVelocity(t testing.TB, args ...string) *velocity {
 	if text, err := exec.Command("javac", sources...).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, text)
 	}
-	cmd := exec.Command("java", append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss4m", "-cp", path, "Harness"}, args...)...)
-	cmd.Stderr = os.Stderr
+	cmd := exec.Command("java", append(options, "-XX:+UseSerialGC", "-Xss4m", "-cp", path, class)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +218,7 @@ func shape(r *rand.Rand, n int) string {
 // TestAgainstVelocity renders random templates here and with Velocity itself. More
 // of them: VELOCITY_ROUNDS=100000, from another seed VELOCITY_SEED.
 func TestAgainstVelocity(t *testing.T) {
-	v := startVelocity(t)
+	v := startVelocity(t, "Harness", "-XX:TieredStopAtLevel=1")
 	rounds, seed := 3000, uint64(1)
 	if n := os.Getenv("VELOCITY_ROUNDS"); n != "" {
 		fmt.Sscan(n, &rounds)
@@ -268,7 +268,7 @@ func FuzzAgainstVelocity(f *testing.F) {
 			f.Add(c.Template, c.Profile == "velocity")
 		}
 	}
-	v := startVelocity(f)
+	v := startVelocity(f, "Harness", "-XX:TieredStopAtLevel=1")
 	f.Fuzz(func(t *testing.T, template string, stock bool) {
 		profile := "gateway"
 		if stock {
@@ -298,7 +298,7 @@ var regexTexts = []string{"Hello, World", "aabbll a.b", "a1b22c333", "grüß é 
 
 // TestPatternsAgainstVelocity compares random regular expressions with Java's.
 func TestPatternsAgainstVelocity(t *testing.T) {
-	v := startVelocity(t)
+	v := startVelocity(t, "Harness", "-XX:TieredStopAtLevel=1")
 	rounds, seed := 4000, uint64(1)
 	if n := os.Getenv("VELOCITY_ROUNDS"); n != "" {
 		fmt.Sscan(n, &rounds)
