@@ -21,7 +21,7 @@ func newMock(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	mapper := mapping.NewMapper(b.Route)
 	content := newContent(b, o.Integration, &bad)
 	c := newChoice(b, o, mapper, &bad)
-	if c != nil && content == nil {
+	if c != nil && (content == nil || len(content.templates) == 0) {
 		if _, found := o.Responses["default"]; !found {
 			bad.add(`type "mock" needs the response "default"`, `add [api.x.route."…".response.default]`, "response")
 		}

@@ -73,6 +73,9 @@ func TestMockErrors(t *testing.T) {
 	}
 	f(nil, `response: needs at least one response | response.default`)
 	f(map[string]config.Response{"ok": {}}, `response: needs the response "default"`, `response.ok: never with "ok"`)
+	// Conversions alone choose no answer either.
+	_, err := newSetup(t, Mock(), "/", config.Integration{ContentHandling: "convert_to_text"}, map[string]config.Response{"default": {}, "ok": {Pattern: "2.."}}).steps()
+	wantErrors(t, err, `response.ok: never with "ok"`)
 	f(map[string]config.Response{"default": {Pattern: "2.."}}, "response.default.pattern: no pattern chooses")
 }
 

@@ -81,7 +81,12 @@ type PathValue struct {
 const outputKeep = 64 << 10
 
 func (m *Memory) reset() {
-	params := vtl.Params{Path: m.environment.Params.Path[:0], Query: m.environment.Params.Query[:0], Header: m.environment.Params.Header[:0]}
+	p := &m.environment.Params
+	for _, pairs := range [][]vtl.Pair{p.Path, p.Query, p.Header} {
+		clear(pairs) // their strings are views of larger memory
+	}
+	clear(m.Path)
+	params := vtl.Params{Path: p.Path[:0], Query: p.Query[:0], Header: p.Header[:0]}
 	output := m.output[:0]
 	if cap(output) > outputKeep {
 		output = nil
@@ -90,7 +95,7 @@ func (m *Memory) reset() {
 	m.environment.Params = params
 }
 
-// Render appends what t makes of body to memory that is valid as long as the
+// render appends what t makes of body to memory that is valid as long as the
 // exchange. Its error is a Fault, AWS's 500.
 func (m *Memory) render(t *vtl.Template, body []byte) ([]byte, error) {
 	m.prepare()
