@@ -347,7 +347,7 @@ type = "rest"
 integraton = { type = "mock" }
 [api.a.route."GET /y"]
 integration = { type = "mock" }
-response.default.template."application/json" = '$input.body'
+response.default.template."application/json" = '#if('
 [api.a.route."GET /z"]
 integration = { type = "http", url = "http://127.0.0.1:1/" }
 [api.a.stage.s]
