@@ -46,6 +46,9 @@ func (r *run) dispatch(c *call) (result expr.Value, found bool, err error) {
 	default:
 		result, found, err = c.numberMethod()
 	}
+	if !found && c.refusesNull() {
+		found, err = true, errNull
+	}
 	if err != nil {
 		if _, placed := err.(*fault); !placed && !isStop(err) && !errors.Is(err, expr.ErrTooLarge) {
 			err = fmt.Errorf("%s(): %w", c.method, err)
@@ -53,6 +56,30 @@ func (r *run) dispatch(c *call) (result expr.Value, found bool, err error) {
 		return expr.Value{}, found, r.at(c.at, err)
 	}
 	return result, found, nil
+}
+
+// refusesNull reports whether the call fails because an argument is null where a
+// collection, a format or a number is needed.
+func (c *call) refusesNull() bool {
+	null := false
+	for _, a := range c.args {
+		null = null || a.IsNull()
+	}
+	if !null {
+		return false
+	}
+	switch c.v.Kind() {
+	case expr.StringKind:
+		return c.method == mFormat && c.args[0].IsNull() || c.method == mJoin && len(c.args) == 1
+	case expr.BigIntKind, expr.BigDecimalKind:
+		return len(c.args) == 1 && (c.method >= mAdd && c.method <= mMod || c.method == mMax || c.method == mMin)
+	}
+	_, isView := c.v.Object().(*viewObject)
+	switch c.method {
+	case mAddAll, mContainsAll, mRemoveAll, mRetainAll:
+		return (isView || c.v.List() != nil) && len(c.args) == 1 || c.v.List() != nil && c.method == mAddAll && c.fits("io")
+	}
+	return false
 }
 
 // result is a method's result.

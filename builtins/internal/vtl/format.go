@@ -26,6 +26,9 @@ type verb struct {
 // formatMethod is String.format(format, arguments…) as java.util.Formatter does it,
 // without dates.
 func (c *call) formatMethod() (expr.Value, bool, error) {
+	if len(c.args) > 1 && c.args[0].IsNull() && c.args[1].Kind() == expr.StringKind {
+		c.args = c.args[1:] // no locale
+	}
 	if len(c.args) == 0 || c.args[0].Kind() != expr.StringKind {
 		return c.none()
 	}
@@ -54,10 +57,12 @@ func (c *call) formatMethod() (expr.Value, bool, error) {
 				last = next
 				next++
 			}
-			if last < 0 || last >= len(args) {
+			switch {
+			case last >= 0 && last < len(args):
+				v.v = args[last]
+			case last < 0 || len(args) != 1 || !args[0].IsNull(): // null alone is no array of arguments
 				return expr.Value{}, true, errFormat
 			}
-			v.v = args[last]
 		}
 		text, err := v.format(c.r)
 		if err != nil {

@@ -68,10 +68,7 @@ func (n *input) path(c *call) (expr.Value, error) {
 	}
 	root, err := body.Document()
 	if err != nil {
-		if errors.Is(err, expr.ErrTooDeep) || !p.Definite() {
-			return expr.Value{}, nil
-		}
-		return expr.Value{}, nil
+		return expr.Value{}, nil // no JSON at all has nothing anywhere
 	}
 	v, err := p.Eval(root)
 	switch {

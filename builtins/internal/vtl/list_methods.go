@@ -126,20 +126,8 @@ func (c *call) subList(l *expr.List) (expr.Value, bool, error) {
 
 // changing are the methods that may change a list's length.
 func (c *call) changing(l *expr.List) (expr.Value, bool, error) {
-	result, found, err := c.change(l)
-	if found && err == nil && l.IsArray() && c.method != mSort {
-		return result, true, errUnsupported
-	}
-	return result, found, err
-}
-
-func (c *call) change(l *expr.List) (expr.Value, bool, error) {
 	if l.IsArray() && c.method != mSort {
-		switch c.method {
-		case mAdd, mAddAll, mRemove, mRemoveAll, mRetainAll, mClear:
-			return expr.Value{}, true, errUnsupported
-		}
-		return c.none()
+		return c.arrayMethod(l)
 	}
 	switch c.method {
 	case mAdd:
@@ -169,6 +157,56 @@ func (c *call) change(l *expr.List) (expr.Value, bool, error) {
 		if c.fits("o") && c.item(0).IsNull() {
 			return c.sortMethod(l)
 		}
+	}
+	return c.none()
+}
+
+// arrayMethod are the same methods of an array: they fail where they would change
+// its length.
+func (c *call) arrayMethod(l *expr.List) (expr.Value, bool, error) {
+	others, isCollection := c.collection(0)
+	changes := false
+	switch c.method {
+	case mAdd:
+		changes = c.fits("o") || c.fits("io")
+	case mClear:
+		if changes = len(c.args) == 0 && l.Len() > 0; !changes {
+			return c.plain(expr.String(""))
+		}
+	case mAddAll:
+		if len(c.args) == 2 && c.fits("io") {
+			others, isCollection = c.collection(1)
+		} else if len(c.args) != 1 {
+			isCollection = false
+		}
+		if !isCollection {
+			return c.none()
+		}
+		if changes = len(others) > 0; !changes {
+			return c.result(expr.Bool(false))
+		}
+	case mRemove:
+		changes = c.fits("i") || c.fits("o") && l.Index(c.item(0)) >= 0
+		if !changes && c.fits("o") {
+			return c.result(expr.Bool(false))
+		}
+	case mRemoveAll, mRetainAll:
+		if !isCollection || len(c.args) != 1 {
+			return c.none()
+		}
+		if err := c.r.spend(l.Len() * len(others) >> 4); err != nil {
+			return expr.Value{}, true, err
+		}
+		other := expr.NewList(others...)
+		for _, item := range l.Items() {
+			changes = changes || (other.Index(item) >= 0) == (c.method == mRemoveAll)
+		}
+		if !changes {
+			return c.result(expr.Bool(false))
+		}
+	}
+	if changes {
+		return expr.Value{}, true, errUnsupported
 	}
 	return c.none()
 }

@@ -259,6 +259,10 @@ func (c *call) doubleStatic() (expr.Value, bool, error) {
 		}
 		s, err := c.r.text(v)
 		return expr.String(s), true, err
+	case mToHexString:
+		if one {
+			return c.result(expr.String(hexFloat(f)))
+		}
 	case mParseDouble, mParseFloat, mValueOf:
 		if c.fits("s") {
 			if c.method == mParseFloat && !isFloat || c.method == mParseDouble && isFloat {
@@ -285,6 +289,20 @@ func (c *call) doubleStatic() (expr.Value, bool, error) {
 		return c.result(expr.Int(int32(compareDoubles(a, b))))
 	}
 	return c.none()
+}
+
+// hexFloat is Double.toHexString for what is no subnormal number.
+func hexFloat(f float64) string {
+	if f != f || math.IsInf(f, 0) {
+		s, _ := expr.Double(f).Text(16)
+		return s
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'x', -1, 64), "p")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	n, _ := strconv.Atoi(exponent)
+	return mantissa + "p" + strconv.Itoa(n)
 }
 
 // parseDouble reads a double as Java does: blanks around it, and one letter f or d
@@ -322,6 +340,22 @@ func (c *call) bigMethod(n *big.Int) (expr.Value, bool, error) {
 		return c.plain(expr.BigInt(new(big.Int).Neg(n)))
 	case mAbs:
 		return c.plain(expr.BigInt(new(big.Int).Abs(n)))
+	case mHashCode:
+		return c.plain(expr.Value{})
+	case mBitCount:
+		return c.plain(expr.Int(int32(bitCount(n))))
+	case mToString:
+		if c.fits("i") {
+			return c.result(expr.String(n.Text(javaRadix(c.num(0)))))
+		}
+		return c.plain(expr.Value{})
+	case mPow:
+		return c.power(n)
+	case mValueOf:
+		if c.fits("l") {
+			return c.result(expr.BigInt(c.args[0].Big()))
+		}
+		return c.none()
 	}
 	if len(c.args) != 1 || c.args[0].Kind() != expr.BigIntKind {
 		return c.none()
@@ -362,6 +396,33 @@ func (c *call) bigMethod(n *big.Int) (expr.Value, bool, error) {
 	return c.result(expr.BigInt(result))
 }
 
+// power is pow(exponent).
+func (c *call) power(n *big.Int) (expr.Value, bool, error) {
+	if !c.fits("i") {
+		return c.none()
+	}
+	exponent := c.num(0)
+	if exponent < 0 {
+		return c.fail("a negative exponent")
+	}
+	if n.BitLen()*exponent > maxBits {
+		return expr.Value{}, true, c.r.limit("a number with too many digits", "")
+	}
+	return c.result(expr.BigInt(new(big.Int).Exp(n, big.NewInt(int64(exponent)), nil)))
+}
+
+// bitCount counts the bits that differ from the sign's.
+func bitCount(n *big.Int) int {
+	if n.Sign() < 0 {
+		n = new(big.Int).Not(n)
+	}
+	count := 0
+	for _, b := range n.Bytes() {
+		count += bits.OnesCount8(b)
+	}
+	return count
+}
+
 // bitLength is the length of the two's complement without its sign.
 func bitLength(n *big.Int) int {
 	if n.Sign() >= 0 {
@@ -373,6 +434,8 @@ func bitLength(n *big.Int) int {
 // decimalMethod calls a method of java.math.BigDecimal.
 func (c *call) decimalMethod(d *expr.Decimal) (expr.Value, bool, error) {
 	switch c.method {
+	case mToString, mHashCode:
+		return c.plain(expr.Value{})
 	case mSignum:
 		return c.plain(expr.Int(int32(d.Sign())))
 	case mScale:
@@ -474,6 +537,9 @@ func (c *call) charMethod(u uint16) (expr.Value, bool, error) {
 		}
 		if c.method == mValueOf {
 			return c.none()
+		}
+		if c.method == mToString && c.fits("i") && c.num(0) >= 0 && c.num(0) <= unicode.MaxRune {
+			return c.result(expr.String(string(rune(c.num(0)))))
 		}
 		return c.common()
 	case mCompare:

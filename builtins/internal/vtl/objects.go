@@ -224,6 +224,43 @@ func (v *viewObject) call(c *call) (expr.Value, bool, error) {
 			return c.result(expr.OfList(expr.NewArray(v.all()...)))
 		}
 	}
+	return v.changing(c)
+}
+
+// changing are the methods that change the map. Nothing can be added.
+func (v *viewObject) changing(c *call) (expr.Value, bool, error) {
+	others, isCollection := c.collection(0)
+	switch c.method {
+	case mAdd:
+		if c.fits("o") {
+			return expr.Value{}, true, errUnsupported
+		}
+	case mAddAll:
+		if isCollection && len(c.args) == 1 && len(others) > 0 {
+			return expr.Value{}, true, errUnsupported
+		}
+		if isCollection && len(c.args) == 1 {
+			return c.result(expr.Bool(false))
+		}
+	case mRemoveAll, mRetainAll:
+		if len(c.args) == 1 && c.args[0].IsNull() {
+			return expr.Value{}, true, errNull
+		}
+		if !isCollection || len(c.args) != 1 {
+			break
+		}
+		other, changed := expr.NewList(others...), false
+		for i := v.m.Len() - 1; i >= 0; i-- {
+			if err := c.r.spend(1 + len(others)>>4); err != nil {
+				return expr.Value{}, true, err
+			}
+			if (other.Index(v.view.at(v.m, i)) >= 0) == (c.method == mRemoveAll) {
+				v.m.Remove(v.m.Key(i))
+				changed = true
+			}
+		}
+		return c.result(expr.Bool(changed))
+	}
 	return expr.Value{}, false, nil
 }
 
@@ -308,6 +345,10 @@ func (i *iteratorObject) call(c *call) (expr.Value, bool, error) {
 		}
 		v, _, err := i.of.next()
 		return v, true, err
+	case mRemove:
+		return expr.Value{}, true, errUnsupported
+	case mHashCode, mToString, mEquals:
+		return c.common()
 	}
 	return expr.Value{}, false, nil
 }

@@ -51,12 +51,23 @@ func (c *call) regexMethod(s string) (expr.Value, bool, error) {
 			return c.none()
 		}
 	}
-	if c.null {
+	if c.args[0].IsNull() {
 		return expr.Value{}, true, errNull
 	}
 	p, err := c.compiled()
 	if err != nil {
 		return expr.Value{}, true, err
+	}
+	if c.null && c.method == mReplaceFirst {
+		return expr.Value{}, true, errNull
+	}
+	if c.null {
+		// Java asks for the replacement only where there is something to replace.
+		parts, err := p.Split(s, 2, 2, &c.r.regex)
+		if err == nil && len(parts) > 1 {
+			err = errNull
+		}
+		return c.v, true, err
 	}
 	v, err := c.match(p, s)
 	if errors.Is(err, pattern.ErrSteps) {

@@ -38,10 +38,10 @@ func (c *call) stringMethod(s string) (expr.Value, bool, error) {
 	case mJoin:
 		return c.joinMethod()
 	case mValueOf:
+		if len(c.args) == 0 {
+			return c.result(expr.String("")) // of no characters
+		}
 		if c.fits("o") {
-			if c.item(0).IsNull() {
-				return expr.Value{}, true, errNull
-			}
 			text, err := c.r.text(c.item(0))
 			return expr.String(text), true, err
 		}
@@ -56,6 +56,9 @@ func (c *call) comparing(s string) (expr.Value, bool, error) {
 		return c.replaceMethod(s)
 	}
 	if !c.fits("s") {
+		if c.method == mCompareTo && len(c.args) == 1 {
+			return expr.Value{}, true, errClass
+		}
 		return c.none()
 	}
 	if c.method == mEqualsIgnoreCase {
@@ -215,10 +218,13 @@ func (c *call) startsMethod(t text16) (expr.Value, bool, error) {
 	default:
 		return c.none()
 	}
+	if at < 0 {
+		return c.result(expr.Bool(false))
+	}
 	if c.null {
 		return expr.Value{}, true, errNull
 	}
-	if at < 0 || at > t.len() {
+	if at > t.len() {
 		return c.result(expr.Bool(false))
 	}
 	return c.result(expr.Bool(strings.HasPrefix(t.slice(at, t.len()), c.str(0))))
@@ -253,7 +259,8 @@ func (c *call) regionMethod(t text16) (expr.Value, bool, error) {
 
 // joinMethod is join(separator, list) and join(separator, text…).
 func (c *call) joinMethod() (expr.Value, bool, error) {
-	if len(c.args) < 1 || c.args[0].Kind() != expr.StringKind {
+	noSeparator := len(c.args) > 1 && c.args[0].IsNull()
+	if len(c.args) < 1 || c.args[0].Kind() != expr.StringKind && !noSeparator || len(c.args) == 2 && c.args[1].IsNull() {
 		return c.none()
 	}
 	parts, ok := c.collection(1)
@@ -264,6 +271,9 @@ func (c *call) joinMethod() (expr.Value, bool, error) {
 				return c.none()
 			}
 		}
+	}
+	if noSeparator {
+		return expr.Value{}, true, errNull
 	}
 	var b strings.Builder
 	for i, part := range parts {

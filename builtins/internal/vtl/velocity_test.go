@@ -344,3 +344,68 @@ func TestPatternsAgainstVelocity(t *testing.T) {
 		t.Errorf("only %d of %d expressions matched something", matched, rounds)
 	}
 }
+
+// TestMethodsAgainstVelocity calls random methods with random arguments.
+func TestMethodsAgainstVelocity(t *testing.T) {
+	receivers := []string{"$s", "$u", "$n", "$L", "$d", "$B", "$t", "$l", "$m", "$m.n.y", "$s.charAt(1)", "$m.keySet()", "$m.entrySet()", "$m.values()", "$l.iterator()", "$s.split('l')", "$w", "$e", "$s.toCharArray()"}
+	arguments := []string{"'a'", "'l'", "''", "'Hello'", "'12'", "'-7'", "'1.5'", "0", "1", "2", "-1", "5", "2.5", "true", "foo", "$l", "$m", "$nope", "$L", "$B", "$d", "$s.charAt(1)", "['x']", "'%s|%5d|%x'", "$m.keySet()", "' '", "10", "16", "[1..3]"}
+	v := startVelocity(t, "Harness", "-XX:TieredStopAtLevel=1")
+	rounds, seed := 6000, uint64(1)
+	if n := os.Getenv("VELOCITY_ROUNDS"); n != "" {
+		fmt.Sscan(n, &rounds)
+	}
+	if n := os.Getenv("VELOCITY_SEED"); n != "" {
+		fmt.Sscan(n, &seed)
+	}
+	r := rand.New(rand.NewPCG(seed, 3))
+	failures, called := 0, 0
+	for range rounds {
+		receiver := receivers[r.IntN(len(receivers))]
+		var args []string
+		for range r.IntN(3) + r.IntN(2) {
+			args = append(args, arguments[r.IntN(len(arguments))])
+		}
+		first, last := noMethod+1, mGetIndex-1
+		if r.IntN(10) < 8 {
+			first, last = methodsOf(receiver)
+		}
+		name := methodNames[int(first)+r.IntN(int(last-first)+1)]
+		call := receiver + "." + name + "(" + strings.Join(args, ", ") + ")"
+		if untested[name] || name == "valueOf" && len(args) != 1 || name == "getBytes" || name == "hashCode" && receiver == "$l.iterator()" || strings.Contains(receiver, "'l'") && name == "set" || strings.Contains(receiver, "Array") && name == "set" || strings.HasPrefix(receiver, "$m") && strings.Contains(strings.Join(args, " "), "$m") || name == "replaceAll" && receiver != "$s" && receiver != "$u" || name == "hashCode" && (strings.HasPrefix(receiver, "$m") || strings.Contains(receiver, "split") || strings.Contains(receiver, "toCharArray")) {
+			continue
+		}
+		template := "#set($w = '  a b ')#set($e = '')[" + call + "]#set($r = " + call + ")$r $l $m.k $m.n.y"
+		got, want := ours("velocity", template), v.render(t, "velocity", template)
+		if !strings.Contains(want, "$r") && strings.HasPrefix(want, "output") {
+			called++
+		}
+		if agree(got, want) {
+			continue
+		}
+		t.Errorf("%s\ngot  %q\nwant %q", call, got, want)
+		if failures++; failures == 40 {
+			t.Fatal("that is enough")
+		}
+	}
+	if called < rounds/20 {
+		t.Errorf("only %d of %d calls returned something", called, rounds)
+	}
+}
+
+// methodsOf returns the first and the last method of the receiver's own.
+func methodsOf(receiver string) (first, last method) {
+	switch {
+	case strings.HasPrefix(receiver, "$m") && receiver != "$m.n.y" || receiver == "$l.iterator()":
+		return mSize, mNext
+	case receiver == "$l", receiver == "$m.n.y", strings.HasSuffix(receiver, "split('l')"), strings.HasSuffix(receiver, "toCharArray()"):
+		return mSize, mToJSONString
+	case receiver == "$s.charAt(1)":
+		return mCharValue, mGetNumericValue
+	case receiver == "$n", receiver == "$L", receiver == "$d", receiver == "$B", receiver == "$t":
+		return mIntValue, mLogicalOr
+	}
+	return mLength, mToCharArray
+}
+
+// untested are methods that print what differs from run to run.
+var untested = map[string]bool{"iterator": true, "listIterator": true, "toArray": true, "clone": true, "compare": true}
