@@ -134,23 +134,21 @@ type setNode struct {
 }
 
 type foreachNode struct {
-	at         int32
-	slot       int32
-	list       expression // nil: there is nothing to loop over
-	body       *block
-	extra      expression // stands where the body should be
-	entered    int32      // decision
-	skipped    int32      // decision
-	loop       int32      // slots of $foreach, $velocityCount and $velocityHasNext
-	count      int32
-	hasNext    int32
-	iteratedAt int32
+	at      int32
+	slot    int32
+	list    expression // nil: there is nothing to loop over
+	body    *block
+	extra   expression // stands where the body should be
+	entered int32      // decision
+	skipped int32      // decision
+	loop    int32      // slots of $foreach, $velocityCount and $velocityHasNext
+	count   int32
+	hasNext int32
 }
 
 type defineNode struct {
 	slot int32
 	body *block
-	name string
 }
 
 type breakNode struct {
@@ -180,9 +178,7 @@ type failNode struct {
 
 // macro is a #macro.
 type macro struct {
-	name   string
-	params []int32
-	names  []string
+	params []int32 // slots
 	body   *block
 }
 

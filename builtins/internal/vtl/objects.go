@@ -46,8 +46,7 @@ type blockObject struct {
 	depth int
 }
 
-// maxBlocks is how deeply a block may use itself. Velocity 1.7:
-// define.provide.scope and directive.define's own constant.
+// maxBlocks is how deeply a block may use itself: Velocity 1.7's default.
 const maxBlocks = 2
 
 // render renders the block; false if it is already being rendered twice.

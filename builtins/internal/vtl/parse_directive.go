@@ -207,7 +207,6 @@ func (p *parser) foreach(c *called) (statement, error) {
 	case 2: // Velocity loops over the block then, which has no items
 	default:
 		n.list = c.arguments[2].expression
-		n.iteratedAt = p.tokens[c.arguments[2].first].at
 		n.body = body
 		if len(c.arguments) > 3 {
 			n.body, n.extra = nil, c.arguments[3].expression
@@ -227,7 +226,6 @@ func (p *parser) define(c *called) (statement, error) {
 	n := &defineNode{slot: -1, body: body}
 	if ref, ok := c.arguments[0].expression.(*reference); ok {
 		n.slot = p.assigned(ref, c.arguments[0].first)
-		n.name = ref.root
 	}
 	return n, nil
 }
@@ -251,10 +249,9 @@ func (p *parser) macro(c *called) (statement, error) {
 	if !p.t.options.InlineMacros || taken {
 		return text(""), nil
 	}
-	m := &macro{name: name, body: body}
+	m := &macro{body: body}
 	for _, a := range c.arguments[1:] {
 		image := strings.TrimPrefix(p.tokens[a.first].image, "$")
-		m.names = append(m.names, image)
 		m.params = append(m.params, p.t.names.slot(image))
 	}
 	p.t.macros[name] = m

@@ -102,7 +102,6 @@ type Template struct {
 	macros  map[string]*macro
 	root    *block
 	spots   []Spot
-	decides int
 	slots   [rootCount]int32 // where $input and its like are kept; -1: not used
 }
 
