@@ -155,16 +155,12 @@ func (in *instance) encode(s []uint64) {
 
 // appendPercent appends data with all but unreserved characters as escapes.
 func appendPercent(dst, data []byte, form bool) []byte {
-	const digits = "0123456789ABCDEF"
 	for _, c := range data {
-		switch {
-		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
-			dst = append(dst, c)
-		case c == ' ' && form:
+		if c == ' ' && form {
 			dst = append(dst, '+')
-		default:
-			dst = append(dst, '%', digits[c>>4], digits[c&15])
+			continue
 		}
+		dst = uri.AppendEscaped(dst, c)
 	}
 	return dst
 }

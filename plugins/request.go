@@ -350,15 +350,10 @@ const (
 // next decodes the first byte of s, which isn't empty, and returns what it
 // took. A "%" without two hex digits stands for itself.
 func (p plus) next(s string) (c byte, n int) {
-	switch {
-	case s[0] == '%':
-		if c, ok := uri.Unescape(s, 0); ok {
-			return c, 3
-		}
-	case s[0] == '+' && p == plusIsSpace:
-		return ' ', 1
+	if s[0] == '+' && p == plusIsPlus {
+		return '+', 1
 	}
-	return s[0], 1
+	return uri.FormByte(s)
 }
 
 // appendDecoded appends s, percent-decoded once.
