@@ -230,12 +230,16 @@ template."text/plain" = "%d"
 		}
 	}
 	figures := func() (goroutines, fds, heap float64) {
-		_, _ = r.admin("/debug/pprof/heap?gc=1") // collects garbage
+		// The profile's text has the memory right after the collection: before the
+		// profile itself, whose size is left to chance, adds to it.
+		_, profile := r.admin("/debug/pprof/heap?gc=1&debug=1")
+		for line := range strings.Lines(profile) {
+			_, _ = fmt.Sscanf(line, "# HeapAlloc = %g", &heap) // one line of many
+		}
 		_, text := r.admin("/metrics")
 		for line := range strings.Lines(text) {
-			_, _ = fmt.Sscanf(line, "go_goroutines %g", &goroutines) // one line of many
+			_, _ = fmt.Sscanf(line, "go_goroutines %g", &goroutines)
 			_, _ = fmt.Sscanf(line, "process_open_fds %g", &fds)
-			_, _ = fmt.Sscanf(line, "go_memstats_heap_alloc_bytes %g", &heap)
 		}
 		return goroutines, fds, heap
 	}
