@@ -10,9 +10,13 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 )
 
+// Options are what kinds need that outlives a snapshot. The zero value will do to
+// check a configuration.
+type Options struct{}
+
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
-// from a plugin.
-func Kinds() []proxy.Kind {
+// from a plugin. Guards and what checks access stand in the order in which they run.
+func Kinds(_ Options) []proxy.Kind {
 	return []proxy.Kind{
 		integration.HTTPProxy(),
 		integration.HTTP(),

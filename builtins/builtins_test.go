@@ -15,7 +15,7 @@ func TestKindsAreConfigurable(t *testing.T) {
 	field, _ := reflect.TypeFor[config.Integration]().FieldByName("Type")
 	offered := strings.Split(field.Tag.Get("enum"), ",")
 	var got []string
-	for _, k := range Kinds() {
+	for _, k := range Kinds(Options{}) {
 		if slices.Contains([]proxy.Role{proxy.CodingKind, proxy.ModelKind, proxy.GatewayResponseKind, proxy.CORSKind, proxy.ValidatorKind}, k.Role) {
 			continue // nobody names it
 		}

@@ -102,22 +102,9 @@ func (in *instance) number(n int) string {
 	return in.scratched()
 }
 
-// methodARN names the called method. AWS: "Amazon Resource Name (ARN) format of
-// permissions for executing API in API Gateway".
+// methodARN names the called method.
 func (in *instance) methodARN() string {
-	stage := in.ex.Route.Stage
-	b := append(in.scratch[:0], "arn:aws:execute-api:"...)
-	for i, part := range [...]string{stage.API.Region, stage.API.AccountID, stage.API.ID} {
-		if i > 0 {
-			b = append(b, ':')
-		}
-		b = append(b, part...)
-	}
-	for _, part := range [...]string{stage.Name, in.ex.Method, strings.TrimPrefix(in.ex.Path, "/")} {
-		b = append(b, '/')
-		b = append(b, part...)
-	}
-	in.scratch = b
+	in.scratch = proxy.AppendMethodARN(in.scratch[:0], in.ex)
 	return in.scratched()
 }
 

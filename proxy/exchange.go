@@ -158,10 +158,28 @@ func (ex *Exchange) Param(name string) (value string, found bool) {
 	return "", false
 }
 
-// Caller is who calls, as the authorizer of the method found out.
+// Caller is who calls, as the steps of method request found out. What stands in
+// it lasts as long as the exchange at least and is only read.
 type Caller struct {
-	Principal string  // principalId; "" when nobody was asked
-	Context   []Param // authorizer context: $context.authorizer.<name>
+	Principal string // principalId; "" when nobody was asked
+	// Context is the authorizer's: $context.authorizer.<name>. A name with a dot is
+	// a member of an object: "claims.sub".
+	Context  []Param
+	Identity Identity
+	// Policy is what the authorizer's word comes to, if it is more than an allow for
+	// this request; nil for none.
+	Policy Policy
+	// UsageKey is the API key that the authorizer names for the caller
+	// (usageIdentifierKey); "" for none. It is a secret.
+	UsageKey string
+	Key      string // value of the API key that was accepted; "" for none. It is a secret
+	KeyID    string // its id
+}
+
+// Identity is who signed a request: $context.identity. All is "" for requests
+// that weren't signed.
+type Identity struct {
+	AccountID, Caller, User, UserARN, AccessKey, OrgID string
 }
 
 // Rewrite is what a request filter wants a backend to get instead of what route

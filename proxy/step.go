@@ -78,6 +78,8 @@ const (
 	ModelKind                       // [api.x.model.y]: all of an API's; it has no steps
 	GatewayResponseKind             // [api.x.gateway_response.y]: all of an API's; it sets Stage.Refusal
 	CORSKind                        // [api.x.cors], or a route's: answers preflights, and is a reply's Last
+	GuardKind                       // nowhere: before the authorizer of every route for which it has steps
+	AccessKind                      // nowhere: after the authorizer of every route for which it has steps
 )
 
 // Build is what the compiler lends to a kind while one route is built.
@@ -106,7 +108,7 @@ type Options struct {
 	Authorizer  *config.Authorizer // for AuthorizerKind
 	Name        string             // the authorizer's name
 	Plugin      string             // for the kinds that are one plugin
-	Route       *config.Route      // for ValidatorKind
+	Route       *config.Route      // for ValidatorKind, GuardKind and AccessKind
 	CORS        *config.CORS       // for CORSKind
 }
 

@@ -74,7 +74,7 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api
 	}
 	c := &candidate{plugins: modules, backends: p.backends.Begin()}
 	c.snapshot, more = snapshot.Compile(cfg, snapshot.Options{
-		Kinds:    append(builtins.Kinds(), modules.Kinds()...),
+		Kinds:    append(builtins.Kinds(builtins.Options{}), modules.Kinds()...),
 		Logger:   p.logger,
 		Backend:  c.backends.Backend,
 		Recorder: recorder,

@@ -221,7 +221,7 @@ func (b *Bench) Run(ctx context.Context, c *Case) (*Outcome, error) {
 	}
 	backend := &backend{answer: c.Backend}
 	snap, findings := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   append(builtins.Kinds(), b.generation.Kinds()...),
+		Kinds:   append(builtins.Kinds(builtins.Options{}), b.generation.Kinds()...),
 		Logger:  zap.NewNop(),
 		Backend: func(string, *config.Backend) (proxy.Backend, error) { return backend, nil },
 	})

@@ -51,7 +51,7 @@ func FuzzAgree(f *testing.F) {
 		f.Fatal(findings.Text())
 	}
 	snap, findings := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   builtins.Kinds(),
+		Kinds:   builtins.Kinds(builtins.Options{}),
 		Backend: func(string, *config.Backend) (proxy.Backend, error) { return mute{}, nil },
 	})
 	if findings.Failed() {

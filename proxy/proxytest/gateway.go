@@ -68,7 +68,7 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   append(builtins.Kinds(), modules.Kinds()...),
+		Kinds:   append(builtins.Kinds(builtins.Options{}), modules.Kinds()...),
 		Logger:  w.logger,
 		Backend: backends.Backend,
 		Recorder: func(string, string) proxy.Recorder {

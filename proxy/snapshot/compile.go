@@ -174,7 +174,9 @@ func (c *compiler) route(st *stage, m method) {
 	}
 	parts, after := c.filters(r, m.route.Filters, at)
 	parts = c.routeCORS(st, r, m.route.CORS, at, parts)
+	parts = append(parts, c.all(proxy.GuardKind, r, &m.route)...)
 	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
+	parts = append(parts, c.all(proxy.AccessKind, r, &m.route)...)
 	parts = append(parts, c.validator(r, &m.route, at)...)
 	parts = append(parts, c.integration(r, m.route, at))
 	in := &m.route.Integration
@@ -242,6 +244,21 @@ func (c *compiler) authorizer(r *proxy.Route, name string, at []string) proxy.St
 	steps, err := kind.New(c.build(r), proxy.Options{Config: c.cfg, Authorizer: &configured, Name: name})
 	c.kindErrors(err, table, nil)
 	return steps
+}
+
+// all returns the steps of all kinds of a role, in the order of the list of kinds.
+// The paths of their errors begin at the API's table.
+func (c *compiler) all(role proxy.Role, r *proxy.Route, configured *config.Route) []proxy.Steps {
+	var parts []proxy.Steps
+	for _, kind := range c.options.Kinds {
+		if kind.Role != role {
+			continue
+		}
+		steps, err := kind.New(c.build(r), proxy.Options{Config: c.cfg, Route: configured})
+		c.kindErrors(err, []string{"api", r.Stage.API.Name}, nil)
+		parts = append(parts, steps)
+	}
+	return parts
 }
 
 // filters returns the steps of the API's filters and of the route's own: first
