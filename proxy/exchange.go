@@ -180,6 +180,7 @@ type Caller struct {
 // that weren't signed.
 type Identity struct {
 	AccountID, Caller, User, UserARN, AccessKey, OrgID string
+	Tags                                               []Param // aws:PrincipalTag/<name>; only read
 }
 
 // Rewrite is what a request filter wants a backend to get instead of what route
