@@ -3,6 +3,7 @@ package vtl
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/expr"
@@ -125,21 +126,43 @@ func (r *run) begin() {
 	if end := time.Now().Add(r.limits.Time); r.deadline.IsZero() || end.Before(r.deadline) {
 		r.deadline = end
 	}
-	if s := t.slots[rootInput]; s >= 0 {
-		r.input.r = r
-		r.vars[s] = expr.OfObject(&r.input)
-	}
-	if s := t.slots[rootUtil]; s >= 0 {
-		r.vars[s] = expr.OfObject(&r.tools)
-	}
-	if s := t.slots[rootContext]; s >= 0 {
-		r.vars[s] = expr.OfObject(r.context())
-	}
-	if s := t.slots[rootStage]; s >= 0 {
-		r.vars[s] = expr.OfMap(pairs(r.env.Stage))
+	for i, slot := range t.slots {
+		if slot >= 0 {
+			r.vars[slot] = r.root(i)
+		}
 	}
 	if v := r.env.Variables; v != nil {
 		for slot, name := range r.names {
+			if value, ok := v.Get(name); ok {
+				r.vars[slot] = value
+			}
+		}
+	}
+}
+
+// root returns the value of one of rootNames.
+func (r *run) root(i int) expr.Value {
+	switch i {
+	case rootInput:
+		r.input.r = r
+		return expr.OfObject(&r.input)
+	case rootUtil:
+		return expr.OfObject(&r.tools)
+	case rootContext:
+		return expr.OfObject(r.context())
+	}
+	return expr.OfMap(pairs(r.env.Stage))
+}
+
+// lend gives the variables from slot first on, which #evaluate was the first to
+// name, the values that they have from the start.
+func (r *run) lend(first int) {
+	for slot := first; slot < len(r.names); slot++ {
+		name := r.names[slot]
+		if i := slices.Index(rootNames[:], name); i >= 0 {
+			r.vars[slot] = r.root(i)
+		}
+		if v := r.env.Variables; v != nil {
 			if value, ok := v.Get(name); ok {
 				r.vars[slot] = value
 			}

@@ -144,7 +144,9 @@ func (n *evaluateNode) render(r *run) error {
 	saved, outer := r.t, r.origin
 	r.t, r.origin = &inner, inner.origin
 	r.names = more.all
-	r.vars = append(r.vars, make([]expr.Value, len(more.all)-len(r.vars))...)
+	known := len(r.vars)
+	r.vars = append(r.vars, make([]expr.Value, len(more.all)-known)...)
+	r.lend(known)
 	err = r.at(0, r.block(b))
 	r.t, r.origin = saved, outer
 	if isStop(err) && err != errBreak {

@@ -276,3 +276,19 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+// What only the text of #evaluate names has its value there, too.
+func TestEvaluateNamesVariables(t *testing.T) {
+	tpl, err := Parse("t", `#set($x = '$n $context.stage')#evaluate($x)`, Velocity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	context := expr.NewMap()
+	context.Set("stage", expr.String("prod"))
+	v := expr.NewMap()
+	v.Set("n", expr.Int(5))
+	v.Set("context", expr.OfMap(context))
+	if out, err := tpl.Render(nil, &Environment{Variables: v}); string(out) != "5 prod" || err != nil {
+		t.Errorf("got %q and %v, want %q", out, err, "5 prod")
+	}
+}
