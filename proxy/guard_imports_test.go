@@ -14,6 +14,7 @@ import (
 const layers = `
 proxy/http1           :
 proxy/uri             :
+proxy/reach           :
 proxy/document        : proxy/uri
 proxy/jose            : proxy/document jwt
 proxy/pattern         :
@@ -25,7 +26,7 @@ sdk/abi               :
 sdk/go                : sdk/abi
 sdk/guests            :
 plugins/keyvalue      :
-plugins/outbound      : proxy/config proxy/http1 net/http
+plugins/outbound      : proxy/config proxy/http1 proxy/reach net/http
 plugins/meter         :
 plugins/manifest      : jsonschema x/text
 plugins/supply        : oras oci minisign net/http

@@ -8,16 +8,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/reach"
 )
 
 const (
@@ -35,7 +33,7 @@ const (
 var (
 	// ErrDenied is for what the rules don't allow: a server, a method, an address,
 	// a header field.
-	ErrDenied = errors.New("not allowed")
+	ErrDenied = reach.ErrDenied
 	// ErrMalformed is for a request that is none.
 	ErrMalformed = errors.New("malformed")
 	// ErrLimit is for too many requests in a call, and for too much content.
@@ -54,7 +52,6 @@ type Client struct {
 	calls     int   // in a session
 	size      int64 // bytes of content
 	timeout   time.Duration
-	private   bool
 	transport *http.Transport
 	dialer    net.Dialer
 	tls       *tls.Config
@@ -64,7 +61,7 @@ type Client struct {
 // o.CA as PEM, nil for none. The error is a *config.KeyError below o's table.
 func New(o *config.PluginHTTP, authorities []byte) (*Client, error) {
 	c := &Client{
-		methods: o.Methods, calls: o.MaxCalls, size: int64(o.MaxBytes), timeout: time.Duration(o.Timeout), private: o.Private,
+		methods: o.Methods, calls: o.MaxCalls, size: int64(o.MaxBytes), timeout: time.Duration(o.Timeout),
 		tls: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	for i, text := range o.Allow {
@@ -90,7 +87,7 @@ func New(o *config.PluginHTTP, authorities []byte) (*Client, error) {
 	}
 	// The proxy of the environment isn't asked: it would connect for us, to whom we
 	// wouldn't see.
-	c.dialer.ControlContext = c.control
+	c.dialer.ControlContext = reach.Control(o.Private)
 	c.transport = &http.Transport{
 		DialContext: c.dial, DialTLSContext: c.dialTLS,
 		DisableCompression:     true, // a small answer could become a large one
@@ -147,20 +144,4 @@ func (c *Client) dialTLS(ctx context.Context, network, address string) (net.Conn
 		return nil, err
 	}
 	return conn, nil
-}
-
-// control looks at an address as it is connected to, after the name was looked
-// up: a name may have another address now than a moment ago.
-func (c *Client) control(_ context.Context, _, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("%w: the address %s", ErrDenied, address)
-	}
-	switch addr := to.Addr(); {
-	case !reachable(addr):
-		return fmt.Errorf("%w: %s isn't an address that a server has", ErrDenied, addr)
-	case !c.private && !public(addr):
-		return fmt.Errorf("%w: %s is a private address", ErrDenied, addr)
-	}
-	return nil
 }

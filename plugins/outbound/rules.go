@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/reach"
 )
 
 // origin is who is spoken to.
@@ -136,56 +136,10 @@ func parseRule(text string, private bool) (o origin, err *config.KeyError) {
 		return o, nil
 	case below:
 		return refuse(form, "%q has names below an address", text)
-	case !reachable(addr):
+	case !reach.Possible(addr):
 		return refuse("", "%s isn't an address that a server has", addr)
-	case !private && !public(addr):
+	case !private && !reach.Public(addr):
 		return refuse("add private = true if the plugin shall reach private addresses", "%s is a private address", addr)
 	}
 	return o, nil
-}
-
-// reachable reports whether a connection to addr makes sense at all.
-func reachable(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	return !addr.IsUnspecified() && !addr.IsMulticast() && addr != netip.AddrFrom4([4]byte{255, 255, 255, 255})
-}
-
-// public reports whether addr is of the Internet at large: neither this host, nor
-// its networks, nor an address that stands for another one which may be.
-func public(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	if b := addr.As16(); addr.Is6() {
-		if netip.MustParsePrefix("64:ff9b::/96").Contains(addr) {
-			// RFC 6052: so a network without IPv4 reaches it.
-			return public(netip.AddrFrom4([4]byte(b[12:])))
-		}
-		if b[0]>>5 != 1 {
-			return false // RFC 4291, 2.4: what is unicast and global begins with 001
-		}
-	}
-	return !slices.ContainsFunc(privateBlocks[:], func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-// privateBlocks are the blocks of the special-purpose registries that can't be
-// reached from everywhere, but for those of IPv6 outside of 2000::/3. RFC 6890
-// and its updates. Only read.
-var privateBlocks = [...]netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("10.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // carriers' translators
-	netip.MustParsePrefix("127.0.0.0/8"),
-	netip.MustParsePrefix("169.254.0.0/16"), // link-local, where clouds keep their metadata
-	netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("192.88.99.0/24"), // 6to4 relays
-	netip.MustParsePrefix("192.168.0.0/16"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("224.0.0.0/3"), // multicast, reserved, broadcast
-	netip.MustParsePrefix("2001::/23"),   // Teredo among others
-	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"), // 6to4: an IPv4 address in disguise
-	netip.MustParsePrefix("3fff::/20"),
 }
