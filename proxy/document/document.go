@@ -58,6 +58,7 @@ type Node int32
 // node is one value.
 type node struct {
 	kind Kind
+	at   int32  // where it begins in the text that Parse read
 	text string // a string's text, decoded; a number or a literal as it stands
 	name string // as a member of an object, decoded
 	kids []Node // of an array or an object
@@ -121,6 +122,10 @@ func (d *Document) Count(n Node) int { return len(d.nodes[n].kids) }
 
 // At returns the element or member i of n, which has more than i.
 func (d *Document) At(n Node, i int) Node { return d.nodes[n].kids[i] }
+
+// Offset returns where n begins in the text that Parse read, in bytes: a member
+// begins with its name. A value that was put in later has no place there.
+func (d *Document) Offset(n Node) int { return int(d.nodes[n].at) }
 
 // Name returns the name of n in its object, "" elsewhere.
 func (d *Document) Name(n Node) string { return d.nodes[n].name }

@@ -196,3 +196,19 @@ func BenchmarkFind(b *testing.B) {
 		}
 	}
 }
+
+func TestOffset(t *testing.T) {
+	d, err := Parse([]byte("{ \"a\" : [1,\n {\"b\": true}] }"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := d.Member(d.Root(), "a")
+	object := d.At(a, 1)
+	b, _ := d.Member(object, "b")
+	for i, n := range []Node{d.Root(), a, d.At(a, 0), object, b} {
+		// A member begins with its name.
+		if want := []int{0, 2, 9, 13, 14}[i]; d.Offset(n) != want {
+			t.Errorf("value %d begins at %d, want %d", i, d.Offset(n), want)
+		}
+	}
+}

@@ -30,8 +30,20 @@ func (p *parser) peek() byte {
 	return 0
 }
 
+// value reads a value and notes where it stands.
 func (p *parser) value(depth int) (Node, error) {
-	switch c := p.peek(); {
+	c := p.peek()
+	at := p.at
+	n, err := p.bare(c, depth)
+	if err == nil {
+		p.d.nodes[n].at = int32(at)
+	}
+	return n, err
+}
+
+// bare reads the value that begins with c.
+func (p *parser) bare(c byte, depth int) (Node, error) {
+	switch {
 	case c == '"':
 		text, err := p.string()
 		if err != nil {
@@ -108,6 +120,7 @@ func (p *parser) element(kind Kind, depth int) (Node, error) {
 	if p.peek() != '"' {
 		return 0, p.wrong("not a member's name")
 	}
+	at := p.at
 	name, err := p.string()
 	if err != nil {
 		return 0, err
@@ -118,7 +131,7 @@ func (p *parser) element(kind Kind, depth int) (Node, error) {
 	p.at++
 	n, err := p.value(depth)
 	if err == nil {
-		p.d.nodes[n].name = name
+		p.d.nodes[n].name, p.d.nodes[n].at = name, int32(at)
 	}
 	return n, err
 }
