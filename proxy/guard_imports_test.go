@@ -41,6 +41,7 @@ proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
+builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
 builtins/internal/sigv4 : proxy/http1 proxy/uri
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/cors         : proxy proxy/http1 proxy/config

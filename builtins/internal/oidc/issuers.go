@@ -1,0 +1,125 @@
+// Package oidc has the keys of token issuers: it finds out where an issuer
+// publishes them, fetches them, and keeps them fresh, whatever the issuer does.
+//
+// OpenID Connect Discovery 1.0; RFC 8414; RFC 7517.
+package oidc
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Options are what the fetching of all issuers' keys has in common.
+type Options struct {
+	Logger *zap.Logger // nil logs nothing
+	// Dial replaces how connections are made, and with it the guard against private
+	// addresses. Nil dials.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Source says where an issuer's keys come from. Two equal ones share their keys.
+type Source struct {
+	Issuer  string        // its URL; what the discovery document must say too
+	KeysURL string        // of the JWK set; "" asks the discovery document
+	CA      string        // certificates as PEM besides the system's; "" for none
+	Private bool          // addresses of this host and its networks may be connected to
+	Timeout time.Duration // of each of the two fetches; above 0
+	Fresh   time.Duration // how long keys count without being fetched again; above 0
+	Grace   time.Duration // how much longer they count while they can't be fetched
+}
+
+// Issuers has the keys of every issuer that is in use. It outlives configurations;
+// safe for concurrent use.
+type Issuers struct {
+	options Options
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu   sync.Mutex // guards what follows
+	used map[Source]*use
+}
+
+// use is a keyring with the number of those who use it.
+type use struct {
+	ring  *Keyring
+	users int
+	stop  context.CancelFunc
+}
+
+// New returns one that knows nobody yet.
+func New(o Options) *Issuers {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Issuers{options: o, ctx: ctx, stop: stop, used: map[Source]*use{}}
+}
+
+// Use returns the keys of an issuer, which begin to be fetched with the first user
+// and stop being fetched with the last. Release is called once, by a user that is
+// done with them. It fails when s.CA has no certificates.
+func (is *Issuers) Use(s Source) (ring *Keyring, release func(), err error) {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	u := is.used[s]
+	if u == nil {
+		roots, err := authorities(s.CA)
+		if err != nil {
+			return nil, nil, err
+		}
+		ctx, stop := context.WithCancel(is.ctx)
+		u = &use{ring: newKeyring(s, newFetcher(s, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, is.options.Dial), is.options.Logger), stop: stop}
+		is.used[s] = u
+		is.running.Go(func() { u.ring.run(ctx) })
+	}
+	u.users++
+	return u.ring, sync.OnceFunc(func() { is.release(s, u) }), nil
+}
+
+func (is *Issuers) release(s Source, u *use) {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	if u.users--; u.users == 0 {
+		u.stop()
+		delete(is.used, s)
+	}
+}
+
+// Close ends all fetching and waits for its end.
+func (is *Issuers) Close() {
+	is.stop()
+	is.running.Wait()
+}
+
+// Figures are what metrics tell of one issuer.
+type Figures struct {
+	Issuer   string
+	Keys     int
+	Age      time.Duration // since the keys were fetched; 0 without keys
+	Usable   bool          // the keys count: they are there and not too old
+	Fetches  uint64        // so far
+	Failures uint64        // of these, those that failed
+	Unknown  uint64        // tokens so far that named a key which the issuer doesn't have
+	Err      error         // what the last fetch failed with; nil if it didn't
+}
+
+// Figures returns those of all issuers, in the order of their names. Issuers of one
+// name, with different sources, come one after the other.
+func (is *Issuers) Figures() []Figures {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	var all []Figures
+	for _, u := range is.used {
+		all = append(all, u.ring.figures(time.Now()))
+	}
+	slices.SortFunc(all, func(a, b Figures) int { return strings.Compare(a.Issuer, b.Issuer) })
+	return all
+}
