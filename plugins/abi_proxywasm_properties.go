@@ -178,7 +178,14 @@ func (g *proxyWasm) peerProperty(path string) (string, bool) {
 	case "connection\x00requested_server_name":
 		return in.TLS.ServerName, true
 	case "connection\x00mtls":
-		return "\x00", true // clients aren't asked for certificates
+		if g.in.ex.Domain.Certificate == nil {
+			return "\x00", true
+		}
+		return "\x01", true
+	case "connection\x00subject_peer_certificate":
+		if c := g.in.ex.Domain.Certificate; c != nil {
+			return c.Subject, true
+		}
 	}
 	return "", false
 }

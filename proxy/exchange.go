@@ -6,7 +6,9 @@ package proxy
 
 import (
 	"context"
+	"crypto/x509"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/http1"
@@ -104,6 +106,40 @@ type TLS struct {
 	Version     string // "TLSv1.2", "TLSv1.3"
 	CipherSuite string
 	ServerName  string // SNI, lower case
+	// Shown is what the client showed of itself, its own certificate first; nobody has
+	// verified it. Domain.Certificate is what was.
+	Shown []*x509.Certificate
+
+	judged atomic.Pointer[Judgement] // the latest one
+}
+
+// Judgement is what was made of the certificates that a client showed.
+type Judgement struct {
+	By          any                // who judged
+	Until       time.Time          // when it has to be made anew; zero for never
+	Certificate *ClientCertificate // nil when none is needed and none was shown
+	Err         error              // why the client isn't let in; nil when it is
+}
+
+// Judged returns the latest judgement if by made it and it holds at now, else what
+// judge makes of it anew, which it keeps: connections last longer than
+// configurations, and than certificates. Safe for concurrent use.
+func (t *TLS) Judged(by any, now time.Time, judge func() *Judgement) *Judgement {
+	j := t.judged.Load()
+	if j == nil || j.By != by || !j.Until.IsZero() && now.After(j.Until) {
+		j = judge()
+		t.judged.Store(j)
+	}
+	return j
+}
+
+// ClientCertificate is the certificate by which a client proved who it is:
+// $context.identity.clientCert.
+type ClientCertificate struct {
+	PEM                 string
+	Subject, Issuer     string // distinguished names: "C=US,O=Example,CN=client"
+	Serial              string // "a1:0b:…"
+	NotBefore, NotAfter string // "May 28 12:30:02 2019 GMT"
 }
 
 // Domain tells by which name the request came in.
@@ -112,6 +148,9 @@ type Domain struct {
 	Prefix   string // its first label: $context.domainPrefix
 	BasePath string // matched base path mapping without slashes, "" for none
 	Default  bool   // the {api}.<suffix> host: the path began with the stage
+	// Certificate is the client's, if the domain asks for certificates and the client
+	// has a good one; else nil.
+	Certificate *ClientCertificate
 }
 
 // Outgoing is what the backend will get.

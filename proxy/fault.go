@@ -15,6 +15,7 @@ const (
 	BadRequestParameters
 	BadRequestBody
 	ExpiredToken
+	ExpiredIdentity // the same type for a bearer token: 401
 	IntegrationFailure // the backend can't be reached, or broke off before its head
 	BadIntegration     // the integration answered something malformed: 502
 	IntegrationTimeout
@@ -35,7 +36,8 @@ const (
 	UnknownCoding  // a transfer coding that isn't chunked: 501
 	UnknownVersion // neither HTTP/1.0 nor HTTP/1.1: 505
 	UnknownAPI     // no API or domain answers to this host
-	Forbidden      // a known host without such a stage or base path
+	Forbidden      // a known host without such a stage or base path, or closed to this client
+	Misdirected    // the connection was opened for another name: 421
 	Overloaded     // 503, with Retry-After
 	PluginFailure  // a filter, mapping or validator failed: 500
 	PluginTimeout  // one of these missed its deadline: 504
@@ -56,6 +58,8 @@ type Fault struct {
 	// RetryAfter, in seconds, tells the client when to come again; 0 leaves the
 	// field out, but for Overloaded.
 	RetryAfter int
+	// Challenge says how to authenticate: WWW-Authenticate. "" leaves the field out.
+	Challenge string
 	// Cause is for the log only.
 	Cause error
 }

@@ -20,6 +20,7 @@ proxy/jose            : proxy/document jwt
 proxy/pattern         :
 proxy/expr            : proxy/pattern
 proxy/config          : toml
+proxy/truststore      :
 proxy/wire            : x/sys
 sdk                   :
 sdk/abi               :
@@ -34,7 +35,7 @@ plugins/supply/supplytest : net/http
 proxy                 : proxy/http1 proxy/config zap
 proxy/event           : proxy proxy/http1 proxy/document proxy/uri
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap x/net proxyproto net/http
-proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri zap
+proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststore zap
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net

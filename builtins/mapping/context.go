@@ -54,12 +54,18 @@ type identityTree contextTree
 
 // Member returns $context.identity.name.
 func (t *identityTree) Member(name string) expr.Value {
+	if name == "clientCert" && t.ex.Domain.Certificate != nil {
+		return vtl.Branch(&certificateTree{tree: (*contextTree)(t)})
+	}
 	return (*contextTree)(t).value(identities[name])
 }
 
 // Names returns the names of the members that have a value.
 func (t *identityTree) Names() []string {
 	var names []string
+	if t.ex.Domain.Certificate != nil {
+		names = append(names, "clientCert")
+	}
 	for name, what := range identities {
 		if (*contextTree)(t).value(what).Kind() != expr.NullKind {
 			names = append(names, name)
@@ -67,6 +73,34 @@ func (t *identityTree) Names() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// certificateTree is $context.identity.clientCert or, with a prefix, its member
+// validity.
+type certificateTree struct {
+	tree   *contextTree
+	prefix string // "validity."
+}
+
+// Member returns $context.identity.clientCert.name.
+func (t *certificateTree) Member(name string) expr.Value {
+	if name == "validity" && t.prefix == "" {
+		return vtl.Branch(&certificateTree{t.tree, "validity."})
+	}
+	return t.tree.value(certificates[t.prefix+name])
+}
+
+// Names returns the names of the members.
+func (t *certificateTree) Names() []string {
+	var names []string
+	for name := range certificates {
+		if name, found := strings.CutPrefix(name, t.prefix); found {
+			name, _, _ = strings.Cut(name, ".")
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // authorizerTree is $context.authorizer or, with a prefix, what an authorizer

@@ -38,6 +38,12 @@ const (
 	resourceID
 	resourcePath
 	stageName
+	certificatePEM
+	certificateSubject
+	certificateIssuer
+	certificateSerial
+	certificateNotBefore
+	certificateNotAfter
 	unset // known on AWS, but there is no such thing here: always empty
 )
 
@@ -84,12 +90,22 @@ var identities = map[string]variable{
 	"vpceId":                        unset,
 }
 
+// certificates are the names below $context.identity.clientCert.
+var certificates = map[string]variable{
+	"clientCertPem":      certificatePEM,
+	"subjectDN":          certificateSubject,
+	"issuerDN":           certificateIssuer,
+	"serialNumber":       certificateSerial,
+	"validity.notBefore": certificateNotBefore,
+	"validity.notAfter":  certificateNotAfter,
+}
+
 // ParseVariable returns the variable called name, without "context." or
 // "$context.", and false if AWS has none of that name. It is for load time.
 func ParseVariable(name string) (Variable, bool) {
 	if below, found := strings.CutPrefix(name, "identity."); found {
-		if strings.HasPrefix(below, "clientCert.") {
-			return Variable{what: unset}, true
+		if member, found := strings.CutPrefix(below, certificatePrefix); found {
+			return Variable{what: certificates[member]}, certificates[member] != noVariable
 		}
 		return Variable{what: identities[below]}, identities[below] != noVariable
 	}
@@ -113,6 +129,9 @@ func VariableNames() []string {
 	}
 	for name := range identities {
 		names = append(names, "identity."+name)
+	}
+	for name := range certificates {
+		names = append(names, "identity."+certificatePrefix+name)
 	}
 	slices.Sort(names)
 	return names
@@ -167,6 +186,31 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 		return ex.Route.Resource
 	case stageName:
 		return ex.Route.Stage.Name
+	}
+	if c := ex.Domain.Certificate; c != nil {
+		return v.ofCertificate(c)
+	}
+	return ""
+}
+
+// certificatePrefix stands below $context.identity.
+const certificatePrefix = "clientCert."
+
+// ofCertificate returns the variable's value if it is one of a client's certificate.
+func (v *Variable) ofCertificate(c *proxy.ClientCertificate) string {
+	switch v.what {
+	case certificatePEM:
+		return c.PEM
+	case certificateSubject:
+		return c.Subject
+	case certificateIssuer:
+		return c.Issuer
+	case certificateSerial:
+		return c.Serial
+	case certificateNotBefore:
+		return c.NotBefore
+	case certificateNotAfter:
+		return c.NotAfter
 	}
 	return ""
 }

@@ -25,6 +25,9 @@ type API struct {
 	// Compress replies of at least this size for clients that name gzip, deflate, br or
 	// zstd in Accept-Encoding, and decode requests with a Content-Encoding. Absent: off.
 	MinimumCompressionSize *Size `toml:"minimum_compression_size" min:"0B" max:"10MiB" example:"1KiB" aka:"minimumCompressionSize,compression,gzip"`
+	// Don't answer at the default host, {api}.<suffix>, but with 403: for an API whose
+	// domains let in only some, or that isn't to be found under two names.
+	DisableDefaultEndpoint bool `toml:"disable_default_endpoint" aka:"disableExecuteApiEndpoint,disable_execute_api_endpoint"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
 	// JSON Schemas by name, for request_models.

@@ -180,7 +180,8 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	dst = appendOrNull(dst, sourceIP(ex))
 	dst = append(dst, `,"user":null,"userAgent":`...)
 	dst = appendOrNull(dst, ex.In.Fields.GetKnown(http1.UserAgent))
-	dst = append(dst, `,"userArn":null},"path":`...)
+	dst = appendCertificate(append(dst, `,"userArn":null`...), ex.Domain.Certificate)
+	dst = append(dst, `},"path":`...)
 	dst = document.AppendString(dst, ex.FullPath)
 	// AWS says HTTP/1.1 whatever the client speaks.
 	dst = append(dst, `,"protocol":"HTTP/1.1","requestId":`...)
@@ -204,6 +205,27 @@ func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
 	caller := &ex.Caller
 	if caller.Principal == "" && len(caller.Context) == 0 {
 		return dst
+// appendCertificate appends the member clientCert, which events have when the domain
+// asks for certificates and the client has one.
+func appendCertificate(dst []byte, c *proxy.ClientCertificate) []byte {
+	if c == nil {
+		return dst
+	}
+	dst = append(dst, `,"clientCert":{"clientCertPem":`...)
+	dst = document.AppendString(dst, c.PEM)
+	dst = append(dst, `,"subjectDN":`...)
+	dst = document.AppendString(dst, c.Subject)
+	dst = append(dst, `,"issuerDN":`...)
+	dst = document.AppendString(dst, c.Issuer)
+	dst = append(dst, `,"serialNumber":`...)
+	dst = document.AppendString(dst, c.Serial)
+	dst = append(dst, `,"validity":{"notBefore":`...)
+	dst = document.AppendString(dst, c.NotBefore)
+	dst = append(dst, `,"notAfter":`...)
+	dst = document.AppendString(dst, c.NotAfter)
+	return append(dst, "}}"...)
+}
+
 	}
 	dst = append(dst, `,"authorizer":`...)
 	dst = appendMember(dst, true, "principalId")

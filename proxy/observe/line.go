@@ -54,6 +54,11 @@ func appendLine(b []byte, prefix string, stamp *stamps, ex *proxy.Exchange) []by
 	if agent := ex.In.Fields.GetKnown(http1.UserAgent); agent != "" {
 		b = appendClean(b, `,"user_agent":`, agent)
 	}
+	if c := ex.Domain.Certificate; c != nil {
+		b = appendClean(b, `,"client_certificate":`, c.Subject)
+		b = appendClean(b, `,"client_certificate_issuer":`, c.Issuer)
+		b = appendPlain(b, `,"client_certificate_serial":"`, c.Serial)
+	}
 	b = appendIntegration(b, ex)
 	b = appendFailure(b, ex)
 	return append(b, '}', '\n')

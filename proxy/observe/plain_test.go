@@ -66,6 +66,11 @@ func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	if agent := ex.In.Fields.GetKnown(http1.UserAgent); agent != "" {
 		line.AddString("user_agent", clean(agent))
 	}
+	if c := ex.Domain.Certificate; c != nil {
+		line.AddString("client_certificate", clean(c.Subject))
+		line.AddString("client_certificate_issuer", clean(c.Issuer))
+		line.AddString("client_certificate_serial", c.Serial)
+	}
 	r.addIntegration(line)
 	r.addFailure(line)
 	return nil
@@ -161,6 +166,9 @@ func FuzzLine(f *testing.F) {
 		ex.Notes = proxy.Notes{BackendStatus: status, BytesOut: out, Retries: int(out % 3), Target: []string{"", "10.0.0.1:80"}[out&1], Plugin: "guard", PluginRole: []string{"", "request"}[out&1], PluginFailure: cause, PluginTime: time.Duration(out % 4 * 1234567), PluginWaiting: time.Duration(out), PluginRequests: int(out % 2), Truncated: out%2 == 0, ClientGone: out%5 == 0}
 		if cause != "" {
 			ex.Fault = &proxy.Fault{Kind: proxy.Internal, Message: agent, Cause: errors.New(cause)}
+		}
+		if agent != "" {
+			ex.Domain.Certificate = &proxy.ClientCertificate{Subject: agent, Issuer: cause, Serial: "a1:0b"}
 		}
 		if year := ex.Start.UTC().Year(); year < 1970 || year > 9999 {
 			t.Skip("not a time that a request has")

@@ -41,7 +41,8 @@
 //	host NAME                       for the requests that follow. Default: the
 //	                                only domain of postern.toml, else the default
 //	                                host of its only API
-//	over tls [SNI] | over http      how the requests that follow arrive
+//	over tls [SNI] [as NAME] |      how the requests that follow arrive, and the
+//	over http                       certificate that the client shows
 //	listener NAME                   where; default "public"
 //	get TARGET                      also head post put patch delete options
 //	request VERB TARGET             any other verb
@@ -81,6 +82,9 @@
 // # Configuration
 //
 //	certificate NAME HOST …         writes NAME.crt and NAME.key, signed by themselves
+//	authority NAME [by ISSUER]      the same for an authority, signed by an earlier one;
+//	                                NAME.crt goes up to the root
+//	client NAME [by ISSUER] [SERIAL | expired]  the same for a client
 //	guest NAME                      compiles testdata/wasm/NAME to NAME.wasm
 //	published MODULE@VERSION PATH   copies a file of a Go module that others published
 //	policy NAME ENTRYPOINT,…        compiles testdata/wasm/opa/NAME.rego to NAME.wasm

@@ -71,7 +71,8 @@ func words() map[string]func(*player, line) error {
 		"nothing": (*player).expectNothing, "closed": (*player).expectClosed, "open": (*player).expectClosed,
 		"receives": (*player).receives, "saw": (*player).saw, "unseen": (*player).unseen,
 
-		"certificate": (*player).certificate, "guest": (*player).guest,
+		"certificate": (*player).certificate, "authority": (*player).signed, "client": (*player).signed,
+		"guest":     (*player).guest,
 		"published": (*player).published, "policy": (*player).policy,
 		"reload": (*player).reload, "refused": (*player).refused,
 		"finding": (*player).finding, "findings": (*player).finding,
@@ -238,7 +239,8 @@ func (p *player) setListener(l line) error {
 // setTransport chooses TLS or cleartext for the requests that follow. The
 // client trusts every certificate of the scenario.
 func (p *player) setTransport(l line) error {
-	switch name, sni, _ := strings.Cut(l.rest, " "); name {
+	rest, own, shows := strings.Cut(l.rest, " as ")
+	switch name, sni, _ := strings.Cut(rest, " "); name {
 	case "http":
 		p.secure = nil
 	case "tls":
@@ -255,6 +257,14 @@ func (p *player) setTransport(l line) error {
 			trusted.AppendCertsFromPEM(pem)
 		}
 		p.secure = &tls.Config{RootCAs: trusted, ServerName: sni, NextProtos: []string{"http/1.1"}}
+		if shows {
+			pair, err := tls.LoadX509KeyPair(filepath.Join(p.dir, own+".crt"), filepath.Join(p.dir, own+".key"))
+			if err != nil {
+				return err
+			}
+			// Whoever the gateway says it trusts: what isn't good is to be seen, too.
+			p.secure.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+		}
 	default:
 		return fmt.Errorf("%q is neither tls nor http", name)
 	}

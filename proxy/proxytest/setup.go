@@ -92,6 +92,29 @@ func (p *player) certificate(l line) error {
 	return WriteCertificate(p.dir, args[0], args[1:])
 }
 
+// signed writes a certificate that an authority of the scenario signed.
+func (p *player) signed(l line) error {
+	name, rest, _ := strings.Cut(l.rest, " ")
+	issuer := ""
+	if after, found := strings.CutPrefix(rest, "by "); found {
+		issuer, rest, _ = strings.Cut(after, " ")
+	}
+	if l.word == "authority" {
+		if rest != "" {
+			return fmt.Errorf("don't understand %q", rest)
+		}
+		return WriteAuthority(p.dir, name, issuer)
+	}
+	serial := int64(0)
+	if rest != "" && rest != "expired" {
+		var err error
+		if serial, err = strconv.ParseInt(rest, 0, 64); err != nil {
+			return err
+		}
+	}
+	return WriteClient(p.dir, name, issuer, serial, rest == "expired")
+}
+
 // guest compiles a plugin of the project's test data. Go's build cache makes
 // every time but the first cheap.
 func (p *player) guest(l line) error {

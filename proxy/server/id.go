@@ -89,7 +89,8 @@ func describeTLS(state *tls.ConnectionState) *sessionTLS {
 	return &sessionTLS{
 		Version:     versionText(state.Version),
 		CipherSuite: tls.CipherSuiteName(state.CipherSuite),
-		ServerName:  strings.ToLower(state.ServerName),
+		ServerName:  strings.TrimSuffix(strings.ToLower(state.ServerName), "."),
+		Shown:       state.PeerCertificates,
 	}
 }
 

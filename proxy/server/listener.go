@@ -16,6 +16,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
 
@@ -40,9 +41,12 @@ type settings struct {
 	admission
 	tls *tls.Config // nil for cleartext
 	h2  bool        // HTTP/2 is offered
+
+	asking sync.Map // *tls.Config that asks clients for certificates, by the *snapshot.Clients that judges them
 }
 
-func newSettings(c *config.Listen) (*settings, error) {
+// newSettings returns what c says; current returns the snapshot that serves, or nil.
+func newSettings(c *config.Listen, current func() *snapshot.Snapshot) (*settings, error) {
 	s := &settings{Limits: c.Limits}
 	var err error
 	if s.admission, err = newAdmission(c); err != nil {
@@ -55,6 +59,9 @@ func newSettings(c *config.Listen) (*settings, error) {
 	}
 	if s.tls, err = serverTLS(c.TLS); err != nil {
 		return nil, err
+	}
+	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		return s.tlsFor(current(), hello.ServerName), nil
 	}
 	s.h2 = slices.Contains(s.tls.NextProtos, "h2")
 	return s, nil
@@ -74,6 +81,36 @@ func serverTLS(c *config.ListenTLS) (*tls.Config, error) {
 		cfg.Certificates = append(cfg.Certificates, certificate)
 	}
 	return cfg, nil
+}
+
+// tlsFor returns how to speak to a client that asks for serverName; nil for the
+// listener's own way.
+//
+// Which certificates are good is judged for each request, and not here: then it
+// holds for sessions that are resumed, and for those that are older than the
+// configuration. Tickets are sealed with keys of the domain's own nevertheless, so
+// that a session that was begun without a certificate, or under another name, isn't
+// resumed for this one.
+func (s *settings) tlsFor(snap *snapshot.Snapshot, serverName string) *tls.Config {
+	if snap == nil {
+		return nil
+	}
+	clients := snap.Clients(serverName)
+	if clients == nil {
+		return nil
+	}
+	if made, found := s.asking.Load(clients); found {
+		return made.(*tls.Config)
+	}
+	// Not a clone, which would have the listener's keys for tickets.
+	cfg := &tls.Config{MinVersion: s.tls.MinVersion, NextProtos: s.tls.NextProtos, Certificates: s.tls.Certificates, ClientAuth: tls.RequestClientCert}
+	if clients.Required {
+		cfg.ClientAuth = tls.RequireAnyClientCert
+	}
+	cfg.WrapSession = cfg.EncryptTicket // with cfg's keys, which it renews every day
+	cfg.UnwrapSession = cfg.DecryptTicket
+	made, _ := s.asking.LoadOrStore(clients, cfg)
+	return made.(*tls.Config)
 }
 
 // stop closes the socket, and ends the connections when they become idle.

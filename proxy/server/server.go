@@ -160,7 +160,7 @@ func (s *Server) prepare(cfg *config.Config) (next map[string]prepared, opened [
 	next = make(map[string]prepared, len(cfg.Listen))
 	var problems []error
 	for name, c := range cfg.Listen {
-		settings, err := newSettings(&c)
+		settings, err := newSettings(&c, s.current.Load)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("listen.%s: %w", name, err))
 			continue

@@ -25,9 +25,9 @@ type Options struct {
 	Recorder func(api, stage string) proxy.Recorder
 }
 
-// Compile builds cfg. It returns either a snapshot, which the caller closes, or
-// every finding in the order of their places; with findings all that was built
-// is given back.
+// Compile builds cfg. It returns every finding in the order of their places and,
+// unless one of them is an error, a snapshot, which the caller closes; else all that
+// was built is given back.
 //
 // cfg must not change afterwards. Compile checks what it relies on by itself,
 // so cfg may also come from elsewhere than config.Load.
@@ -56,14 +56,14 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 		c.api(name)
 	}
 	c.hosts()
-	if len(c.findings) > 0 {
+	slices.SortStableFunc(c.findings, func(a, b config.Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	if c.findings.Failed() {
 		c.snapshot.Close()
-		slices.SortStableFunc(c.findings, func(a, b config.Finding) int {
-			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
 		return nil, c.findings
 	}
-	return c.snapshot, nil
+	return c.snapshot, c.findings
 }
 
 // compiler is the state of one Compile.
@@ -399,10 +399,17 @@ func (c *compiler) find(at []string, text, hint string) {
 		return
 	}
 	c.reported[id] = true
-	c.findings = append(c.findings, c.cfg.Finding(at, text, hint))
+	f := c.cfg.Finding(at, text, hint)
+	f.Severity = severity
+	c.findings = append(c.findings, f)
 }
 
 // under returns at with further keys, in memory of its own.
+	c.findAs(config.SeverityError, at, text, hint)
+}
+
+// findAs adds a finding, once.
+func (c *compiler) findAs(severity string, at []string, text, hint string) {
 func under(at []string, further ...string) []string {
 	return slices.Concat(at, further)
 }

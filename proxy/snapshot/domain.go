@@ -25,7 +25,9 @@ func (c *compiler) hosts() {
 		}
 		found := &host{isDefault: true}
 		for stageName, st := range stages {
-			found.stages.add(stageName).stage = st
+			if !c.cfg.API[api].DisableDefaultEndpoint { // without stages it answers 403, as on AWS
+				found.stages.add(stageName).stage = st
+			}
 		}
 		h.exact[name] = found
 	}
@@ -48,7 +50,7 @@ func (c *compiler) domain(h *hosts, name string) {
 		c.find(at, "the same name as another domain", "host names ignore case and a dot at the end")
 		return
 	}
-	d := &host{}
+	d := &host{clients: c.clients(name, lower)}
 	for _, basePath := range sortedKeys(c.cfg.Domain[name].Map) {
 		c.mapBasePath(d, basePath, c.cfg.Domain[name].Map[basePath], under(at, "map", basePath))
 	}

@@ -23,6 +23,7 @@ type host struct {
 	stages table[stageEntry]
 	// Of a custom domain.
 	mappings mapping
+	clients  *Clients // nil: they aren't asked for certificates
 }
 
 type stageEntry struct{ stage *stage }

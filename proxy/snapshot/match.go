@@ -11,8 +11,10 @@ import (
 // Domain, Path, FullPath, Method and Params. When no route takes the request it
 // returns false and why: BadRequest for a request that is refused before
 // routing (see checkPath), UnknownAPI for a host that nothing answers to,
-// Forbidden for an unknown stage or base path, MissingAuthenticationToken when
-// no resource has the path and the verb. ex.Route is nil then, and ex.Stage is
+// Forbidden for an unknown stage or base path, or for a client without the
+// certificate that the domain asks for, Misdirected when the connection was opened
+// for another name than such a domain's, MissingAuthenticationToken when no
+// resource has the path and the verb. ex.Route is nil then, and ex.Stage is
 // set if host and path led to one.
 //
 // The resource is the most specific one that has the verb: {param} needs one
@@ -36,6 +38,11 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	}
 	ex.Domain.Default = h.isDefault
 	ex.Domain.Prefix, _, _ = strings.Cut(ex.Domain.Name, ".")
+	if h.clients != nil {
+		if f, ok := h.clients.admit(ex); !ok {
+			return f, false
+		}
+	}
 	if why := override(ex); why != acceptable {
 		return refuse(why), false
 	}
