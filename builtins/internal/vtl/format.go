@@ -2,6 +2,7 @@ package vtl
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ type verb struct {
 }
 
 // formatMethod is String.format(format, arguments…) as java.util.Formatter does it,
-// without dates.
+// but that no date is ever formatted.
 func (c *call) formatMethod() (expr.Value, bool, error) {
 	if len(c.args) > 1 && c.args[0].IsNull() && c.args[1].Kind() == expr.StringKind {
 		c.args = c.args[1:] // no locale
@@ -123,6 +124,11 @@ func parseVerb(s string) (v verb, index, n int, ok bool) {
 		return v, 0, 0, false
 	}
 	v.kind = s[n]
+	if v.kind|0x20 == 't' { // a date; the letter after it says which part
+		if n++; n == len(s) || strings.IndexByte("HIklMSLNpzZsQBbhAaCYyjmdeRTrDFc", s[n]) < 0 {
+			return v, 0, 0, false
+		}
+	}
 	return v, index, n + 1, v.wellFormed()
 }
 
@@ -150,6 +156,10 @@ func (v *verb) wellFormed() bool {
 		return !v.has(',')
 	case 'g':
 		return !v.has('#')
+	case 'a':
+		return !v.has('(') && !v.has(',')
+	case 't':
+		return v.precision < 0 && strings.Trim(v.flags, "-") == ""
 	}
 	return v.kind == '%' || v.kind == 'n' && v.flags == "" && v.width < 0
 }
@@ -177,6 +187,10 @@ func (v *verb) format(r *run) (string, error) {
 		text, err = v.char()
 	case 'd', 'x', 'o':
 		text, err = v.integer()
+	case 't': // whatever there is has no date in it
+		if text = "null"; !v.v.IsNull() {
+			err = errFormat
+		}
 	default:
 		text, err = v.float()
 	}
@@ -299,6 +313,18 @@ func (v *verb) float() (string, error) {
 	abs := math.Abs(f)
 	digits := ""
 	switch v.kind | 0x20 {
+	case 'a':
+		if v.v.Kind() == expr.BigDecimalKind {
+			return "", errFormat
+		}
+		digits = hexFloat(abs, v.precision)
+		gap := v.width - len(digits)
+		if math.Signbit(f) || v.has('+') || v.has(' ') {
+			gap--
+		}
+		if v.has('0') && gap > 0 {
+			digits = "0x" + strings.Repeat("0", gap) + digits[2:]
+		}
 	case 'f':
 		digits = roundHalfUp(abs, precision)
 	case 'e':
@@ -344,4 +370,26 @@ func roundHalfUp(f float64, precision int) string {
 		return string(digits)
 	}
 	return string(digits[:len(digits)-precision]) + "." + string(digits[len(digits)-precision:])
+}
+
+// hexFloat is Double.toHexString, "0x1.8p3", with as many digits behind the point as
+// precision says, if it isn't below 0.
+func hexFloat(f float64, precision int) string {
+	switch {
+	case f != f || math.IsInf(f, 0):
+		s, _ := expr.Double(f).Text(16)
+		return s
+	case math.Signbit(f):
+		return "-" + hexFloat(-f, precision)
+	case f != 0 && f < 0x1p-1022 && precision < 0: // subnormal
+		return "0x0." + strings.TrimRight(fmt.Sprintf("%013x", math.Float64bits(f)), "0") + "p-1022"
+	case precision == 0:
+		precision = 1
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'x', precision, 64), "p")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	n, _ := strconv.Atoi(exponent) // digits with a sign, from FormatFloat
+	return mantissa + "p" + strconv.Itoa(n)
 }

@@ -261,7 +261,7 @@ func (c *call) doubleStatic() (expr.Value, bool, error) {
 		return expr.String(s), true, err
 	case mToHexString:
 		if one {
-			return c.result(expr.String(hexFloat(f)))
+			return c.result(expr.String(hexFloat(f, -1)))
 		}
 	case mParseDouble, mParseFloat, mValueOf:
 		if c.fits("s") {
@@ -289,20 +289,6 @@ func (c *call) doubleStatic() (expr.Value, bool, error) {
 		return c.result(expr.Int(int32(compareDoubles(a, b))))
 	}
 	return c.none()
-}
-
-// hexFloat is Double.toHexString for what is no subnormal number.
-func hexFloat(f float64) string {
-	if f != f || math.IsInf(f, 0) {
-		s, _ := expr.Double(f).Text(16)
-		return s
-	}
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'x', -1, 64), "p")
-	if !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
-	}
-	n, _ := strconv.Atoi(exponent)
-	return mantissa + "p" + strconv.Itoa(n)
 }
 
 // parseDouble reads a double as Java does: blanks around it, and one letter f or d
