@@ -16,6 +16,7 @@ const (
 	BadRequestBody
 	ExpiredToken
 	ExpiredIdentity // the same type for a bearer token: 401
+	ExpiredIdentity // the same type for a bearer token: 401
 	IntegrationFailure // the backend can't be reached, or broke off before its head
 	BadIntegration     // the integration answered something malformed: 502
 	IntegrationTimeout
@@ -57,6 +58,8 @@ type Fault struct {
 	Detail string
 	// RetryAfter, in seconds, tells the client when to come again; 0 leaves the
 	// field out, but for Overloaded.
+	// Challenge says how to authenticate: WWW-Authenticate. "" leaves the field out.
+	Challenge string
 	RetryAfter int
 	// Challenge says how to authenticate: WWW-Authenticate. "" leaves the field out.
 	Challenge string

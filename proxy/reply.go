@@ -26,6 +26,9 @@ func (ex *Exchange) Fail(f Fault) {
 	case f.Kind == Overloaded:
 		ex.Reply.Fields.Add("Retry-After", "1")
 	}
+	if f.Challenge != "" {
+		ex.Reply.Fields.Add("WWW-Authenticate", f.Challenge)
+	}
 	ex.Reply.Fields = append(ex.Reply.Fields, http1.NewField("Content-Type", "application/json"))
 	ex.Reply.Content = faultContent(row, f.Text())
 	if ex.Stage != nil && ex.Stage.Refusal != nil {

@@ -70,7 +70,7 @@ func TestEveryType(t *testing.T) {
 			t.Errorf("%v: a route where none matched", kind)
 		}
 	}
-	if seen != len(types)+1 { // INTEGRATION_FAILURE is two kinds of fault
+	if seen != len(types)+2 { // INTEGRATION_FAILURE and EXPIRED_TOKEN are two kinds of fault each
 		t.Errorf("%d types of %d seen", seen, len(types))
 	}
 }
