@@ -2,6 +2,7 @@
 package builtins
 
 import (
+	"github.com/postern-gateway/postern/builtins/access"
 	"github.com/postern-gateway/postern/builtins/coding"
 	"github.com/postern-gateway/postern/builtins/cors"
 	"github.com/postern-gateway/postern/builtins/gatewayresponse"
@@ -26,6 +27,8 @@ func Kinds(_ Options) []proxy.Kind {
 		cors.Kind(),
 		gatewayresponse.Kind(),
 		validation.Models(),
+		access.Guard(),
+		access.Access(),
 		validation.Validator(),
 	}
 }

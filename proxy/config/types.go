@@ -36,6 +36,8 @@ type Config struct {
 	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Backends by name: what AWS calls a VPC link.
 	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	// Ranges of client addresses by name, for policies: aws:SourceVpc, aws:SourceVpce.
+	Network map[string]Network `toml:"network" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"networks,vpc"`
 	// APIs by name. The name is also the API's id and its default host's first label.
 	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" names:"1 to 63 lower-case letters, digits and \"-\", not at the ends"`
 	// Custom domain names: an exact host, or "*.example.com".

@@ -37,6 +37,9 @@ type API struct {
 	GatewayResponse map[string]GatewayResponse `toml:"gateway_response" example:"DEFAULT_4XX" aka:"gateway_responses,gatewayResponses,error_response,errors"`
 	// Lets pages of other origins use the API from a browser.
 	CORS *CORS `toml:"cors" example:"{ allow_origins = [\"https://app.example.com\"] }" aka:"corsConfiguration"`
+	// Who may call it: a resource policy in AWS's policy language. Resources may be
+	// written short: "execute-api:/STAGE/VERB/PATH".
+	Policy *Policy `toml:"policy" short:"text" example:"{ file = \"policy.json\" }" aka:"resource_policy,resourcePolicy,policies"`
 }
 
 // Route is one method of one resource.
