@@ -31,8 +31,10 @@ type Policy interface {
 
 // AppendMethodARN appends the name of the method that ex calls,
 // "arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/VERB/PATH", its path as the client
-// wrote it. AWS: "Amazon Resource Name (ARN) format of permissions for executing
-// API in API Gateway".
+// wrote it, less a slash at its end. Authorizers write this name into policies, so
+// what has a meaning there, a star or the beginning of a variable, is escaped: else
+// a client's /* would be let in everywhere. AWS: "Amazon Resource Name (ARN) format
+// of permissions for executing API in API Gateway".
 func AppendMethodARN(dst []byte, ex *Exchange) []byte {
 	stage := ex.Route.Stage
 	dst = append(dst, "arn:aws:execute-api:"...)
@@ -46,5 +48,16 @@ func AppendMethodARN(dst []byte, ex *Exchange) []byte {
 	dst = append(dst, '/')
 	dst = append(dst, ex.Method...)
 	dst = append(dst, '/')
-	return append(dst, strings.TrimPrefix(ex.Path, "/")...)
+	path := strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/")
+	for i := range len(path) {
+		switch c := path[i]; c {
+		case '*':
+			dst = append(dst, "%2A"...)
+		case '{':
+			dst = append(dst, "%7B"...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
