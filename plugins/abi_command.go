@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"github.com/postern-gateway/postern/proxy/config"
-	"github.com/postern-gateway/postern/proxy/event"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
 
@@ -39,7 +38,7 @@ func (commandABI) greet(*instance) (roles uint32, err error) { return abi.RoleIn
 
 // integrate runs the command from its start to its end.
 func (commandABI) integrate(in *instance) error {
-	in.event = event.AppendRequest(in.event[:0], in.ex)
+	in.renderEvent()
 	in.stdin, in.stdout = in.event, true
 	err := in.run(in.module.ExportedFunction(abi.ExportStart))
 	if in.exited && in.exitCode == 0 {

@@ -251,7 +251,7 @@ func (extismABI) integrate(in *instance) error {
 		}
 		return nil
 	}
-	in.event = event.AppendRequest(in.event[:0], in.ex)
+	in.renderEvent()
 	output, err := in.callExtism(in.extism.integrate, in.event)
 	if err != nil {
 		return err

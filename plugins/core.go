@@ -272,12 +272,16 @@ func (in *instance) setContext(name, value string) int32 {
 	return abi.OK
 }
 
-// readEvent renders the event on its first use.
-func (in *instance) readEvent(at, size uint64) int32 {
+// renderEvent fills in.event on its first use, unless it was given.
+func (in *instance) renderEvent() {
 	if !in.rendered {
 		in.event = event.AppendRequest(in.event[:0], in.ex)
 		in.rendered = true
 	}
+}
+
+func (in *instance) readEvent(at, size uint64) int32 {
+	in.renderEvent()
 	b := in.view(at, size)
 	if len(in.event) <= len(b) {
 		copy(b, in.event)

@@ -80,6 +80,8 @@ const (
 	CORSKind                        // [api.x.cors], or a route's: answers preflights, and is a reply's Last
 	GuardKind                       // nowhere: before the authorizer of every route for which it has steps
 	AccessKind                      // nowhere: after the authorizer of every route for which it has steps
+	PrincipalKind                   // [principal.x]: all of them; it has no steps, and its Build no Route
+	DeciderKind                     // plugin of an [authorizer.x]: one that decides by itself, without an event
 )
 
 // Build is what the compiler lends to a kind while one route is built.
@@ -92,6 +94,9 @@ type Build struct {
 	// Plugin returns the steps of the plugin called name in a role, so that it can
 	// stand in for a part of the kind. The error is a *config.KeyError.
 	Plugin func(role Role, name string) (Steps, error)
+	// Function returns the plugin called name as a function; nil without an error when
+	// there is a finding about the plugin already. The error is a *config.KeyError.
+	Function func(name string) (Function, error)
 	// OnClose has f run when the snapshot is given up and its last exchange ended.
 	OnClose func(f func())
 	// Shared returns what build returned when it was first called with key in this
