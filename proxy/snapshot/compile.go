@@ -336,7 +336,7 @@ func (c *compiler) integration(r *proxy.Route, configured config.Route, at []str
 }
 
 func (c *compiler) build(r *proxy.Route) proxy.Build {
-	return proxy.Build{
+	b := proxy.Build{
 		Logger:  c.options.Logger,
 		Route:   r,
 		Backend: c.options.Backend,
