@@ -16,7 +16,7 @@ const (
 	BadRequestBody
 	ExpiredToken
 	ExpiredIdentity // the same type for a bearer token: 401
-	ExpiredIdentity // the same type for a bearer token: 401
+	ExpiredIdentity    // the same type for a bearer token: 401
 	IntegrationFailure // the backend can't be reached, or broke off before its head
 	BadIntegration     // the integration answered something malformed: 502
 	IntegrationTimeout
