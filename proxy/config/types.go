@@ -461,6 +461,6 @@ type Stage struct {
 type Domain struct {
 	// Base paths to "api:stage". "/" takes what no longer base path takes.
 	Map map[string]string `toml:"map" required:"true" example:"{ \"/\" = \"hello:prod\" }" aka:"mapping,base_path"`
-}
 	// Certificates of clients. Absent: clients aren't asked for any.
 	MTLS *MutualTLS `toml:"mtls" example:"{ truststore = \"clients.pem\" }" aka:"mutualTlsAuthentication,mutual_tls,client_auth"`
+}

@@ -30,20 +30,13 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	if ex.Out.Custom {
 		return append(dst, ex.Out.Content...)
 	}
-	dst = appendRequest(append(dst, '{'), ex)
-	return append(appendBody(dst, ex), '}')
-}
-
-// appendRequest appends the members that events of functions and of authorizers
-// have in common.
-func appendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	var fewHeaders, fewParams [pairsOnStack]pair
 	headers := appendHeaders(fewHeaders[:0], ex)
 	params := appendQuery(fewParams[:0], ex)
 	link(headers, foldedNames)
 	link(params, exactNames)
 
-	dst = append(dst, `"resource":`...)
+	dst = append(dst, `{"resource":`...)
 	dst = document.AppendString(dst, ex.Route.Resource)
 	dst = append(dst, `,"path":`...)
 	dst = document.AppendString(dst, eventPath(ex))
@@ -62,7 +55,8 @@ func appendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `,"stageVariables":`...)
 	dst = appendVariables(dst, ex.Route.Stage.Variables)
 	dst = append(dst, `,"requestContext":`...)
-	return appendContext(dst, ex)
+	dst = appendContext(dst, ex)
+	return append(appendBody(dst, ex), '}')
 }
 
 // eventPath is the path without the stage, but with the base path of a custom
@@ -205,12 +199,6 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	return append(appendAuthorizer(dst, ex), '}')
 }
 
-// appendAuthorizer appends the member authorizer if one was asked. AWS: the
-// values of its context are strings here, whatever they were.
-func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
-	caller := &ex.Caller
-	if caller.Principal == "" && len(caller.Context) == 0 {
-		return dst
 // appendCertificate appends the member clientCert, which events have when the domain
 // asks for certificates and the client has one.
 func appendCertificate(dst []byte, c *proxy.ClientCertificate) []byte {
@@ -232,6 +220,12 @@ func appendCertificate(dst []byte, c *proxy.ClientCertificate) []byte {
 	return append(dst, "}}"...)
 }
 
+// appendAuthorizer appends the member authorizer if one was asked. AWS: the
+// values of its context are strings here, whatever they were.
+func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
+	caller := &ex.Caller
+	if caller.Principal == "" && len(caller.Context) == 0 {
+		return dst
 	}
 	dst = append(dst, `,"authorizer":`...)
 	dst = appendMember(dst, true, "principalId")

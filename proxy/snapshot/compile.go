@@ -21,8 +21,6 @@ type Options struct {
 	Logger *zap.Logger // nil logs nothing
 	// Backend is lent to the kinds as Build.Backend. Nil has no backends.
 	Backend func(url string, options *config.Backend) (proxy.Backend, error)
-	// Function is lent to the kinds as Build.Function. Nil has no functions.
-	Function func(b proxy.Build, name string) (proxy.Function, error)
 	// Recorder returns who records a stage's exchanges. Nil records nothing.
 	Recorder func(api, stage string) proxy.Recorder
 }
@@ -336,7 +334,7 @@ func (c *compiler) integration(r *proxy.Route, configured config.Route, at []str
 }
 
 func (c *compiler) build(r *proxy.Route) proxy.Build {
-	b := proxy.Build{
+	return proxy.Build{
 		Logger:  c.options.Logger,
 		Route:   r,
 		Backend: c.options.Backend,
@@ -349,13 +347,6 @@ func (c *compiler) build(r *proxy.Route) proxy.Build {
 			return c.shared[key]
 		},
 	}
-	b.Function = func(name string) (proxy.Function, error) {
-		if c.options.Function == nil {
-			return nil, &config.KeyError{Path: []string{"plugin"}, Text: "plugins can't be used here"}
-		}
-		return c.options.Function(b, name)
-	}
-	return b
 }
 
 func (c *compiler) noKind(role proxy.Role, name string, at []string) {
@@ -401,8 +392,13 @@ func (c *compiler) wrong(err error, at ...string) {
 	c.find(at, err.Error(), "")
 }
 
-// find adds a finding, once.
+// find adds an error, once.
 func (c *compiler) find(at []string, text, hint string) {
+	c.findAs(config.SeverityError, at, text, hint)
+}
+
+// findAs adds a finding, once.
+func (c *compiler) findAs(severity string, at []string, text, hint string) {
 	id := strings.Join(at, "\x00") + "\x00" + text
 	if c.reported[id] {
 		return
@@ -414,11 +410,6 @@ func (c *compiler) find(at []string, text, hint string) {
 }
 
 // under returns at with further keys, in memory of its own.
-	c.findAs(config.SeverityError, at, text, hint)
-}
-
-// findAs adds a finding, once.
-func (c *compiler) findAs(severity string, at []string, text, hint string) {
 func under(at []string, further ...string) []string {
 	return slices.Concat(at, further)
 }
