@@ -30,13 +30,20 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	if ex.Out.Custom {
 		return append(dst, ex.Out.Content...)
 	}
+	dst = appendRequest(append(dst, '{'), ex)
+	return append(appendBody(dst, ex), '}')
+}
+
+// appendRequest appends the members that events of functions and of authorizers
+// have in common.
+func appendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	var fewHeaders, fewParams [pairsOnStack]pair
 	headers := appendHeaders(fewHeaders[:0], ex)
 	params := appendQuery(fewParams[:0], ex)
 	link(headers, foldedNames)
 	link(params, exactNames)
 
-	dst = append(dst, `{"resource":`...)
+	dst = append(dst, `"resource":`...)
 	dst = document.AppendString(dst, ex.Route.Resource)
 	dst = append(dst, `,"path":`...)
 	dst = document.AppendString(dst, eventPath(ex))
@@ -55,8 +62,7 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `,"stageVariables":`...)
 	dst = appendVariables(dst, ex.Route.Stage.Variables)
 	dst = append(dst, `,"requestContext":`...)
-	dst = appendContext(dst, ex)
-	return append(appendBody(dst, ex), '}')
+	return appendContext(dst, ex)
 }
 
 // eventPath is the path without the stage, but with the base path of a custom
