@@ -15,7 +15,6 @@ const (
 	BadRequestParameters
 	BadRequestBody
 	ExpiredToken
-	ExpiredIdentity // the same type for a bearer token: 401
 	ExpiredIdentity    // the same type for a bearer token: 401
 	IntegrationFailure // the backend can't be reached, or broke off before its head
 	BadIntegration     // the integration answered something malformed: 502
@@ -30,20 +29,22 @@ const (
 	Unauthorized
 	UnsupportedMediaType
 	WAFFiltered
-	BadRequest     // the request isn't well-formed
-	HeadTooLarge   // 431
-	URITooLong     // 414
-	RequestTimeout // the request's head took too long: 408
-	UnknownCoding  // a transfer coding that isn't chunked: 501
-	UnknownVersion // neither HTTP/1.0 nor HTTP/1.1: 505
-	UnknownAPI     // no API or domain answers to this host
-	Forbidden      // a known host without such a stage or base path, or closed to this client
-	Misdirected    // the connection was opened for another name: 421
-	Overloaded     // 503, with Retry-After
-	PluginFailure  // a filter, mapping or validator failed: 500
-	PluginTimeout  // one of these missed its deadline: 504
-	Internal       // our own mistake: 500
-	ClientGone     // the client left; nobody reads the answer
+	BadRequest          // the request isn't well-formed
+	HeadTooLarge        // 431
+	URITooLong          // 414
+	RequestTimeout      // the request's head took too long: 408
+	UnknownCoding       // a transfer coding that isn't chunked: 501
+	UnknownVersion      // neither HTTP/1.0 nor HTTP/1.1: 505
+	UnknownAPI          // no API or domain answers to this host
+	Forbidden           // a known host without such a stage or base path, or closed to this client
+	Misdirected         // the connection was opened for another name: 421
+	IncompleteSignature // what the request says of its signature can't be read: 403
+	UnrecognizedClient  // nobody has the access key that signed, or not with this token: 403
+	Overloaded          // 503, with Retry-After
+	PluginFailure       // a filter, mapping or validator failed: 500
+	PluginTimeout       // one of these missed its deadline: 504
+	Internal            // our own mistake: 500
+	ClientGone          // the client left; nobody reads the answer
 
 	FaultKinds // how many there are
 )
@@ -58,8 +59,6 @@ type Fault struct {
 	Detail string
 	// RetryAfter, in seconds, tells the client when to come again; 0 leaves the
 	// field out, but for Overloaded.
-	// Challenge says how to authenticate: WWW-Authenticate. "" leaves the field out.
-	Challenge string
 	RetryAfter int
 	// Challenge says how to authenticate: WWW-Authenticate. "" leaves the field out.
 	Challenge string

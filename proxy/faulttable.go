@@ -37,8 +37,6 @@ func (k FaultKind) row() faultRow {
 		return faultRow{"EXPIRED_TOKEN", 403, "The security token included in the request is expired", "ExpiredTokenException", false}
 	case ExpiredIdentity:
 		return faultRow{"EXPIRED_TOKEN", 401, "The incoming token has expired", "UnauthorizedException", false}
-	case ExpiredIdentity:
-		return faultRow{"EXPIRED_TOKEN", 401, "The incoming token has expired", "UnauthorizedException", false}
 	case IntegrationFailure:
 		// Differs from AWS, which documents 504 here: a connection that fails is 502
 		// and only a time-out is 504, because operators' alarms tell the two apart.
@@ -81,10 +79,14 @@ func (k FaultKind) row() faultRow {
 		return faultRow{"UNKNOWN_VERSION", 505, "HTTP version not supported", "BadRequestException", false}
 	case UnknownAPI:
 		return faultRow{"UNKNOWN_API", 404, "No API answers to this host", "NotFoundException", false}
-	case Misdirected:
-		return faultRow{"MISDIRECTED_REQUEST", 421, "Misdirected Request", "ForbiddenException", false}
 	case Forbidden:
 		return faultRow{"FORBIDDEN", 403, "Forbidden", "ForbiddenException", false}
+	case Misdirected:
+		return faultRow{"MISDIRECTED_REQUEST", 421, "Misdirected Request", "ForbiddenException", false}
+	case IncompleteSignature:
+		return faultRow{"INCOMPLETE_SIGNATURE", 403, "The request signature does not conform to AWS standards", "IncompleteSignatureException", false}
+	case UnrecognizedClient:
+		return faultRow{"UNRECOGNIZED_CLIENT", 403, "The security token included in the request is invalid.", "UnrecognizedClientException", false}
 	case Overloaded:
 		return faultRow{"OVERLOADED", 503, "Service Unavailable", "ServiceUnavailableException", false}
 	case PluginFailure:
