@@ -3,6 +3,7 @@ package builtins
 
 import (
 	"github.com/postern-gateway/postern/builtins/access"
+	"github.com/postern-gateway/postern/builtins/authorizer"
 	"github.com/postern-gateway/postern/builtins/coding"
 	"github.com/postern-gateway/postern/builtins/cors"
 	"github.com/postern-gateway/postern/builtins/gatewayresponse"
@@ -28,6 +29,8 @@ func Kinds(_ Options) []proxy.Kind {
 		gatewayresponse.Kind(),
 		validation.Models(),
 		access.Guard(),
+		authorizer.IAM(),
+		authorizer.Principals(),
 		access.Access(),
 		validation.Validator(),
 	}

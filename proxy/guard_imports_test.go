@@ -45,6 +45,7 @@ builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
 builtins/internal/sigv4 : proxy/http1 proxy/uri
 builtins/internal/iam : proxy/document proxy/uri
+builtins/authorizer   : proxy proxy/http1 proxy/config builtins/access builtins/internal/sigv4
 builtins/access       : proxy proxy/http1 proxy/config builtins/internal/iam
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/cors         : proxy proxy/http1 proxy/config
@@ -55,7 +56,7 @@ builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema 
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl builtins/internal/xmljson
 builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/access builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/validation
+builtins              : proxy builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar

@@ -53,6 +53,12 @@ type DecodedBody interface {
 	NeedsDecodedBody()
 }
 
+// CodedBody is implemented by a step that needs the request's content as it was
+// sent: a Content-Encoding is taken off after it.
+type CodedBody interface {
+	NeedsCodedBody()
+}
+
 // Steps are what a kind contributes to one route: at most one step per phase.
 type Steps [phaseCount]Step
 

@@ -30,6 +30,7 @@ func (c *checker) cross(cfg *Config, tree map[string]any) {
 	for _, name := range x.entries("backend") {
 		x.backend(name)
 	}
+	x.principals()
 	x.networks()
 	if !c.findings.Failed() {
 		x.unused()

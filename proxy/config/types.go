@@ -34,6 +34,8 @@ type Config struct {
 	Registry map[string]Registry `toml:"registry" name:"[A-Za-z0-9.-]+(:[0-9]+)?|\\[[0-9a-fA-F:]+\\](:[0-9]+)?" names:"a host, with its port where modules name one"`
 	// Authorizers by name, for the routes of every API.
 	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	// Who signs requests by AWS's Signature Version 4, by name.
+	Principal map[string]Principal `toml:"principal" name:"[A-Za-z0-9_.+=,@-]{1,64}" names:"1 to 64 letters, digits and _.+=,@-" aka:"user,users,principals"`
 	// Backends by name: what AWS calls a VPC link.
 	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Ranges of client addresses by name, for policies: aws:SourceVpc, aws:SourceVpce.

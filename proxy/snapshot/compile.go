@@ -52,6 +52,7 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 	for _, k := range o.Kinds {
 		c.kinds[kindName{k.Role, k.Name}] = k
 	}
+	c.principals()
 	for _, name := range sortedKeys(cfg.API) {
 		c.api(name)
 	}
@@ -190,8 +191,10 @@ func (c *compiler) route(st *stage, m method) {
 }
 
 // coded returns parts with the steps that take content codings off and put them
-// on: what is nearest to the client. Requests are decoded where the API says so,
-// and for steps that read content and know nothing of codings.
+// on: what is nearest to the client, but for those who need content as it was sent.
+// Requests are decoded where the API says so, and for steps that read content and
+// know nothing of codings. Where such a one stands before one that needs it as it was
+// sent, the latter finds coded content changed, and must refuse it.
 func (c *compiler) coded(r *proxy.Route, parts []proxy.Steps) []proxy.Steps {
 	kind, found := c.kinds[kindName{proxy.CodingKind, codingKind}]
 	if !found {
@@ -205,7 +208,16 @@ func (c *compiler) coded(r *proxy.Route, parts []proxy.Steps) []proxy.Steps {
 		first[proxy.MethodRequest] = steps[proxy.MethodRequest]
 	}
 	last[proxy.MethodResponse] = steps[proxy.MethodResponse]
-	return append(append([]proxy.Steps{first}, parts...), last)
+	before := 1 + slices.IndexFunc(parts, readsCoded)
+	if slices.ContainsFunc(parts[:before], readsDecoded) {
+		before = 0
+	}
+	return slices.Concat(parts[:before], []proxy.Steps{first}, parts[before:], []proxy.Steps{last})
+}
+
+func readsCoded(part proxy.Steps) bool {
+	_, reads := part[proxy.MethodRequest].(proxy.CodedBody)
+	return reads
 }
 
 func readsDecoded(part proxy.Steps) bool {
@@ -245,6 +257,20 @@ func (c *compiler) authorizer(r *proxy.Route, name string, at []string) proxy.St
 	c.kindErrors(err, table, nil)
 	return steps
 }
+
+// principals has all [principal.x] built, so that what is wrong with them is found
+// though no route may need them.
+func (c *compiler) principals() {
+	kind, found := c.kinds[kindName{proxy.PrincipalKind, principalKind}]
+	if !found || len(c.cfg.Principal) == 0 {
+		return
+	}
+	_, err := kind.New(c.build(nil), proxy.Options{Config: c.cfg})
+	c.kindErrors(err, nil, nil)
+}
+
+// principalKind is the name of the kind that knows principals.
+const principalKind = "principal"
 
 // all returns the steps of all kinds of a role, in the order of the list of kinds.
 // The paths of their errors begin at the API's table.
