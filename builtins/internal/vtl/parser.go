@@ -3,6 +3,7 @@ package vtl
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // parser makes nodes of tokens. It looks ahead only as far as Velocity's does,
@@ -292,8 +293,9 @@ func (p *parser) escapes() string {
 	}
 	next := p.peek(0)
 	control := next.kind == tokIf || next.kind == tokElse || next.kind == tokElseIf || next.kind == tokEndDirective
-	if name := next.image; !control && len(name) > 0 {
-		control = p.isDirective(name[1:]) || p.t.macros[name[1:]] != nil
+	if _, size := utf8.DecodeRuneInString(next.image); !control && size > 0 && size < 4 {
+		name := next.image[size:] // whatever its first UTF-16 unit is
+		control = p.isDirective(name) || p.t.macros[name] != nil || p.escapable[name]
 	}
 	if control {
 		return strings.Repeat(`\`, n)

@@ -181,6 +181,7 @@ var pieces = []string{
 	"$s.replaceAll(\"l+\", \"L\")", "$s.split(\"l\")[0]", "$s.toUpperCase()", "$n.intValue()", "$d.intValue()", "$u.substring(5)", "$u.charAt(5)", "$s.charAt(0)", "$m", "$l", "$t", "$s.empty", "$l.empty", "$s.equals(\"Hello\")", "$s.hashCode()",
 	"#if($s == \"Hello\")", "#if($n < $d)", "#if($n != 5.0 && !$f)", "#if($nope == $m.z)", "#if(\"x\")", "#set($x = \"x\" == 'x')", "#set($x = 1.0 + 2)", "#set($x = -3 - -2)", "#set($x=$L*$L*$L)", "#set($x = $n-1)",
 	"$s.format(\"%05d|%-4s|%.2f\", $n, \"a\", $d)", "$s.format(\"%a|%A|%.2a|%+020a|%12.0a\", $d, $nope, $d, $d, $d)", "$s.indexOf(\"l\", 3)", "$m.n.y.subList(0,1)", "$m.values()", "$m.containsKey(\"k\")", "$n.compareTo(4)", "$t.toString()", "$x.concat($s)", "#set($foreach.w = 1)$foreach.w", "$foreach.parent.index",
+	"\\\\0foreach", "\\\\émm", "\\\\😀foreach", "\\\\xmm", "mm", "foreach",
 }
 
 // shape makes a template of n pieces; with tidy, directives are mostly closed.
