@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func (c *compiler) clients(name, lower string) *Clients {
 		return judgedTrust{store, found}
 	}).(judgedTrust)
 	for _, f := range made.found {
-		c.untrusted(at, m, f)
+		c.untrusted(at, f)
 	}
 	if m.Mode != "optional" {
 		c.wayAround(name)
@@ -128,15 +129,14 @@ type judgedTrust struct {
 }
 
 // untrusted reports what is wrong with a file of a domain's.
-func (c *compiler) untrusted(at []string, m *config.MutualTLS, f truststore.Finding) {
-	text, place := f.File+": "+f.Text, under(at, "truststore")
-	if i := slices.Index(m.Revoked, f.File); i >= 0 && f.File != m.Truststore {
-		place = under(at, "revoked", fmt.Sprint(i))
-		if f.Position > 0 {
-			text = fmt.Sprintf("%s: entry %d: %s", f.File, f.Position, f.Text)
-		}
-	} else if f.Position > 0 {
-		text = fmt.Sprintf("%s: certificate %d: %s", f.File, f.Position, f.Text)
+func (c *compiler) untrusted(at []string, f truststore.Finding) {
+	place, what := under(at, "truststore"), "certificate"
+	if f.List > 0 {
+		place, what = under(at, "revoked", strconv.Itoa(f.List-1)), "entry"
+	}
+	text := f.File + ": " + f.Text
+	if f.Position > 0 {
+		text = fmt.Sprintf("%s: %s %d: %s", f.File, what, f.Position, f.Text)
 	}
 	severity := config.SeverityError
 	if f.Odd {

@@ -25,6 +25,7 @@ const largestFile = 16 << 20
 // Finding is something wrong, or odd, with a file.
 type Finding struct {
 	File     string
+	List     int // which of the lists it is, from 1 on; 0 for the bundle
 	Position int // of a certificate in its bundle, of a line in a list, from 1 on; 0 for the whole file
 	Text     string
 	Hint     string // "" for none
@@ -35,7 +36,6 @@ type Finding struct {
 type Store struct {
 	roots   *x509.CertPool
 	between *x509.CertPool
-	signers []*x509.Certificate // what is in between
 	revoked revocations
 }
 
@@ -47,19 +47,20 @@ type Store struct {
 //
 // The store is nil if a finding isn't merely odd.
 func Read(bundle string, revoked []string, now time.Time) (*Store, []Finding) {
-	var found []Finding
 	certificates, found := readBundle(bundle, now)
 	s := &Store{roots: x509.NewCertPool(), between: x509.NewCertPool()}
 	for _, c := range certificates {
-		if selfSigned(c) {
+		if bytes.Equal(c.RawSubject, c.RawIssuer) {
 			s.roots.AddCert(c)
-			continue
+		} else {
+			s.between.AddCert(c)
 		}
-		s.between.AddCert(c)
-		s.signers = append(s.signers, c)
 	}
-	for _, file := range revoked {
-		found = append(found, s.revoked.read(file, certificates, now)...)
+	for i, file := range revoked {
+		for _, f := range s.revoked.read(file, certificates, now) {
+			f.List = i + 1
+			found = append(found, f)
+		}
 	}
 	for _, f := range found {
 		if !f.Odd {
@@ -132,6 +133,7 @@ func readBundle(file string, now time.Time) (certificates []*x509.Certificate, f
 		certificates = append(certificates, c)
 		if text, hint := unfit(c); text != "" {
 			wrong(describe(c)+" "+text, hint)
+			continue
 		}
 		if text := untimely(c, now); text != "" {
 			found = append(found, Finding{File: file, Position: position, Text: describe(c) + " " + text, Hint: "clients whose certificates lead to it are refused", Odd: true})
@@ -214,5 +216,3 @@ func issuerOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
 	}
 	return nil
 }
-
-func selfSigned(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
