@@ -28,6 +28,14 @@ const (
 	domainPrefix
 	extendedRequestID
 	httpMethod
+	identityAccessKey
+	identityAccount
+	identityAPIKey
+	identityAPIKeyID
+	identityCaller
+	identityOrganization
+	identityUser
+	identityUserARN
 	sourceIP
 	userAgent
 	fullPath
@@ -73,19 +81,20 @@ var variables = map[string]variable{
 
 // identities are the names below $context.identity.
 var identities = map[string]variable{
-	"accountId":                     unset,
-	"apiKey":                        unset,
-	"apiKeyId":                      unset,
-	"caller":                        unset,
+	"accessKey":                     identityAccessKey,
+	"accountId":                     identityAccount,
+	"apiKey":                        identityAPIKey,
+	"apiKeyId":                      identityAPIKeyID,
+	"caller":                        identityCaller,
 	"cognitoAuthenticationProvider": unset,
 	"cognitoAuthenticationType":     unset,
 	"cognitoIdentityId":             unset,
 	"cognitoIdentityPoolId":         unset,
-	"principalOrgId":                unset,
+	"principalOrgId":                identityOrganization,
 	"sourceIp":                      sourceIP,
-	"user":                          unset,
+	"user":                          identityUser,
 	"userAgent":                     userAgent,
-	"userArn":                       unset,
+	"userArn":                       identityUserARN,
 	"vpcId":                         unset,
 	"vpceId":                        unset,
 }
@@ -166,6 +175,10 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 		return ex.ExtendedID
 	case httpMethod:
 		return ex.Method
+	case identityAPIKey:
+		return ex.Caller.Key
+	case identityAPIKeyID:
+		return ex.Caller.KeyID
 	case sourceIP:
 		return ex.ClientAddress()
 	case userAgent:
@@ -187,8 +200,27 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 	case stageName:
 		return ex.Route.Stage.Name
 	}
-	if c := ex.Domain.Certificate; c != nil {
+	if c := ex.Domain.Certificate; c != nil && v.what >= certificatePEM {
 		return v.ofCertificate(c)
+	}
+	return v.ofIdentity(&ex.Caller.Identity)
+}
+
+// ofIdentity returns the variable's value if it says who signed the request.
+func (v *Variable) ofIdentity(id *proxy.Identity) string {
+	switch v.what {
+	case identityAccessKey:
+		return id.AccessKey
+	case identityAccount:
+		return id.AccountID
+	case identityCaller:
+		return id.Caller
+	case identityOrganization:
+		return id.OrgID
+	case identityUser:
+		return id.User
+	case identityUserARN:
+		return id.UserARN
 	}
 	return ""
 }

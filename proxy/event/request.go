@@ -180,13 +180,7 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	dst = document.AppendString(dst, ex.ExtendedID)
 	dst = append(dst, `,"httpMethod":`...)
 	dst = document.AppendString(dst, ex.Method)
-	dst = append(dst, `,"identity":{"accessKey":null,"accountId":null,"apiKey":null,"apiKeyId":null,"caller":null,`+
-		`"cognitoAuthenticationProvider":null,"cognitoAuthenticationType":null,"cognitoIdentityId":null,"cognitoIdentityPoolId":null,`+
-		`"principalOrgId":null,"sourceIp":`...)
-	dst = appendOrNull(dst, sourceIP(ex))
-	dst = append(dst, `,"user":null,"userAgent":`...)
-	dst = appendOrNull(dst, ex.In.Fields.GetKnown(http1.UserAgent))
-	dst = appendCertificate(append(dst, `,"userArn":null`...), ex.Domain.Certificate)
+	dst = appendIdentity(append(dst, `,"identity":{`...), ex)
 	dst = append(dst, `},"path":`...)
 	dst = document.AppendString(dst, ex.FullPath)
 	// AWS says HTTP/1.1 whatever the client speaks.
@@ -203,6 +197,24 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `,"stage":`...)
 	dst = document.AppendString(dst, stage.Name)
 	return append(appendAuthorizer(dst, ex), '}')
+}
+
+// appendIdentity appends the members of identity: who sent the request.
+func appendIdentity(dst []byte, ex *proxy.Exchange) []byte {
+	caller := &ex.Caller
+	id := &caller.Identity
+	dst = appendOrNull(append(dst, `"accessKey":`...), id.AccessKey)
+	dst = appendOrNull(append(dst, `,"accountId":`...), id.AccountID)
+	dst = appendOrNull(append(dst, `,"apiKey":`...), caller.Key)
+	dst = appendOrNull(append(dst, `,"apiKeyId":`...), caller.KeyID)
+	dst = appendOrNull(append(dst, `,"caller":`...), id.Caller)
+	dst = append(dst, `,"cognitoAuthenticationProvider":null,"cognitoAuthenticationType":null,"cognitoIdentityId":null,"cognitoIdentityPoolId":null`...)
+	dst = appendOrNull(append(dst, `,"principalOrgId":`...), id.OrgID)
+	dst = appendOrNull(append(dst, `,"sourceIp":`...), sourceIP(ex))
+	dst = appendOrNull(append(dst, `,"user":`...), id.User)
+	dst = appendOrNull(append(dst, `,"userAgent":`...), ex.In.Fields.GetKnown(http1.UserAgent))
+	dst = appendOrNull(append(dst, `,"userArn":`...), id.UserARN)
+	return appendCertificate(dst, ex.Domain.Certificate)
 }
 
 // appendCertificate appends the member clientCert, which events have when the domain
@@ -226,11 +238,12 @@ func appendCertificate(dst []byte, c *proxy.ClientCertificate) []byte {
 	return append(dst, "}}"...)
 }
 
-// appendAuthorizer appends the member authorizer if one was asked. AWS: the
-// values of its context are strings here, whatever they were.
+// appendAuthorizer appends the member authorizer if one was asked, other than about
+// a signature, whose caller is in identity. AWS: the values of its context are
+// strings here, whatever they were.
 func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
 	caller := &ex.Caller
-	if caller.Principal == "" && len(caller.Context) == 0 {
+	if len(caller.Context) == 0 && (caller.Principal == "" || caller.Identity.AccessKey != "") {
 		return dst
 	}
 	dst = append(dst, `,"authorizer":`...)
