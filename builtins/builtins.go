@@ -8,17 +8,20 @@ import (
 	"github.com/postern-gateway/postern/builtins/cors"
 	"github.com/postern-gateway/postern/builtins/gatewayresponse"
 	"github.com/postern-gateway/postern/builtins/integration"
+	"github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/builtins/validation"
 	"github.com/postern-gateway/postern/proxy"
 )
 
 // Options are what kinds need that outlives a snapshot. The zero value will do to
 // check a configuration.
-type Options struct{}
+type Options struct {
+	Usage usage.Options
+}
 
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
 // from a plugin. Guards and what checks access stand in the order in which they run.
-func Kinds(_ Options) []proxy.Kind {
+func Kinds(o Options) []proxy.Kind {
 	return []proxy.Kind{
 		integration.HTTPProxy(),
 		integration.HTTP(),
@@ -32,6 +35,7 @@ func Kinds(_ Options) []proxy.Kind {
 		authorizer.IAM(),
 		authorizer.Principals(),
 		access.Access(),
+		usage.Kind(o.Usage),
 		validation.Validator(),
 	}
 }

@@ -384,7 +384,7 @@ func configTables(t *testing.T) string {
 func (o option) value() string {
 	kind := strings.TrimLeft(o.kind, "*")
 	words := map[string]string{
-		"string": "text", "int": "number", "bool": "true or false", "Duration": "time", "Size": "size",
+		"string": "text", "int": "number", "bool": "true or false", "Duration": "time", "Size": "size", "Rate": "number",
 		"[]string": "list of text", "map[string]string": "table of text", "map[string]any": "table",
 	}
 	what, known := words[kind]

@@ -20,6 +20,8 @@ proxy/jose            : proxy/document jwt
 proxy/pattern         :
 proxy/expr            : proxy/pattern
 proxy/config          : toml
+proxy/state           : bbolt
+proxy/usage           : proxy/state zap
 proxy/truststore      :
 proxy/wire            : x/sys
 sdk                   :
@@ -48,6 +50,7 @@ builtins/internal/iam : proxy/document proxy/uri
 builtins/authorizer   : proxy proxy/http1 proxy/config builtins/access builtins/internal/sigv4
 builtins/access       : proxy proxy/http1 proxy/config builtins/internal/iam
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
+builtins/usage        : proxy proxy/config proxy/usage
 builtins/cors         : proxy proxy/http1 proxy/config
 builtins/gatewayresponse : proxy proxy/http1 proxy/config proxy/document builtins/mapping
 builtins/internal/schema : proxy/document regexp2
@@ -56,11 +59,11 @@ builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema 
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl builtins/internal/xmljson
 builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/validation
+builtins              : proxy builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/usage builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
-proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins plugins zap txtar
+proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/usage proxy/usage plugins zap txtar
 cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
@@ -70,6 +73,7 @@ examples/...          : sdk/go net/http
 const modules = `
 toml        github.com/BurntSushi/toml
 jwt         github.com/golang-jwt/jwt/v5
+bbolt       go.etcd.io/bbolt
 zap         go.uber.org/zap
 wazero      github.com/tetratelabs/wazero
 cobra       github.com/spf13/cobra

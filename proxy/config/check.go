@@ -264,6 +264,11 @@ func (c *checker) value(f *field, n *node, v any, at *place, into reflect.Value)
 			c.number(f, n, i, at, into)
 			return
 		}
+	case rateKind:
+		if r, ok := asRate(v); ok {
+			c.rate(f, r, at, into)
+			return
+		}
 	case sizeKind:
 		if i, ok := v.(int64); ok {
 			c.number(f, n, i, at, into)
@@ -309,7 +314,7 @@ func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 		}
 	case string:
 		switch n.kind {
-		case integerKind:
+		case integerKind, rateKind:
 			if _, err := strconv.Atoi(v); err == nil {
 				hint = "leave the quotes out: " + v
 			}
@@ -414,23 +419,46 @@ func (c *checker) list(f *field, n *node, list []any, at *place, into reflect.Va
 // number checks the range of a number, size or duration and stores it.
 func (c *checker) number(f *field, n *node, v int64, at *place, into reflect.Value) {
 	if f.min != "" && v < f.low || f.max != "" && v > f.high {
-		var limits string
-		switch {
-		case f.max == "":
-			limits = "at least " + f.min
-		case f.min == "":
-			limits = "at most " + f.max
-		default:
-			limits = f.min + " to " + f.max
-		}
-		hint := ""
-		if f.def != "" {
-			hint = "the default is " + f.def
-		}
-		c.wrong(at, "out of range: want "+limits, hint)
+		c.outOfRange(f, at)
 		return
 	}
 	into.SetInt(v)
+}
+
+func (c *checker) outOfRange(f *field, at *place) {
+	var limits string
+	switch {
+	case f.max == "":
+		limits = "at least " + f.min
+	case f.min == "":
+		limits = "at most " + f.max
+	default:
+		limits = f.min + " to " + f.max
+	}
+	hint := ""
+	if f.def != "" {
+		hint = "the default is " + f.def
+	}
+	c.wrong(at, "out of range: want "+limits, hint)
+}
+
+func asRate(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// rate checks the range of a rate, which rates always have, and stores it.
+func (c *checker) rate(f *field, r float64, at *place, into reflect.Value) {
+	if !(r >= float64(f.low) && r <= float64(f.high)) { // NaN is neither
+		c.outOfRange(f, at)
+		return
+	}
+	into.SetFloat(r)
 }
 
 // text checks a string, size or duration and stores it.

@@ -407,7 +407,11 @@ func TestSchemaIsSound(t *testing.T) {
 			if f.only != nil && n.field(typeKey) == nil {
 				t.Errorf("%s: depends on a type that isn't there", at)
 			}
-			if f.standard.IsValid() && (f.min != "" && f.standard.Int() < f.low || f.max != "" && f.standard.Int() > f.high) {
+			if f.standard.IsValid() && f.kind == rateKind {
+				if r := f.standard.Float(); r < float64(f.low) || r > float64(f.high) {
+					t.Errorf("%s: the default is out of range", at)
+				}
+			} else if f.standard.IsValid() && (f.min != "" && f.standard.Int() < f.low || f.max != "" && f.standard.Int() > f.high) {
 				t.Errorf("%s: the default is out of range", at)
 			}
 			if f.pattern != nil && f.kind == stringKind && f.def != "" && !f.pattern.fits(f.def) {

@@ -32,6 +32,7 @@ func (c *checker) cross(cfg *Config, tree map[string]any) {
 	}
 	x.principals()
 	x.networks()
+	x.usage()
 	if !c.findings.Failed() {
 		x.unused()
 	}

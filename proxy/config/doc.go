@@ -10,6 +10,9 @@ type Duration time.Duration
 // Size is a number of bytes, written as "10MiB", "16KiB", "512B" or an integer.
 type Size int64
 
+// Rate is a number of requests a second, written as 100 or 0.5.
+type Rate float64
+
 // KeyError is a wrong value that only a kind can judge. Path is relative to the
 // kind's own table: ["url"] for the url of an integration.
 type KeyError struct {

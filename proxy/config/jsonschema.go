@@ -140,7 +140,7 @@ func (m *schemaMaker) remarks(f *field) string {
 	if f.only != nil {
 		s += " Only for type " + quotedWords(f.only) + "."
 	}
-	if (f.min != "" || f.max != "") && f.kind != integerKind {
+	if (f.min != "" || f.max != "") && f.kind != integerKind && f.kind != rateKind {
 		s += fmt.Sprintf(" Range: %s to %s.", f.min, f.max)
 	}
 	return s
@@ -204,6 +204,8 @@ func (m *schemaMaker) value(f *field, n *node) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case integerKind:
 		return m.bounds(f, map[string]any{"type": "integer"})
+	case rateKind:
+		return m.bounds(f, map[string]any{"type": "number"})
 	case sizeKind:
 		return map[string]any{"anyOf": []any{
 			m.bounds(f, map[string]any{"type": "integer"}),

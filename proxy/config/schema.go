@@ -18,6 +18,7 @@ const (
 	listKind
 	stringKind
 	integerKind
+	rateKind
 	boolKind
 	durationKind
 	sizeKind
@@ -94,6 +95,8 @@ func schemaOf(t reflect.Type) *node {
 		n.kind = durationKind
 	case t == reflect.TypeFor[Size]():
 		n.kind = sizeKind
+	case t == reflect.TypeFor[Rate]():
+		n.kind = rateKind
 	case t.Kind() == reflect.Pointer:
 		n = schemaOf(t.Elem())
 		n.typ = t
@@ -193,6 +196,9 @@ func (f *field) bound(s string) int64 {
 	if n.elem != nil {
 		n = n.elem
 	}
+	if n.kind == rateKind {
+		return int64(f.literal(n, s).Float())
+	}
 	return f.literal(n, s).Int()
 }
 
@@ -212,6 +218,10 @@ func (f *field) literal(n *node, s string) reflect.Value {
 		i, err := strconv.ParseInt(s, 10, 64)
 		ok = err == nil
 		v.SetInt(i)
+	case rateKind:
+		r, err := strconv.ParseFloat(s, 64)
+		ok = err == nil
+		v.SetFloat(r)
 	case durationKind:
 		var d Duration
 		d, _, ok = parseDuration(s)
@@ -269,6 +279,8 @@ func (n *node) describe() string {
 		return "a string"
 	case integerKind:
 		return "an integer"
+	case rateKind:
+		return "a number"
 	case boolKind:
 		return "true or false"
 	case durationKind:

@@ -24,6 +24,14 @@ type Config struct {
 	Admin Admin `toml:"admin"`
 	// Operator log and access log.
 	Log Log `toml:"log"`
+	// What outlives the gateway: API keys and the use of quotas.
+	State State `toml:"state"`
+	// Bounds all requests together: what AWS has for an account. Absent: no bound.
+	Throttle *GatewayThrottle `toml:"throttle" example:"{}" aka:"rate_limit"`
+	// Usage plans by name.
+	Plan map[string]Plan `toml:"plan" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"usage_plan,plans,usagePlans"`
+	// API keys by name; the name is also the key's id.
+	Key map[string]Key `toml:"key" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"api_key,keys,apiKeys"`
 	// What happens between the signal to stop and the end.
 	Drain Drain `toml:"drain"`
 	// WebAssembly modules by name.
@@ -457,6 +465,10 @@ type Stage struct {
 	Description string `toml:"description"`
 	// Stage variables: names of letters, digits and _, at most 64; values of AWS's characters, at most 512.
 	Variables map[string]string `toml:"variables" aka:"stageVariables,stage_variables,vars"`
+	// Of the requests to each method by itself, whoever sends them.
+	Throttle *Throttle `toml:"throttle" example:"{ rate = 100, burst = 200 }"`
+	// What is different for single methods, by route key.
+	Method map[string]MethodSettings `toml:"method" example:"GET /" aka:"methodSettings,method_settings"`
 }
 
 // Domain is a custom domain name.

@@ -30,6 +30,9 @@ type API struct {
 	DisableDefaultEndpoint bool `toml:"disable_default_endpoint" aka:"disableExecuteApiEndpoint,disable_execute_api_endpoint"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
+	// Where callers' API keys come from: the header X-API-Key, or the authorizer's
+	// usageIdentifierKey.
+	APIKeySource string `toml:"api_key_source" enum:"header,authorizer" default:"header" aka:"apiKeySource"`
 	// JSON Schemas by name, for request_models.
 	Model map[string]Model `toml:"model" name:"[A-Za-z0-9]{1,255}" names:"letters and digits" aka:"models,schema"`
 	// What clients get when the gateway refuses or fails, by AWS's response type:
@@ -48,6 +51,8 @@ type Route struct {
 	Integration Integration `toml:"integration" required:"true" example:"{ type = \"mock\" }" aka:"backend,upstream,target"`
 	// Who must agree first, by name; "none" for nobody.
 	Authorizer string `toml:"authorizer" ref:"authorizer"`
+	// Refuse callers without an API key that a plan lets in here.
+	APIKeyRequired bool `toml:"api_key_required" aka:"apiKeyRequired,api_key"`
 	// Further filters, inside the API's.
 	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Who judges the request after the authorizer. Absent: nobody.

@@ -8,12 +8,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/builtins"
+	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/server"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
+	"github.com/postern-gateway/postern/proxy/usage"
 )
 
 // assembly is a whole gateway, put together as `postern run` does it but for
@@ -23,6 +25,7 @@ type assembly struct {
 	logger   *zap.Logger
 	plugins  *plugins.Host
 	backends *upstream.Set
+	usage    *usage.Ledger
 	server   *server.Server
 }
 
@@ -49,7 +52,7 @@ func assemble(t testing.TB, cache string) Gateway {
 		t.Fatal(err)
 	}
 	return &assembly{
-		t: t, logger: logger, plugins: host,
+		t: t, logger: logger, plugins: host, usage: usage.New(usage.Options{}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
 		server:   server.New(server.Options{Logger: logger, Poison: true}),
 	}
@@ -68,7 +71,7 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   append(builtins.Kinds(builtins.Options{}), modules.Kinds()...),
+		Kinds:   append(builtins.Kinds(builtins.Options{Usage: counting.Options{Ledger: w.usage}}), modules.Kinds()...),
 		Logger:  w.logger,
 		Backend: backends.Backend,
 		Recorder: func(string, string) proxy.Recorder {
