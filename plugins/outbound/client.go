@@ -87,7 +87,7 @@ func New(o *config.PluginHTTP, authorities []byte) (*Client, error) {
 	}
 	// The proxy of the environment isn't asked: it would connect for us, to whom we
 	// wouldn't see.
-	c.dialer.ControlContext = reach.Control(o.Private)
+	c.dialer.ControlContext = reach.Control(reach.Including(o.Private))
 	c.transport = &http.Transport{
 		DialContext: c.dial, DialTLSContext: c.dialTLS,
 		DisableCompression:     true, // a small answer could become a large one

@@ -14,11 +14,29 @@ import (
 // ErrDenied is for an address that may not be connected to.
 var ErrDenied = errors.New("not allowed")
 
-// Control returns a net.Dialer's ControlContext that lets it connect to public
-// addresses, and to private ones if private. It sees an address as it is connected
-// to, after the name was looked up: a name may have another one now than a moment
-// ago. Its errors wrap ErrDenied.
-func Control(private bool) func(ctx context.Context, network, address string, conn syscall.RawConn) error {
+// Range is a choice of addresses.
+type Range uint8
+
+// The ranges.
+const (
+	World Range = iota // public addresses
+	Own                // those of this host and its networks
+	Both
+)
+
+// Including returns World, and Both if private addresses are meant too.
+func Including(private bool) Range {
+	if private {
+		return Both
+	}
+	return World
+}
+
+// Control returns a net.Dialer's ControlContext that lets it connect to the
+// addresses of r. It sees an address as it is connected to, after the name was
+// looked up: a name may have another one now than a moment ago. Its errors wrap
+// ErrDenied.
+func Control(r Range) func(ctx context.Context, network, address string, conn syscall.RawConn) error {
 	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
 		if err != nil {
@@ -27,8 +45,10 @@ func Control(private bool) func(ctx context.Context, network, address string, co
 		switch addr := to.Addr(); {
 		case !Possible(addr):
 			return fmt.Errorf("%w: %s isn't an address that a server has", ErrDenied, addr)
-		case !private && !Public(addr):
+		case r == World && !Public(addr):
 			return fmt.Errorf("%w: %s is a private address", ErrDenied, addr)
+		case r == Own && Public(addr):
+			return fmt.Errorf("%w: %s isn't a private address", ErrDenied, addr)
 		}
 		return nil
 	}

@@ -49,20 +49,24 @@ func authorities(text string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool() // the system has none
 	}
 	if !roots.AppendCertsFromPEM([]byte(text)) {
-		return nil, errors.New("there is no certificate as PEM")
+		return nil, ErrCA
 	}
 	return roots, nil
 }
 
-func newFetcher(s Source, settings *tls.Config, dial func(ctx context.Context, network, address string) (net.Conn, error)) *fetcher {
+func newFetcher(s Source, roots *x509.CertPool, dial func(ctx context.Context, network, address string) (net.Conn, error)) *fetcher {
 	if dial == nil {
-		dial = (&net.Dialer{ControlContext: reach.Control(s.Private)}).DialContext
+		allowed := reach.Including(s.Private)
+		if s.plain() {
+			allowed = reach.Own
+		}
+		dial = (&net.Dialer{ControlContext: reach.Control(allowed)}).DialContext
 	}
 	return &fetcher{source: s, client: &http.Client{
 		// The proxy of the environment isn't asked: it would connect for us, to whom we
 		// wouldn't see.
 		Transport: &http.Transport{
-			DialContext: dial, TLSClientConfig: settings,
+			DialContext: dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 			DisableKeepAlives:      true, // the next fetch is an hour away
 			DisableCompression:     true, // a small answer could become a large one
 			MaxResponseHeaderBytes: maxHead,

@@ -6,7 +6,7 @@ package oidc
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -29,10 +29,15 @@ type Source struct {
 	Issuer  string        // its URL; what the discovery document must say too
 	KeysURL string        // of the JWK set; "" asks the discovery document
 	CA      string        // certificates as PEM besides the system's; "" for none
-	Private bool          // addresses of this host and its networks may be connected to
+	Private bool          // it may be on this host or in its networks, where it may also be without TLS
 	Timeout time.Duration // of each of the two fetches; above 0
 	Fresh   time.Duration // how long keys count without being fetched again; above 0
 	Grace   time.Duration // how much longer they count while they can't be fetched
+}
+
+// plain reports whether something is fetched without TLS.
+func (s *Source) plain() bool {
+	return strings.HasPrefix(s.Issuer, "http:") && s.KeysURL == "" || strings.HasPrefix(s.KeysURL, "http:")
 }
 
 // Issuers has the keys of every issuer that is in use. It outlives configurations;
@@ -63,20 +68,33 @@ func New(o Options) *Issuers {
 	return &Issuers{options: o, ctx: ctx, stop: stop, used: map[Source]*use{}}
 }
 
+// The errors of Use.
+var (
+	ErrCA    = errors.New("there is no certificate as PEM")
+	ErrPlain = errors.New("without TLS, anybody on the way could give his keys for the issuer's")
+)
+
 // Use returns the keys of an issuer, which begin to be fetched with the first user
 // and stop being fetched with the last. Release is called once, by a user that is
-// done with them. It fails when s.CA has no certificates.
+// done with them. The error is ErrCA or ErrPlain. On nil, which is for checking
+// configurations, there are no keys.
 func (is *Issuers) Use(s Source) (ring *Keyring, release func(), err error) {
+	roots, err := authorities(s.CA)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.plain() && !s.Private {
+		return nil, nil, ErrPlain
+	}
+	if is == nil {
+		return Fixed(nil), func() {}, nil
+	}
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	u := is.used[s]
 	if u == nil {
-		roots, err := authorities(s.CA)
-		if err != nil {
-			return nil, nil, err
-		}
 		ctx, stop := context.WithCancel(is.ctx)
-		u = &use{ring: newKeyring(s, newFetcher(s, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, is.options.Dial), is.options.Logger), stop: stop}
+		u = &use{ring: newKeyring(s, newFetcher(s, roots, is.options.Dial), is.options.Logger), stop: stop}
 		is.used[s] = u
 		is.running.Go(func() { u.ring.run(ctx) })
 	}

@@ -102,7 +102,7 @@ func (f *fakeIssuer) count(path string) int {
 func start(t *testing.T, f *fakeIssuer) (*Keyring, func()) {
 	t.Helper()
 	all := New(Options{Dial: f.dial})
-	ring, release, err := all.Use(Source{Issuer: issuerURL, Timeout: 1500 * time.Millisecond, Fresh: 2 * time.Hour, Grace: 22 * time.Hour})
+	ring, release, err := all.Use(Source{Issuer: issuerURL, Private: true, Timeout: 1500 * time.Millisecond, Fresh: 2 * time.Hour, Grace: 22 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -469,7 +469,7 @@ func TestSharing(t *testing.T) {
 			}
 			return ring, release
 		}
-		s := Source{Issuer: issuerURL, Timeout: time.Second, Fresh: time.Hour}
+		s := Source{Issuer: issuerURL, Private: true, Timeout: time.Second, Fresh: time.Hour}
 		one, first := use(s)
 		synctest.Wait()
 		two, second := use(s)
