@@ -59,6 +59,10 @@ func appendLine(b []byte, prefix string, stamp *stamps, ex *proxy.Exchange) []by
 		b = appendClean(b, `,"client_certificate_issuer":`, c.Issuer)
 		b = appendPlain(b, `,"client_certificate_serial":"`, c.Serial)
 	}
+	if id := &ex.Caller.Identity; id.AccessKey != "" {
+		b = appendString(b, `,"user_arn":`, id.UserARN)
+		b = appendString(b, `,"access_key":`, id.AccessKey)
+	}
 	b = appendIntegration(b, ex)
 	b = appendFailure(b, ex)
 	return append(b, '}', '\n')

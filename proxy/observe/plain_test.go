@@ -71,6 +71,10 @@ func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
 		line.AddString("client_certificate_issuer", clean(c.Issuer))
 		line.AddString("client_certificate_serial", c.Serial)
 	}
+	if id := &ex.Caller.Identity; id.AccessKey != "" {
+		line.AddString("user_arn", id.UserARN)
+		line.AddString("access_key", id.AccessKey)
+	}
 	r.addIntegration(line)
 	r.addFailure(line)
 	return nil
@@ -169,6 +173,7 @@ func FuzzLine(f *testing.F) {
 		}
 		if agent != "" {
 			ex.Domain.Certificate = &proxy.ClientCertificate{Subject: agent, Issuer: cause, Serial: "a1:0b"}
+			ex.Caller.Identity = proxy.Identity{UserARN: "arn:aws:iam::000000000000:user/alice", AccessKey: "AKIDEXAMPLE"}
 		}
 		if year := ex.Start.UTC().Year(); year < 1970 || year > 9999 {
 			t.Skip("not a time that a request has")

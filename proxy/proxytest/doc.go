@@ -48,6 +48,12 @@
 //	request VERB TARGET             any other verb
 //	with NAME: VALUE                a field of the request before
 //	content TEXT                    its content
+//	sign ID SECRET [OPTION …]       signs it as AWS's clients do; what is added to it
+//	                                afterwards isn't signed. Options: region=, service=,
+//	                                token=, off=DURATION, presigned=SECONDS, payload=hash
+//	                                or another X-Amz-Content-Sha256, chunk=BYTES, verb=
+//	                                and target= of a request that is signed instead,
+//	                                without=FIELD
 //	send <<END                      a request byte by byte
 //	reuse                           the next request goes on the open connection
 //	more <<END                      further bytes on the open connection

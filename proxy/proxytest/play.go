@@ -57,7 +57,7 @@ func words() map[string]func(*player, line) error {
 		"backend": (*player).declare, "answer": (*player).script, "raw": (*player).script,
 		"hang": (*player).script, "cut": (*player).script,
 		"close": (*player).modify, "tunnel": (*player).modify,
-		"with": (*player).with, "content": (*player).content,
+		"with": (*player).with, "content": (*player).content, "sign": (*player).sign,
 
 		"host": (*player).setHost, "over": (*player).setTransport, "listener": (*player).setListener,
 		"get": (*player).request, "head": (*player).request, "post": (*player).request, "put": (*player).request,
@@ -80,7 +80,7 @@ func words() map[string]func(*player, line) error {
 }
 
 // composing reports whether word adds to the request before.
-func composing(word string) bool { return word == "with" || word == "content" }
+func composing(word string) bool { return word == "with" || word == "content" || word == "sign" }
 
 // report fails the scenario and goes on.
 func (p *player) report(err error) {
