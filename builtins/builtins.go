@@ -16,7 +16,8 @@ import (
 // Options are what kinds need that outlives a snapshot. The zero value will do to
 // check a configuration.
 type Options struct {
-	Usage usage.Options
+	Authorizers authorizer.Options
+	Usage       usage.Options
 }
 
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
@@ -32,6 +33,9 @@ func Kinds(o Options) []proxy.Kind {
 		gatewayresponse.Kind(),
 		validation.Models(),
 		access.Guard(),
+		authorizer.Wasm(o.Authorizers),
+		authorizer.HTTP(o.Authorizers),
+		authorizer.Lambda(o.Authorizers),
 		authorizer.IAM(),
 		authorizer.Principals(),
 		access.Access(),

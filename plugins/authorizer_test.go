@@ -21,7 +21,7 @@ func TestAuthorizerDecides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(ex.Caller); got != "{user-1 [{tenant acme} {calls 1}]}" {
+	if got := fmt.Sprint(ex.Caller.Principal, ex.Caller.Context); got != "user-1[{tenant acme} {calls 1}]" {
 		t.Errorf("caller is %s", got)
 	}
 	if ex.Notes.Plugin != "p" || ex.Notes.PluginFailure != "" {
@@ -87,47 +87,6 @@ func TestAuthorizerSeesTheRequest(t *testing.T) {
 	wantContext := "[{headers Host=pets.loc;Authorization=deny;authorization=show;X-Long=longlong;} {queries q a=1+1;q a=x y;z=;}]"
 	if got := fmt.Sprint(ex.Caller.Context); got != wantContext {
 		t.Errorf("got  %s\nwant %s", got, wantContext)
-	}
-}
-
-func TestAuthorizerIdentitySource(t *testing.T) {
-	h := newHost(t, Options{})
-	g := begin(t, h, pluginTOML(guest(t, "native")))
-	r := authorizerRig(t, g, "method.request.header.Authorization", "method.request.querystring.key")
-	f := func(query string, wantCall bool, headers ...string) {
-		t.Helper()
-		before := stats(t, h).Calls
-		ex := r.exchange(headers...)
-		ex.In.RawQuery = query
-		_, err := r.steps[proxy.MethodRequest].Run(context.Background(), ex)
-		if wantCall {
-			if err != nil {
-				t.Error(err)
-			}
-		} else {
-			wantFault(t, err, proxy.Unauthorized)
-		}
-		if called := stats(t, h).Calls > before; called != wantCall {
-			t.Errorf("called is %v, want %v", called, wantCall)
-		}
-	}
-	f("key=1", true, "Authorization", "allow")
-	// Names of headers ignore case, those of parameters don't; both are decoded.
-	f("k%65y=1", true, "authorization", "allow")
-	f("Key=1", false, "authorization", "allow")
-	// Missing, empty and blank are the same.
-	f("key=1", false)
-	f("key=1", false, "Authorization", "")
-	f("key=1", false, "Authorization", " \t ")
-	f("", false, "Authorization", "allow")
-	f("key", false, "Authorization", "allow")
-	f("key=+%20", false, "Authorization", "allow")
-	// The last one counts, as for the plugin.
-	f("key=1&key=", false, "Authorization", "allow")
-
-	_, err := g.Kinds()[0].New(r.build(), proxy.Options{Authorizer: ptrAuthorizer("method.request.body.x")})
-	if err == nil || !strings.Contains(err.Error(), "isn't an identity source") {
-		t.Errorf("got %v", err)
 	}
 }
 
@@ -236,7 +195,7 @@ func TestRunawaysDoNotStallOthers(t *testing.T) {
 	text += fmt.Sprintf("[plugin.q]\nmodule = %q\ntimeout = \"1s\"\n", guest(t, "native"))
 	g := begin(t, h, text)
 	bad, good := authorizerRig(t, g), newRig(t)
-	steps, err := g.Kinds()[0].New(good.build(), proxy.Options{Authorizer: ptrPlugin("q")})
+	steps, err := g.Kinds()[0].New(good.build(), proxy.Options{Plugin: "q"})
 	if err != nil {
 		t.Fatal(err)
 	}

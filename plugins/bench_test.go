@@ -122,7 +122,7 @@ func TestFilterAllocatesNothing(t *testing.T) {
 func BenchmarkAuthorize(b *testing.B) {
 	for name, file := range map[string]string{"smallest": readsHeader(b), "go": guest(b, "native")} {
 		b.Run(name, func(b *testing.B) {
-			r := authorizerRig(b, begin(b, newHost(b, Options{}), pluginTOML(file)), "method.request.header.Authorization")
+			r := authorizerRig(b, begin(b, newHost(b, Options{}), pluginTOML(file)))
 			ex, ctx := r.exchange("Authorization", "allow"), context.Background()
 			step := r.steps[proxy.MethodRequest]
 			fields := ex.In.Fields
@@ -142,7 +142,7 @@ func BenchmarkAuthorize(b *testing.B) {
 
 func TestAuthorizeAllocatesNothing(t *testing.T) {
 	for name, file := range map[string]string{"smallest": readsHeader(t), "go": guest(t, "native")} {
-		r := authorizerRig(t, begin(t, newHost(t, Options{}), pluginTOML(file, `timeout = "1s"`)), "method.request.header.Authorization")
+		r := authorizerRig(t, begin(t, newHost(t, Options{}), pluginTOML(file, `timeout = "1s"`)))
 		ex, ctx := r.exchange("Authorization", "allow"), context.Background()
 		in, step := ex.In, r.steps[proxy.MethodRequest]
 		run := func() {

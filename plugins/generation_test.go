@@ -197,7 +197,7 @@ func TestSmallestPlugin(t *testing.T) {
 	if !errors.As(err, &key) || !strings.Contains(key.Text, "that can authorize") || fmt.Sprint(key.Path) != "[plugin]" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := g.Kinds()[0].New(r.build(), proxy.Options{Authorizer: ptrPlugin("none")}); !errors.As(err, &key) {
+	if _, err := g.Kinds()[0].New(r.build(), proxy.Options{Plugin: "none"}); !errors.As(err, &key) {
 		t.Errorf("got %v", err)
 	}
 }

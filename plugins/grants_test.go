@@ -527,7 +527,7 @@ func TestAccounts(t *testing.T) {
 	api.Name = "cars"
 	other.route.Stage = &proxy.Stage{API: &api, Name: "prod"}
 	g := begin(t, h, text+"rate = 1000\n")
-	steps, err := g.newAuthorizer(other.build(), proxy.Options{Authorizer: ptrPlugin("p")})
+	steps, err := g.newAuthorizer(other.build(), proxy.Options{Plugin: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,12 +142,10 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-func authorizerRig(t testing.TB, g *Generation, sources ...string) *rig {
+func authorizerRig(t testing.TB, g *Generation) *rig {
 	t.Helper()
 	r := newRig(t)
-	steps, err := g.Kinds()[0].New(r.build(), proxy.Options{
-		Name: "a", Authorizer: &config.Authorizer{Type: "wasm", Plugin: "p", IdentitySource: sources},
-	})
+	steps, err := g.Kinds()[0].New(r.build(), proxy.Options{Plugin: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,11 +225,5 @@ func observed() (*zap.Logger, *observer.ObservedLogs) {
 	core, logs := observer.New(zapcore.InfoLevel)
 	return zap.New(core), logs
 }
-
-func ptrAuthorizer(sources ...string) *config.Authorizer {
-	return &config.Authorizer{Type: "wasm", Plugin: "p", IdentitySource: sources}
-}
-
-func ptrPlugin(name string) *config.Authorizer { return &config.Authorizer{Type: "wasm", Plugin: name} }
 
 func zapText(s string) zap.Field { return zap.ByteString("text", []byte(s)) }

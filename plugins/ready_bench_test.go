@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/postern-gateway/postern/proxy"
-	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 	languages "github.com/postern-gateway/postern/sdk/guests"
 )
@@ -62,7 +61,7 @@ func readyCalls() map[string]readyCall {
 func (c readyCall) steps(g *Generation, b proxy.Build) (proxy.Steps, error) {
 	switch c.kind {
 	case "authorizer":
-		return g.newAuthorizer(b, proxy.Options{Name: "a", Authorizer: &config.Authorizer{Type: "wasm", Plugin: "p"}})
+		return g.newAuthorizer(b, proxy.Options{Plugin: "p"})
 	case "validator":
 		return g.newValidator(b, proxy.Options{Plugin: "p"})
 	case "mapper":

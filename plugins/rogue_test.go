@@ -67,7 +67,7 @@ func newNeighbours(t testing.TB, o Options, options ...string) *neighbours {
 	n := &neighbours{rig: newRig(t), host: h, plugin: g.plugins["p"]}
 	n.plugin.breaker.failures.Store(-1 << 30) // it would soon keep the rogue from being one
 	for name, step := range map[string]*proxy.Step{"p": &n.bad, "good": &n.good} {
-		steps, err := g.newAuthorizer(n.build(), proxy.Options{Authorizer: &config.Authorizer{Type: "wasm", Plugin: name}})
+		steps, err := g.newAuthorizer(n.build(), proxy.Options{Plugin: name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ const (
 // the plugins alive as long as the snapshot.
 func (g *Generation) Kinds() []proxy.Kind {
 	return []proxy.Kind{
-		{Name: "wasm", Role: proxy.AuthorizerKind, New: g.newAuthorizer},
+		{Name: "wasm", Role: proxy.DeciderKind, New: g.newAuthorizer},
 		{Name: "wasm", Role: proxy.IntegrationKind, New: g.newIntegration},
 		{Name: "wasm", Role: proxy.FilterKind, New: g.newFilter},
 		{Name: "wasm", Role: proxy.ValidatorKind, New: g.newValidator},

@@ -20,6 +20,7 @@ proxy/jose            : proxy/document jwt
 proxy/pattern         :
 proxy/expr            : proxy/pattern
 proxy/config          : toml
+proxy/cache           : ristretto
 proxy/state           : bbolt
 proxy/usage           : proxy/state zap
 proxy/truststore      :
@@ -64,7 +65,7 @@ plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri pro
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
 proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/usage proxy/usage plugins zap txtar
-cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+cmd/postern           : proxy proxy/overload proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 
@@ -72,6 +73,7 @@ examples/...          : sdk/go net/http
 // among them because the engine has its own HTTP/1.1 and must not lean on it.
 const modules = `
 toml        github.com/BurntSushi/toml
+ristretto   github.com/dgraph-io/ristretto/v2
 jwt         github.com/golang-jwt/jwt/v5
 bbolt       go.etcd.io/bbolt
 zap         go.uber.org/zap

@@ -266,3 +266,17 @@ func listed[V any](what string, there map[string]V) string {
 	}
 	return what + ": " + strings.Join(sortedKeys(there), ", ")
 }
+
+// Endpoint takes apart the URL of somebody whom the gateway itself asks on a route of
+// a stage: origin names the backend, host is the value of Host, and target the path and
+// query string. It may have stage variables, but no path parameters.
+func Endpoint(text string, route *proxy.Route) (origin, host, target string, err error) {
+	a, wrong := parseURL(text, route, nil)
+	if wrong != nil {
+		return "", "", "", wrong
+	}
+	if a.fixed == "" {
+		return "", "", "", urlError("this URL can't have path parameters", "the event has them")
+	}
+	return a.origin, a.host, a.fixed, nil
+}

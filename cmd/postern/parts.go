@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/builtins"
+	"github.com/postern-gateway/postern/builtins/authorizer"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
@@ -23,6 +24,7 @@ type parts struct {
 	logger   *zap.Logger
 	plugins  *plugins.Host
 	backends *upstream.Set
+	answers  *authorizer.Decisions
 }
 
 // newParts starts the Wasm host and the set of backends. Without a folder to
@@ -42,17 +44,23 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 		return nil, err
 	}
 	return &parts{
-		logger: logger, plugins: host,
+		logger: logger, plugins: host, answers: authorizer.NewDecisions(),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
 }
 
-// close ends both; no snapshot may be in use any more.
+// close ends all of them; no snapshot may be in use any more.
 func (p *parts) close() {
 	if err := p.plugins.Close(); err != nil {
 		p.logger.Warn("the plugins' runtime didn't end well", zap.Error(err))
 	}
 	p.backends.Close()
+	p.answers.Close()
+}
+
+// options are what the builtin kinds need of p.
+func (p *parts) options() builtins.Options {
+	return builtins.Options{Authorizers: authorizer.Options{Decisions: p.answers}}
 }
 
 // candidate is a snapshot that may come to serve, with the generations of
@@ -74,9 +82,10 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api
 	}
 	c := &candidate{plugins: modules, backends: p.backends.Begin()}
 	c.snapshot, more = snapshot.Compile(cfg, snapshot.Options{
-		Kinds:    append(builtins.Kinds(builtins.Options{}), modules.Kinds()...),
+		Kinds:    append(builtins.Kinds(p.options()), modules.Kinds()...),
 		Logger:   p.logger,
 		Backend:  c.backends.Backend,
+		Function: modules.Function,
 		Recorder: recorder,
 	})
 	findings = append(findings, more...)

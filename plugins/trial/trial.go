@@ -221,9 +221,10 @@ func (b *Bench) Run(ctx context.Context, c *Case) (*Outcome, error) {
 	}
 	backend := &backend{answer: c.Backend}
 	snap, findings := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   append(builtins.Kinds(builtins.Options{}), b.generation.Kinds()...),
-		Logger:  zap.NewNop(),
-		Backend: func(string, *config.Backend) (proxy.Backend, error) { return backend, nil },
+		Kinds:    append(builtins.Kinds(builtins.Options{}), b.generation.Kinds()...),
+		Logger:   zap.NewNop(),
+		Backend:  func(string, *config.Backend) (proxy.Backend, error) { return backend, nil },
+		Function: b.generation.Function,
 	})
 	if findings.Failed() {
 		return nil, errors.New(findings.Error())

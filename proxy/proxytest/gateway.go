@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/builtins"
+	"github.com/postern-gateway/postern/builtins/authorizer"
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
@@ -25,6 +26,7 @@ type assembly struct {
 	logger   *zap.Logger
 	plugins  *plugins.Host
 	backends *upstream.Set
+	answers  *authorizer.Decisions
 	usage    *usage.Ledger
 	server   *server.Server
 }
@@ -54,6 +56,7 @@ func assemble(t testing.TB, cache string) Gateway {
 	return &assembly{
 		t: t, logger: logger, plugins: host, usage: usage.New(usage.Options{}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
+		answers:  authorizer.NewDecisions(),
 		server:   server.New(server.Options{Logger: logger, Poison: true}),
 	}
 }
@@ -71,9 +74,10 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:   append(builtins.Kinds(builtins.Options{Usage: counting.Options{Ledger: w.usage}}), modules.Kinds()...),
-		Logger:  w.logger,
-		Backend: backends.Backend,
+		Kinds:    append(builtins.Kinds(builtins.Options{Authorizers: authorizer.Options{Decisions: w.answers}, Usage: counting.Options{Ledger: w.usage}}), modules.Kinds()...),
+		Logger:   w.logger,
+		Backend:  backends.Backend,
+		Function: modules.Function,
 		Recorder: func(string, string) proxy.Recorder {
 			return nobody{}
 		},
@@ -125,4 +129,5 @@ func (w *assembly) Close() {
 		w.t.Errorf("close the plugins: %v", err)
 	}
 	w.backends.Close()
+	w.answers.Close()
 }

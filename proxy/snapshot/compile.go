@@ -21,6 +21,8 @@ type Options struct {
 	Logger *zap.Logger // nil logs nothing
 	// Backend is lent to the kinds as Build.Backend. Nil has no backends.
 	Backend func(url string, options *config.Backend) (proxy.Backend, error)
+	// Function is lent to the kinds as Build.Function. Nil has no functions.
+	Function func(b proxy.Build, name string) (proxy.Function, error)
 	// Recorder returns who records a stage's exchanges. Nil records nothing.
 	Recorder func(api, stage string) proxy.Recorder
 }
@@ -360,7 +362,7 @@ func (c *compiler) integration(r *proxy.Route, configured config.Route, at []str
 }
 
 func (c *compiler) build(r *proxy.Route) proxy.Build {
-	return proxy.Build{
+	b := proxy.Build{
 		Logger:  c.options.Logger,
 		Route:   r,
 		Backend: c.options.Backend,
@@ -373,6 +375,13 @@ func (c *compiler) build(r *proxy.Route) proxy.Build {
 			return c.shared[key]
 		},
 	}
+	b.Function = func(name string) (proxy.Function, error) {
+		if c.options.Function == nil {
+			return nil, &config.KeyError{Path: []string{"plugin"}, Text: "plugins can't be used here"}
+		}
+		return c.options.Function(b, name)
+	}
+	return b
 }
 
 func (c *compiler) noKind(role proxy.Role, name string, at []string) {
