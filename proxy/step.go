@@ -143,8 +143,10 @@ type Stage struct {
 	Name      string
 	Variables map[string]string // read-only
 	Recorder  Recorder          // metrics and access log; never nil in a snapshot
-	Refusal   Refusal           // makes gateway responses; nil leaves them as AWS has them
-	Last      Step              // Route.Last for exchanges without a route; nil for none
+	// ClientCertificate is what integrations show to backends; nil for nothing.
+	ClientCertificate *config.ClientCertificate
+	Refusal           Refusal // makes gateway responses; nil leaves them as AWS has them
+	Last              Step    // Route.Last for exchanges without a route; nil for none
 }
 
 // Refusal makes the gateway responses of an API.

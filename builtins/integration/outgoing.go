@@ -69,7 +69,7 @@ func newOutgoing(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *pr
 		return t
 	}
 	t.address = address
-	backend, backendErr := b.Backend(address.origin, options)
+	backend, backendErr := b.Backend(address.origin, options.Showing(b.Route.Stage.ClientCertificate))
 	if backendErr != nil {
 		var key *config.KeyError
 		if errors.As(backendErr, &key) {

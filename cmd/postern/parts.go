@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -74,7 +75,7 @@ type candidate struct {
 // build makes everything of cfg that needs no listener. The candidate is nil
 // when the findings have an error.
 func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api, stage string) proxy.Recorder) (*candidate, config.Findings) {
-	findings := checkCertificates(cfg)
+	findings := append(checkCertificates(cfg), checkAges(cfg, time.Now())...)
 	modules, more := p.plugins.Begin(ctx, cfg)
 	findings = append(findings, more...)
 	if modules == nil {

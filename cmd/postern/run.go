@@ -172,10 +172,14 @@ func (l *life) run(ctx context.Context) error {
 	if l.watcher != nil {
 		changes = l.watcher.changed
 	}
+	ages := time.NewTicker(ageEvery)
+	defer ages.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return l.stop(ctx, stopChanging, l.gateway.drain)
+		case now := <-ages.C:
+			l.gateway.age(now)
 		case own := <-settled:
 			if own {
 				l.settle()

@@ -10,6 +10,26 @@ import (
 // Name returns b's key in the configuration; "" for a backend of no configuration.
 func (b *Backend) Name() string { return b.name }
 
+// Showing returns b with a certificate that it shows to targets that ask for one; b
+// itself if c is nil. A nil b stands for the defaults.
+func (b *Backend) Showing(c *ClientCertificate) *Backend {
+	if c == nil {
+		return b
+	}
+	if b == nil {
+		return &Backend{shows: c, bare: true}
+	}
+	with := *b
+	with.shows = c
+	return &with
+}
+
+// Shows returns the certificate for targets that ask for one, nil for none.
+func (b *Backend) Shows() *ClientCertificate { return b.shows }
+
+// Bare reports whether b stands for the defaults, but for what it shows.
+func (b *Backend) Bare() bool { return b.bare }
+
 // SRV begins a target that DNS lists under a service's name. RFC 2782.
 const SRV = "srv:"
 

@@ -156,13 +156,13 @@ func (x *crosser) dangling(r reference, tables [][]string) {
 
 // unused warns of entries that nothing refers to.
 func (x *crosser) unused() {
-	tables := append(x.authorizerTables(), []string{"plugin"}, []string{"backend"})
+	tables := append(x.authorizerTables(), []string{"plugin"}, []string{"backend"}, []string{"client_certificate"})
 	for _, table := range tables {
 		for _, name := range x.entries(table...) {
 			path := append(slices.Clone(table), name)
 			at := x.nearest(path)
 			if !x.used[at] {
-				x.add(SeverityWarning, at, at.keySpan(), path, "never used", "nothing refers to this "+table[len(table)-1])
+				x.add(SeverityWarning, at, at.keySpan(), path, "never used", "nothing refers to this "+strings.ReplaceAll(table[len(table)-1], "_", " "))
 			}
 		}
 	}

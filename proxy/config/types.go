@@ -48,6 +48,8 @@ type Config struct {
 	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Ranges of client addresses by name, for policies: aws:SourceVpc, aws:SourceVpce.
 	Network map[string]Network `toml:"network" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"networks,vpc"`
+	// Certificates that stages show to their backends, by name.
+	ClientCertificate map[string]ClientCertificate `toml:"client_certificate" name:"[A-Za-z0-9_-]{1,64}" names:"1 to 64 letters, digits, \"_\" and \"-\"" aka:"client_certificates,clientCertificate"`
 	// APIs by name. The name is also the API's id and its default host's first label.
 	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" names:"1 to 63 lower-case letters, digits and \"-\", not at the ends"`
 	// Custom domain names: an exact host, or "*.example.com".
@@ -398,7 +400,9 @@ type Backend struct {
 	// Time in which a target that is well again gets back to its full share. 0: at once.
 	SlowStart Duration `toml:"slow_start" default:"0s" min:"0s" max:"15m"`
 
-	name string // its key in the configuration
+	name  string             // its key in the configuration
+	shows *ClientCertificate // nil for nothing
+	bare  bool               // there is nothing but shows: the defaults hold
 }
 
 // Target is one server of a backend.
@@ -469,6 +473,9 @@ type Stage struct {
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 100, burst = 200 }"`
 	// What is different for single methods, by route key.
 	Method map[string]MethodSettings `toml:"method" example:"GET /" aka:"methodSettings,method_settings"`
+	// What backends with https URLs get to see when they ask for a certificate, in all of
+	// the stage's integrations of the types http and http_proxy.
+	ClientCertificate string `toml:"client_certificate" ref:"client_certificate" example:"orders" aka:"clientCertificateId,client_certificate_id"`
 }
 
 // Domain is a custom domain name.

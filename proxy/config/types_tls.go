@@ -21,3 +21,20 @@ type MutualTLS struct {
 	// fingerprint in hexadecimal digits on each line.
 	Revoked []string `toml:"revoked" file:"true" example:"[\"revoked.txt\"]" aka:"crl,revocation"`
 }
+
+// ClientCertificate is what the gateway shows to backends that ask who it is.
+// "postern cert client NAME" makes one.
+type ClientCertificate struct {
+	// PEM file with the certificate and those that lead to its root, if any.
+	Cert string `toml:"cert" required:"true" file:"true" example:"orders.pem" aka:"certificate,cert_file,file"`
+	// PEM file with the private key. Default: the same file.
+	Key string `toml:"key" file:"true" example:"orders.key" aka:"private_key,key_file"`
+}
+
+// KeyFile returns the file that has the private key.
+func (c *ClientCertificate) KeyFile() string {
+	if c.Key == "" {
+		return c.Cert
+	}
+	return c.Key
+}

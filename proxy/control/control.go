@@ -27,12 +27,13 @@ type Options struct {
 	Registry *prometheus.Registry // what /metrics shows; required
 	Status   *Status              // required
 
-	Config      func() ([]byte, error) // the masked configuration as JSON; nil: none yet
-	Connections func() Connections     // nil: not shown
-	Plugins     func() []Plugin        // nil: not shown
-	Namespaces  func() []Namespace     // nil: not shown
-	Backends    func() []Backend       // nil: not shown
-	Overload    func() Overload        // nil: not shown, and no reason to be unready
+	Config       func() ([]byte, error) // the masked configuration as JSON; nil: none yet
+	Connections  func() Connections     // nil: not shown
+	Plugins      func() []Plugin        // nil: not shown
+	Namespaces   func() []Namespace     // nil: not shown
+	Backends     func() []Backend       // nil: not shown
+	Certificates func() []Certificate   // nil: not shown
+	Overload     func() Overload        // nil: not shown, and no reason to be unready
 
 	// Inherited returns a socket at address that another process listens on
 	// too, nil for none. It stays the caller's. nil: there are none.

@@ -43,6 +43,9 @@ func register(o Options) error {
 	if o.Backends != nil {
 		all = append(all, newBackendMetrics(o.Backends))
 	}
+	if o.Certificates != nil {
+		all = append(all, newCertificateMetrics(o.Certificates))
+	}
 	for _, c := range all {
 		if err := o.Registry.Register(c); err != nil {
 			return err

@@ -23,8 +23,9 @@
 //
 // # Backends
 //
-//	backend NAME [tls CERTIFICATE]  starts one, or speaks of it again; $NAME in
-//	                                capitals is its address in every file
+//	backend NAME [tls CERTIFICATE [asks AUTHORITY]]  starts one, or speaks of it again;
+//	                                $NAME in capitals is its address in every file; it
+//	                                may ask for certificates that AUTHORITY signed
 //	answer STATUS [REASON]          what it answers; several answers are given
 //	                                in turn, the last one for ever. Default: 200,
 //	                                text/plain, "ok"

@@ -139,11 +139,18 @@ func (p *player) declare(l line) error {
 	}
 	var secure *tls.Config
 	if cert, found := strings.CutPrefix(rest, "tls "); found {
+		cert, authority, asks := strings.Cut(cert, " asks ")
 		pair, err := tls.LoadX509KeyPair(filepath.Join(p.dir, cert+".crt"), filepath.Join(p.dir, cert+".key"))
 		if err != nil {
 			return err
 		}
 		secure = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
+		if asks {
+			if secure.ClientCAs, err = p.authorities(authority + ".crt"); err != nil {
+				return err
+			}
+			secure.ClientAuth = tls.RequireAndVerifyClientCert
+		}
 	} else if rest != "" {
 		return fmt.Errorf("don't understand %q", rest)
 	}
@@ -236,6 +243,23 @@ func (p *player) setListener(l line) error {
 	return nil
 }
 
+// authorities returns the certificates of the files that fit pattern.
+func (p *player) authorities(pattern string) (*x509.CertPool, error) {
+	all := x509.NewCertPool()
+	files, err := filepath.Glob(filepath.Join(p.dir, pattern))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all.AppendCertsFromPEM(pem)
+	}
+	return all, nil
+}
+
 // setTransport chooses TLS or cleartext for the requests that follow. The
 // client trusts every certificate of the scenario.
 func (p *player) setTransport(l line) error {
@@ -244,17 +268,9 @@ func (p *player) setTransport(l line) error {
 	case "http":
 		p.secure = nil
 	case "tls":
-		trusted := x509.NewCertPool()
-		files, err := filepath.Glob(filepath.Join(p.dir, "*.crt"))
+		trusted, err := p.authorities("*.crt")
 		if err != nil {
 			return err
-		}
-		for _, file := range files {
-			pem, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			trusted.AppendCertsFromPEM(pem)
 		}
 		p.secure = &tls.Config{RootCAs: trusted, ServerName: sni, NextProtos: []string{"http/1.1"}}
 		if shows {

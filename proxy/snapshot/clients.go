@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -106,6 +107,20 @@ func (c *compiler) clients(name, lower string) *Clients {
 		c.wayAround(name)
 	}
 	return &Clients{store: made.store, Required: m.Mode != "optional"}
+}
+
+// clientCertificate returns the certificate called name, if it can be used; "" is
+// none.
+func (c *compiler) clientCertificate(name string) *config.ClientCertificate {
+	configured, found := c.cfg.ClientCertificate[name]
+	if !found {
+		return nil // a name that isn't there was reported at load
+	}
+	if _, err := tls.LoadX509KeyPair(configured.Cert, configured.KeyFile()); err != nil {
+		c.find([]string{"client_certificate", name}, fmt.Sprintf("%s with the key in %s: %v", configured.Cert, configured.KeyFile(), err), "")
+		return nil
+	}
+	return &configured
 }
 
 // wayAround warns of APIs that a domain which requires certificates leads to, and

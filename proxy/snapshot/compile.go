@@ -121,6 +121,8 @@ func (c *compiler) api(name string) {
 				Name:      stageName,
 				Variables: configured.Stage[stageName].Variables,
 				Recorder:  c.recorder(name, stageName),
+
+				ClientCertificate: c.clientCertificate(configured.Stage[stageName].ClientCertificate),
 			},
 			root:              &node{path: "/"},
 			allowEncodedSlash: configured.AllowEncodedSlash,

@@ -44,6 +44,7 @@ type settings struct {
 	least    int // tries again a second besides
 
 	tls         *tls.Config
+	shown       []byte // SHA-256 of the certificate for targets that ask for one; nil for none
 	connect     time.Duration
 	idle        time.Duration
 	content     time.Duration // all waits for an answer's content; 0: no bound
@@ -87,7 +88,11 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, errors.New("want http://host[:port] or https://host[:port]")
 	}
-	if o == nil {
+	var shows *config.ClientCertificate
+	if o != nil {
+		shows = o.Shows()
+	}
+	if o == nil || o.Bare() {
 		o = &config.Backend{
 			ConnectTimeout: config.Duration(defaultConnect), IdleTimeout: config.Duration(defaultIdle),
 			ContentTimeout: config.Duration(defaultContent),
@@ -122,6 +127,9 @@ func newSettings(rawURL string, o *config.Backend) (*settings, error) {
 	var ca []byte
 	if u.Scheme == "https" {
 		if s.tls, ca, err = clientTLS(u.Hostname(), &o.TLS); err != nil {
+			return nil, err
+		}
+		if s.shown, err = show(s.tls, shows); err != nil {
 			return nil, err
 		}
 		if s.multiplexes() {
@@ -189,7 +197,7 @@ func (s *settings) setPolicies(o *config.Backend) (err error) {
 func (s *settings) setKey(scheme string, ca []byte, o *config.Backend) {
 	name := ""
 	if s.tls != nil {
-		name = fmt.Sprintf("%s %d %x", s.tls.ServerName, s.tls.MinVersion, sha256.Sum256(ca))
+		name = fmt.Sprintf("%s %d %x %x", s.tls.ServerName, s.tls.MinVersion, sha256.Sum256(ca), s.shown)
 	}
 	rest := *o
 	rest.Targets, rest.TLS = nil, config.BackendTLS{}
@@ -199,6 +207,25 @@ func (s *settings) setKey(scheme string, ca []byte, o *config.Backend) {
 		panic(err) // it is made of numbers and strings
 	}
 	s.key = fmt.Sprintf("%s %s %v %s %s", scheme, s.name, s.entries, name, text)
+}
+
+// show makes cfg show a certificate to whoever asks for one, and returns its digest.
+// It is shown whatever authorities the target names: AWS's are signed by themselves,
+// and a target that trusts one need not name it.
+func show(cfg *tls.Config, c *config.ClientCertificate) (digest []byte, err error) {
+	if c == nil {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.KeyFile())
+	if err != nil {
+		return nil, fmt.Errorf("client certificate %s: %w", c.Cert, err)
+	}
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	h := sha256.New()
+	for _, der := range pair.Certificate {
+		h.Write(der)
+	}
+	return h.Sum(nil), nil
 }
 
 // maxFields is how many header lines an answer may have.
