@@ -16,8 +16,8 @@ import (
 // Options are what kinds need that outlives a snapshot. The zero value will do to
 // check a configuration.
 type Options struct {
-	Authorizers authorizer.Options
 	Usage       usage.Options
+	Authorizers authorizer.Options
 }
 
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
@@ -36,6 +36,8 @@ func Kinds(o Options) []proxy.Kind {
 		authorizer.Wasm(o.Authorizers),
 		authorizer.HTTP(o.Authorizers),
 		authorizer.Lambda(o.Authorizers),
+		authorizer.JWT(o.Authorizers),
+		authorizer.Cognito(o.Authorizers),
 		authorizer.IAM(),
 		authorizer.Principals(),
 		access.Access(),

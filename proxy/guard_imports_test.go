@@ -48,7 +48,7 @@ builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
 builtins/internal/sigv4 : proxy/http1 proxy/uri
 builtins/internal/iam : proxy/document proxy/uri
-builtins/authorizer   : proxy proxy/http1 proxy/config builtins/access builtins/internal/sigv4
+builtins/authorizer   : proxy proxy/http1 proxy/config proxy/uri proxy/pattern proxy/document proxy/event proxy/cache builtins/mapping builtins/access builtins/internal/sigv4 builtins/internal/oidc builtins/integration proxy/jose zap
 builtins/access       : proxy proxy/http1 proxy/config builtins/internal/iam
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/usage        : proxy proxy/config proxy/usage
@@ -64,7 +64,7 @@ builtins              : proxy builtins/access builtins/authorizer builtins/integ
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
-proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/usage proxy/usage plugins zap txtar
+proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/authorizer builtins/usage proxy/usage plugins zap txtar
 cmd/postern           : proxy proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control builtins builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `

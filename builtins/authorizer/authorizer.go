@@ -107,6 +107,7 @@ func (s *step) acceptable(passing *proxy.Passing, ex *proxy.Exchange, token stri
 // Options are what authorizers need that outlives a snapshot.
 type Options struct {
 	Decisions *Decisions // nil keeps no answers, which will do to check a configuration
+	Issuers   *Issuers   // nil fetches no keys, which will do for that, too
 }
 
 // newStep builds the step that stands in front of d. What version says changes

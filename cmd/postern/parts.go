@@ -26,6 +26,7 @@ type parts struct {
 	plugins  *plugins.Host
 	backends *upstream.Set
 	answers  *authorizer.Decisions
+	issuers  *authorizer.Issuers
 }
 
 // newParts starts the Wasm host and the set of backends. Without a folder to
@@ -45,7 +46,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 		return nil, err
 	}
 	return &parts{
-		logger: logger, plugins: host, answers: authorizer.NewDecisions(),
+		logger: logger, plugins: host, answers: authorizer.NewDecisions(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
 }
@@ -57,11 +58,12 @@ func (p *parts) close() {
 	}
 	p.backends.Close()
 	p.answers.Close()
+	p.issuers.Close()
 }
 
 // options are what the builtin kinds need of p.
 func (p *parts) options() builtins.Options {
-	return builtins.Options{Authorizers: authorizer.Options{Decisions: p.answers}}
+	return builtins.Options{Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
 }
 
 // candidate is a snapshot that may come to serve, with the generations of

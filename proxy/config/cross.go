@@ -208,6 +208,7 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 		x.speaks(append(slices.Clone(path), "integration"), &route.Integration)
 	}
 	x.unchecked(path, &route)
+	x.scopes(path, api, &route)
 }
 
 // unchecked warns of what a method declares and nobody checks, which AWS allows.

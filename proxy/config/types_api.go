@@ -51,6 +51,9 @@ type Route struct {
 	Integration Integration `toml:"integration" required:"true" example:"{ type = \"mock\" }" aka:"backend,upstream,target"`
 	// Who must agree first, by name; "none" for nobody.
 	Authorizer string `toml:"authorizer" ref:"authorizer"`
+	// Scopes of which a caller's token must have one; at most 10. For authorizers of the
+	// types jwt and cognito.
+	AuthorizationScopes []string `toml:"authorization_scopes" pattern:"[!#-\\[\\]-~]{1,256}" want:"a scope: no spaces, quotes or backslashes" example:"[\"pets/read\"]" aka:"authorizationScopes,scopes,scope"`
 	// Refuse callers without an API key that a plan lets in here.
 	APIKeyRequired bool `toml:"api_key_required" aka:"apiKeyRequired,api_key"`
 	// Further filters, inside the API's.

@@ -92,6 +92,9 @@
 //	authority NAME [by ISSUER]      the same for an authority, signed by an earlier one;
 //	                                NAME.crt goes up to the root
 //	client NAME [by ISSUER] [SERIAL | expired]  the same for a client
+//	issuer NAME [RS256 | ES256]     makes a key for tokens; NAME.jwks and $NAME_KEYS
+//	                                are its public half as a JWK set
+//	token NAME ISSUER CLAIMS        $NAME in capitals is a JWT with these claims
 //	guest NAME                      compiles testdata/wasm/NAME to NAME.wasm
 //	published MODULE@VERSION PATH   copies a file of a Go module that others published
 //	policy NAME ENTRYPOINT,…        compiles testdata/wasm/opa/NAME.rego to NAME.wasm

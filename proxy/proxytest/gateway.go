@@ -27,6 +27,7 @@ type assembly struct {
 	plugins  *plugins.Host
 	backends *upstream.Set
 	answers  *authorizer.Decisions
+	issuers  *authorizer.Issuers
 	usage    *usage.Ledger
 	server   *server.Server
 }
@@ -57,6 +58,7 @@ func assemble(t testing.TB, cache string) Gateway {
 		t: t, logger: logger, plugins: host, usage: usage.New(usage.Options{}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
 		answers:  authorizer.NewDecisions(),
+		issuers:  authorizer.NewIssuers(logger),
 		server:   server.New(server.Options{Logger: logger, Poison: true}),
 	}
 }
@@ -74,7 +76,7 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:    append(builtins.Kinds(builtins.Options{Authorizers: authorizer.Options{Decisions: w.answers}, Usage: counting.Options{Ledger: w.usage}}), modules.Kinds()...),
+		Kinds:    append(builtins.Kinds(builtins.Options{Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
 		Logger:   w.logger,
 		Backend:  backends.Backend,
 		Function: modules.Function,
@@ -130,4 +132,5 @@ func (w *assembly) Close() {
 	}
 	w.backends.Close()
 	w.answers.Close()
+	w.issuers.Close()
 }

@@ -27,6 +27,8 @@ type player struct {
 
 	line     line // being played, for failures
 	backends map[string]*backend
+	issuers  map[string]*issuer
+	texts    map[string]string // what $NAME stands for besides backends
 	gateway  Gateway
 	loaded   bool
 	host     string
@@ -72,6 +74,7 @@ func words() map[string]func(*player, line) error {
 		"receives": (*player).receives, "saw": (*player).saw, "unseen": (*player).unseen,
 
 		"certificate": (*player).certificate, "authority": (*player).signed, "client": (*player).signed,
+		"issuer": (*player).issuer, "token": (*player).token,
 		"guest":     (*player).guest,
 		"published": (*player).published, "policy": (*player).policy,
 		"reload": (*player).reload, "refused": (*player).refused,

@@ -67,7 +67,7 @@ func play(t *testing.T, file string, archive *txtar.Archive, start func(t *testi
 	}
 	p := &player{
 		t: t, file: file, dir: t.TempDir(), archive: archive, start: start,
-		backends: map[string]*backend{}, listener: "public",
+		backends: map[string]*backend{}, issuers: map[string]*issuer{}, texts: map[string]string{}, listener: "public",
 	}
 	defer p.close()
 	for _, l := range script {
@@ -106,13 +106,16 @@ func (p *player) write() error {
 	return nil
 }
 
-// expand replaces $NAME by the address of backend name and $DIR by the
-// scenario's folder; $PORT of the gateway's listener once it listens.
+// expand replaces $NAME by the address of backend name, or by token name, and $DIR
+// by the scenario's folder; $PORT of the gateway's listener once it listens.
 func (p *player) expand(text string) string {
 	return regexp.MustCompile(`\$[A-Z][A-Z0-9_]*`).ReplaceAllStringFunc(text, func(m string) string {
 		name := strings.ToLower(m[1:])
 		if b := p.backends[name]; b != nil {
 			return b.addr()
+		}
+		if made, found := p.texts[name]; found {
+			return made
 		}
 		switch {
 		case name == "dir":
