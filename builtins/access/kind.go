@@ -25,7 +25,7 @@ func Guard() proxy.Kind {
 		if len(p.wrong) > 0 {
 			return proxy.Steps{}, errors.Join(p.wrong...)
 		}
-		switch identityOf(b, o) {
+		switch identityOf(b.Route.Stage.API.Name, o.Route.Authorizer, o.Config) {
 		case anonymous:
 			return proxy.Steps{proxy.MethodRequest: &openStep{p}}, nil
 		case judged:
@@ -44,7 +44,7 @@ func Access() proxy.Kind {
 			return proxy.Steps{}, nil // the guard says so
 		}
 		var step proxy.Step
-		switch identityOf(b, o) {
+		switch identityOf(b.Route.Stage.API.Name, o.Route.Authorizer, o.Config) {
 		case judged:
 			step = &combined{resource: p}
 		case signed:
@@ -68,14 +68,15 @@ const (
 	known                     // by a token, which says who they are and not what they may do
 )
 
-func identityOf(b proxy.Build, o proxy.Options) identity {
-	name := o.Route.Authorizer
+// identityOf returns how callers of a route of api are known that has the authorizer
+// called name.
+func identityOf(api, name string, cfg *config.Config) identity {
 	if name == "" || name == "none" {
 		return anonymous
 	}
-	a, found := o.Config.API[b.Route.Stage.API.Name].Authorizer[name]
+	a, found := cfg.API[api].Authorizer[name]
 	if !found {
-		a = o.Config.Authorizer[name]
+		a = cfg.Authorizer[name]
 	}
 	switch a.Type {
 	case "iam":
@@ -137,6 +138,14 @@ func compileResource(api *proxy.API, configured *config.Policy, networks *Networ
 	return p
 }
 
+// cause is why e, by statement which, keeps a caller out, for the log.
+func (p *resourcePolicy) cause(e iam.Effect, which int) error {
+	if e == iam.Deny {
+		return p.denied[which]
+	}
+	return errNotAllowed
+}
+
 // decide judges the call of ex's method.
 func (p *resourcePolicy) decide(ex *proxy.Exchange) (iam.Effect, int) {
 	r := request(ex, proxy.Invoke)
@@ -148,13 +157,8 @@ type openStep struct{ resource *resourcePolicy }
 
 // Run refuses what isn't allowed.
 func (s *openStep) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
-	switch effect, which := s.resource.decide(ex); effect {
-	case iam.Deny:
-		return proxy.Continue, refuse(ex, byResource, s.resource.denied[which])
-	case iam.Neutral:
-		return proxy.Continue, refuse(ex, noResource, errNotAllowed)
-	}
-	return proxy.Continue, nil
+	effect, which := s.resource.decide(ex)
+	return proxy.Continue, refuse(ex, weighResource(effect), s.resource.cause(effect, which))
 }
 
 // firstPass keeps out whom the resource policy denies, so that no function is
@@ -164,7 +168,7 @@ type firstPass struct{ resource *resourcePolicy }
 // Run refuses what is denied.
 func (s *firstPass) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	if effect, which := s.resource.decide(ex); effect == iam.Deny {
-		return proxy.Continue, refuse(ex, byResource, s.resource.denied[which])
+		return proxy.Continue, refuse(ex, resourceDenies, s.resource.cause(effect, which))
 	}
 	return proxy.Continue, nil
 }
@@ -175,33 +179,19 @@ type combined struct {
 	signed   bool
 }
 
-// Run refuses what the two don't allow together. AWS: "How API Gateway resource
-// policies affect authorization workflow", tables A and B.
+// Run refuses what the two don't allow together.
 func (s *combined) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	caller := s.caller(ex)
 	if s.resource == nil {
-		if caller == proxy.Allowed {
-			return proxy.Continue, nil
-		}
-		return proxy.Continue, refuse(ex, s.byCaller(caller), causeOf(caller))
+		return proxy.Continue, refuse(ex, weighCaller(caller, s.signed), causeOf(caller))
 	}
-	resource, which := s.resource.decide(ex)
-	switch {
-	case resource == iam.Deny:
-		return proxy.Continue, refuse(ex, byResource, s.resource.denied[which])
-	case caller == proxy.Denied:
-		return proxy.Continue, refuse(ex, s.byCaller(caller), causeOf(caller))
-	case s.signed && ex.Caller.Identity.AccountID != ex.Route.Stage.API.AccountID: // table B
-		switch {
-		case caller != proxy.Allowed:
-			return proxy.Continue, refuse(ex, s.byCaller(caller), causeOf(caller))
-		case resource != iam.Allow:
-			return proxy.Continue, refuse(ex, noResource, errNotAllowed)
-		}
-	case caller != proxy.Allowed && resource != iam.Allow: // table A
-		return proxy.Continue, refuse(ex, s.byCaller(caller), causeOf(caller))
+	effect, which := s.resource.decide(ex)
+	switch why := weigh(caller, effect, s.signed, foreign(ex)); why {
+	case resourceDenies, resourceIsSilent:
+		return proxy.Continue, refuse(ex, why, s.resource.cause(effect, which))
+	default:
+		return proxy.Continue, refuse(ex, why, causeOf(caller))
 	}
-	return proxy.Continue, nil
 }
 
 // caller is what the authorizer's word comes to. A function that let the caller
@@ -217,15 +207,7 @@ func (s *combined) caller(ex *proxy.Exchange) proxy.Decision {
 	return proxy.Allowed
 }
 
-// byCaller is why d, what the caller's policy says, keeps the caller out.
-func (s *combined) byCaller(d proxy.Decision) reason {
-	switch {
-	case s.signed && d == proxy.Denied:
-		return byIdentity
-	case s.signed:
-		return noIdentity
-	case d == proxy.Denied:
-		return byAuthorizer
-	}
-	return noAuthorizer
+// foreign reports whether the caller is of another account than the API.
+func foreign(ex *proxy.Exchange) bool {
+	return ex.Caller.Identity.AccountID != ex.Route.Stage.API.AccountID
 }

@@ -22,42 +22,37 @@ func causeOf(d proxy.Decision) error {
 	return errCallerNeutral
 }
 
-// reason is why somebody is kept out.
-type reason uint8
-
-const (
-	noAuthorizer reason = iota // the authorizer's policy doesn't allow it
-	byAuthorizer               // the authorizer's policy denies it
-	noIdentity                 // the principal's policies don't allow it
-	byIdentity
-	noResource // the resource policy doesn't allow it
-	byResource
-)
-
 // What AWS says since 2025; before, it ended at "explicit deny" or the ARN.
 const (
-	identityDenies   = " with an explicit deny in an identity-based policy"
-	resourceDenies   = " with an explicit deny in a resource-based policy"
-	identityIsSilent = " because no identity-based policy allows the execute-api:Invoke action"
-	resourceIsSilent = " because no resource-based policy allows the execute-api:Invoke action"
+	toldIdentityDenies   = " with an explicit deny in an identity-based policy"
+	toldResourceDenies   = " with an explicit deny in a resource-based policy"
+	toldIdentityIsSilent = " because no identity-based policy allows the execute-api:Invoke action"
+	toldResourceIsSilent = " because no resource-based policy allows the execute-api:Invoke action"
 )
 
-// refuse returns the fault with AWS's text for why.
+// refuse returns the fault with AWS's text for why; nil for noReason.
 func refuse(ex *proxy.Exchange, why reason, cause error) error {
-	f := proxy.Fault{Kind: proxy.AccessDenied, Cause: cause}
-	switch why {
-	case byAuthorizer:
-		f.Message = "User is not authorized to access this resource" + identityDenies
-	case noIdentity:
-		f.Message = userRefused(ex, identityIsSilent)
-	case byIdentity:
-		f.Message = userRefused(ex, identityDenies)
-	case noResource:
-		f.Message = userRefused(ex, resourceIsSilent)
-	case byResource:
-		f.Message = userRefused(ex, resourceDenies)
+	if why == noReason {
+		return nil
 	}
-	return f
+	return proxy.Fault{Kind: proxy.AccessDenied, Message: told(ex, why), Cause: cause}
+}
+
+// told is what the client gets to read; "" for the fault's own text.
+func told(ex *proxy.Exchange, why reason) string {
+	switch why {
+	case authorizerDenies:
+		return "User is not authorized to access this resource" + toldIdentityDenies
+	case identityIsSilent:
+		return userRefused(ex, toldIdentityIsSilent)
+	case identityDenies:
+		return userRefused(ex, toldIdentityDenies)
+	case resourceIsSilent:
+		return userRefused(ex, toldResourceIsSilent)
+	case resourceDenies:
+		return userRefused(ex, toldResourceDenies)
+	}
+	return ""
 }
 
 // userRefused names the user and the method, whose account shows its last digits
