@@ -656,3 +656,60 @@ func TestNoKeys(t *testing.T) {
 		}
 	}
 }
+
+// verifyBare checks a signature by the standard library alone.
+func verifyBare(public any, text, mark []byte) bool {
+	digest := sha256.Sum256(text)
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], mark) == nil
+	case *ecdsa.PublicKey:
+		return ecdsa.Verify(public, digest[:], new(big.Int).SetBytes(mark[:32]), new(big.Int).SetBytes(mark[32:]))
+	}
+	return ed25519.Verify(public.(ed25519.PublicKey), text, mark)
+}
+
+// What a token costs with the keys at hand, and how many times its bare signature's
+// cost that is, measured in turns.
+func BenchmarkToken(b *testing.B) {
+	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
+		key := newPair(b, "one", algorithm)
+		step := route(b, Options{}, login(b, "jwt", set(newPair(b, "zero", algorithm).jwk(""), key.jwk(""))), "pets/read")
+		token := key.token(b, `"exp":4000000000`, `"iat":1700000000`, `"scope":"openid pets/read"`, `"client_id":"3n4b5urk1ft4fl3mg5e62d9ado"`,
+			`"cognito:groups":["admins","keepers"]`, `"jti":"1e5cd5a6-4e8d-4c0f-9c3f-0d7f0f7f5a11"`, `"email":"amy@example.com"`)
+		dot := strings.LastIndexByte(token, '.')
+		text, public := []byte(token[:dot]), key.private.Public()
+		mark, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+		if err != nil {
+			b.Fatal(err)
+		}
+		ex := &proxy.Exchange{}
+		header := "Bearer " + token
+		whole := func() {
+			ex.Begin(time.Now(), nil)
+			ex.In.Fields.Add("Authorization", header)
+			if _, err := step.Run(context.Background(), ex); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(algorithm, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				whole()
+			}
+		})
+		b.Run(algorithm+"/ratio", func(b *testing.B) {
+			var token, bare time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				whole()
+				middle := time.Now()
+				if !verifyBare(public, text, mark) {
+					b.Fatal("wrong")
+				}
+				token, bare = token+middle.Sub(begin), bare+time.Since(middle)
+			}
+			b.ReportMetric(float64(token)/float64(bare), "x-bare")
+		})
+	}
+}
