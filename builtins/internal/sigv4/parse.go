@@ -1,12 +1,16 @@
 package sigv4
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy/uri"
 )
+
+// headerParts are what an Authorization header has; they are only read.
+var headerParts = [...]string{"Credential", "Signature", "SignedHeaders"}
 
 // readHeader reads "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…".
 func (c *Check) readHeader(header string) error {
@@ -20,26 +24,20 @@ func (c *Check) readHeader(header string) error {
 		}
 	}
 	var credential string
-	found := 0
+	var seen [3]bool
 	for more := scheme == algorithm; more; {
 		var one string
 		one, rest, more = strings.Cut(rest, ",")
 		name, value, _ := strings.Cut(strings.Trim(one, " "), "=")
-		into := &credential
-		switch name {
-		case "Credential":
-		case "SignedHeaders":
-			into = &c.signed
-		case "Signature":
-			into = &c.signature
-		default:
+		which := slices.Index(headerParts[:], name)
+		switch {
+		case which < 0:
 			return incomplete("Invalid key=value pair in Authorization header")
-		}
-		if *into != "" {
+		case seen[which]:
 			return incomplete("Authorization header has '" + name + "' more than once.")
 		}
-		*into = value
-		found++
+		seen[which] = true
+		*[...]*string{&credential, &c.signature, &c.signed}[which] = value
 	}
 	if err := c.readDate(); err != nil {
 		return err
@@ -53,11 +51,9 @@ func (c *Check) readHeader(header string) error {
 // missing names what an Authorization header lacks, in AWS's words.
 func (c *Check) missing(credential string) string {
 	var b strings.Builder
-	for _, one := range [...]struct{ name, value string }{
-		{"Credential", credential}, {"Signature", c.signature}, {"SignedHeaders", c.signed},
-	} {
-		if one.value == "" {
-			b.WriteString("Authorization header requires '" + one.name + "' parameter. ")
+	for i, value := range [...]string{credential, c.signature, c.signed} {
+		if value == "" {
+			b.WriteString("Authorization header requires '" + headerParts[i] + "' parameter. ")
 		}
 	}
 	if c.date == "" {
@@ -107,10 +103,9 @@ const (
 	queryParams
 )
 
-func queryName(which int) string {
-	return [queryParams]string{
-		"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Security-Token",
-	}[which]
+// queryNames are their names; they are only read.
+var queryNames = [queryParams]string{
+	"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Security-Token",
 }
 
 // whichParam returns which of these name, as it was sent, is; queryParams for none.
@@ -119,7 +114,7 @@ func whichParam(name string) int {
 		return queryParams
 	}
 	for which := range queryParams {
-		if uri.FormIs(name, queryName(which)) {
+		if uri.FormIs(name, queryNames[which]) {
 			return which
 		}
 	}
@@ -157,14 +152,14 @@ func (c *Check) readQuery() error {
 			continue
 		}
 		if seen[which] {
-			return incomplete("AWS query-string parameters must include '" + queryName(which) + "' once.")
+			return incomplete("AWS query-string parameters must include '" + queryNames[which] + "' once.")
 		}
 		seen[which], values[which] = true, decoded(value)
 	}
 	var missing strings.Builder
 	for which := range queryToken {
 		if values[which] == "" {
-			missing.WriteString("AWS query-string parameters must include '" + queryName(which) + "'. ")
+			missing.WriteString("AWS query-string parameters must include '" + queryNames[which] + "'. ")
 		}
 	}
 	switch {
@@ -213,13 +208,11 @@ func parseISO(s string) (t time.Time, ok bool) {
 	if len(s) != len(isoFormat) || s[8] != 'T' || s[15] != 'Z' {
 		return time.Time{}, false
 	}
-	number := func(from, to int) int {
-		n := 0
-		for _, c := range []byte(s[from:to]) {
-			if c < '0' || c > '9' {
-				return -1
-			}
-			n = n*10 + int(c-'0')
+	ok = true
+	number := func(from, to int) (n int) {
+		for i := from; i < to; i++ {
+			ok = ok && '0' <= s[i] && s[i] <= '9'
+			n = n*10 + int(s[i]-'0')
 		}
 		return n
 	}
@@ -227,6 +220,6 @@ func parseISO(s string) (t time.Time, ok bool) {
 	hour, minute, second := number(9, 11), number(11, 13), number(13, 15)
 	t = time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
 	// A date that doesn't exist becomes another one.
-	return t, t.Year() == year && int(t.Month()) == month && t.Day() == day &&
+	return t, ok && t.Year() == year && int(t.Month()) == month && t.Day() == day &&
 		t.Hour() == hour && t.Minute() == minute && t.Second() == second
 }
