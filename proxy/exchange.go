@@ -98,6 +98,8 @@ type Request struct {
 	Hops    string
 	Local   netip.AddrPort // what the client connected to, as far as is known
 	Upgrade string         // protocol that the client asks to switch to, "" for none
+	Trusted bool           // a trusted proxy brought it
+	Private bool           // it came in by a listener for private endpoints
 	TLS     *TLS           // nil for cleartext
 }
 
@@ -148,6 +150,7 @@ type Domain struct {
 	Prefix   string // its first label: $context.domainPrefix
 	BasePath string // matched base path mapping without slashes, "" for none
 	Default  bool   // the {api}.<suffix> host: the path began with the stage
+	HSTS     string // Strict-Transport-Security of its replies, "" for none
 	// Certificate is the client's, if the domain asks for certificates and the client
 	// has a good one; else nil.
 	Certificate *ClientCertificate

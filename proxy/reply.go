@@ -55,6 +55,13 @@ func (ex *Exchange) Refuse(f Fault) {
 	ex.finish()
 }
 
+// Answer replies with what the server has to say itself, before any route is looked
+// for: a redirect, or the proof that a domain is its own.
+func (ex *Exchange) Answer(status int, content []byte, fields ...http1.Field) {
+	ex.Reply = Response{Status: status, Fields: append(ex.Reply.Fields[:0], fields...), Content: content}
+	ex.finish()
+}
+
 // Interrupt notes why a reply that had begun did not get to its end: a Fault, or
 // what the integration's content failed with. The reply stays as it is.
 func (ex *Exchange) Interrupt(cause error) {

@@ -233,10 +233,9 @@ func (c *checker) value(f *field, n *node, v any, at *place, into reflect.Value)
 			c.table(n, tree, at, into)
 			return
 		}
-		if s, ok := v.(string); ok && f.short != "" {
+		if only := n.field(f.short); only != nil && only.takes(v) {
 			into.Set(n.zero)
-			only := n.field(f.short)
-			c.within(f.short, func() { c.value(only, only.node, s, at, into.Field(only.at)) })
+			c.within(f.short, func() { c.value(only, only.node, v, at, into.Field(only.at)) })
 			return
 		}
 	case namesKind:
@@ -347,7 +346,7 @@ func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 	case f.enum != nil && n.kind == stringKind:
 		want = oneOf(f.enum)
 	case f.short != "" && n.kind == tableKind:
-		want = "a string or a table"
+		want = n.field(f.short).describe() + " or a table"
 	}
 	c.report(at, sp, "want "+want+", got "+c.gotten(v, at), hint)
 }

@@ -30,6 +30,7 @@ func (c *checker) cross(cfg *Config, tree map[string]any) {
 	for _, name := range x.entries("backend") {
 		x.backend(name)
 	}
+	x.edges()
 	x.principals()
 	x.networks()
 	x.usage()

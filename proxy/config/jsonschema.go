@@ -164,6 +164,15 @@ func (f *field) shownDefault() any {
 	return f.standard.Interface()
 }
 
+// brief describes what may stand in place of a table with key f.
+func (m *schemaMaker) brief(f *field) map[string]any {
+	s := m.value(f, f.node)
+	if s["type"] == "string" && s["enum"] == nil {
+		s["minLength"] = 1
+	}
+	return s
+}
+
 func (m *schemaMaker) value(f *field, n *node) map[string]any {
 	switch n.kind {
 	case tableKind:
@@ -177,7 +186,7 @@ func (m *schemaMaker) value(f *field, n *node) map[string]any {
 		}
 		ref := map[string]any{"$ref": "#/definitions/" + name}
 		if f.short != "" {
-			return map[string]any{"anyOf": []any{map[string]any{"type": "string", "minLength": 1}, ref}}
+			return map[string]any{"anyOf": []any{m.brief(n.field(f.short)), ref}}
 		}
 		// Draft 4 ignores what stands beside $ref; allOf keeps the description.
 		return map[string]any{"allOf": []any{ref}}

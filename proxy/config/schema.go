@@ -45,7 +45,7 @@ const (
 //	file      the string is a path, relative to the file that holds it, of a readable file
 //	path      the string is such a path, of something to create; the tag lists other words
 //	secret    not to be shown
-//	short     of a list of tables: an element that is a string is its table's key of that name
+//	short     of a table, or of a list of them: a string, or true or false, is its key of that name
 type node struct {
 	kind   kind
 	typ    reflect.Type

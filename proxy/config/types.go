@@ -99,6 +99,10 @@ type Listen struct {
 	// address; the kernel spreads connections over them. Linux and BSD. A reload leaves
 	// a socket that is open as it is, and so does a socket that another process opened.
 	ReusePort bool `toml:"reuse_port" aka:"reuseport,so_reuseport"`
+	// Send clients to HTTPS: true, or a table.
+	RedirectHTTPS *Redirect `toml:"redirect_https" short:"on" example:"true" aka:"redirect,https_redirect,force_https,ssl_redirect"`
+	// It can be reached from where private endpoints are to be reached, and nowhere else.
+	Private bool `toml:"private" aka:"internal"`
 }
 
 // ProxyProtocol says who begins connections with a header of the PROXY protocol,
@@ -116,10 +120,13 @@ type ProxyProtocol struct {
 type ListenTLS struct {
 	// Certificates; the one whose names fit the client's SNI is served, else the first.
 	Certificates []Certificate `toml:"certificates" required:"true" example:"[{ cert = \"cert.pem\", key = \"key.pem\" }]" aka:"certificate,certs"`
-	// Lowest TLS version.
-	MinVersion string `toml:"min_version" enum:"1.2,1.3" default:"1.2"`
-	// Application protocols to offer, best first.
-	ALPN []string `toml:"alpn" enum:"h2,http/1.1" default:"h2,http/1.1"`
+	// What clients have to be able to do: "tls-1.2", "tls-1.3" or the name of a policy of
+	// AWS's. For names of a domain that has a policy of its own, that counts. TLS 1.2 is
+	// spoken with AES-GCM or ChaCha20-Poly1305 and an ephemeral key exchange only.
+	Policy string `toml:"policy" default:"tls-1.2" example:"tls-1.3" aka:"min_version,security_policy,securityPolicy,ssl_policy"`
+	// Application protocols to offer, best first; "h3" is offered on the UDP port of the
+	// same number, and told of by Alt-Svc.
+	ALPN []string `toml:"alpn" enum:"h3,h2,http/1.1" default:"h2,http/1.1"`
 }
 
 // Certificate is a pair of PEM files.
@@ -482,6 +489,16 @@ type Stage struct {
 type Domain struct {
 	// Base paths to "api:stage". "/" takes what no longer base path takes.
 	Map map[string]string `toml:"map" required:"true" example:"{ \"/\" = \"hello:prod\" }" aka:"mapping,base_path"`
+	// "listener".
 	// Certificates of clients. Absent: clients aren't asked for any.
 	MTLS *MutualTLS `toml:"mtls" example:"{ truststore = \"clients.pem\" }" aka:"mutualTlsAuthentication,mutual_tls,client_auth"`
+	// What clients have to be able to do: see the listener's policy, which is the default.
+	TLSPolicy string `toml:"tls_policy" example:"tls-1.3" aka:"securityPolicy,security_policy,policy,min_version"`
+	// "strict": a request counts only on a TLS connection that was opened for exactly its
+	// host (SNI). Any other gets 421, and one that came without TLS 403.
+	AccessMode string `toml:"access_mode" enum:"basic,strict" default:"basic" aka:"endpointAccessMode,endpoint_access_mode"`
+	// Tell browsers to use nothing but HTTPS.
+	HSTS *HSTS `toml:"hsts" short:"max_age" example:"{ max_age = \"8760h\" }" aka:"strict_transport_security"`
+	// From where it can be reached: "regional", "private", "edge", or a table.
+	Endpoint *Endpoint `toml:"endpoint" short:"type" example:"\"private\"" aka:"endpointConfiguration,endpoint_configuration,endpoint_type"`
 }

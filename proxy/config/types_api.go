@@ -28,6 +28,9 @@ type API struct {
 	// Don't answer at the default host, {api}.<suffix>, but with 403: for an API whose
 	// domains let in only some, or that isn't to be found under two names.
 	DisableDefaultEndpoint bool `toml:"disable_default_endpoint" aka:"disableExecuteApiEndpoint,disable_execute_api_endpoint"`
+	// From where it can be reached by whatever name: "regional", "private", "edge", or a
+	// table.
+	Endpoint *Endpoint `toml:"endpoint" short:"type" example:"\"private\"" aka:"endpointConfiguration,endpoint_configuration,endpoint_type"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
 	// Where callers' API keys come from: the header X-API-Key, or the authorizer's

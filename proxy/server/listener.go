@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"runtime/debug"
 	"slices"
@@ -39,15 +38,20 @@ type settings struct {
 	config.Limits
 	head http1.Limits
 	admission
-	tls *tls.Config // nil for cleartext
-	h2  bool        // HTTP/2 is offered
+	tls      *tls.Config // nil for cleartext
+	h2       bool        // HTTP/2 is offered
+	private  bool
+	redirect *redirect // nil: clients stay
 
-	asking sync.Map // *tls.Config that asks clients for certificates, by the *snapshot.Clients that judges them
+	policy  string      // of TLS
+	tickets *tls.Config // whose keys seal tickets
+	ways    sync.Map    // *tls.Config by the snapshot.TLS of the names that it is for
 }
 
-// newSettings returns what c says; current returns the snapshot that serves, or nil.
-func newSettings(c *config.Listen, current func() *snapshot.Snapshot) (*settings, error) {
-	s := &settings{Limits: c.Limits}
+// newSettings returns what c says; current returns the snapshot that serves, or nil,
+// and the keys of tickets seal those of sessions.
+func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *tls.Config) (*settings, error) {
+	s := &settings{Limits: c.Limits, private: c.Private, redirect: newRedirect(c.RedirectHTTPS), tickets: tickets}
 	var err error
 	if s.admission, err = newAdmission(c); err != nil {
 		return nil, err
@@ -57,7 +61,8 @@ func newSettings(c *config.Listen, current func() *snapshot.Snapshot) (*settings
 		s.h2 = c.H2C
 		return s, nil
 	}
-	if s.tls, err = serverTLS(c.TLS); err != nil {
+	s.policy = c.TLS.Policy
+	if s.tls, err = serverTLS(c.TLS, c.TLS.ALPN, tickets); err != nil {
 		return nil, err
 	}
 	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -65,52 +70,6 @@ func newSettings(c *config.Listen, current func() *snapshot.Snapshot) (*settings
 	}
 	s.h2 = slices.Contains(s.tls.NextProtos, "h2")
 	return s, nil
-}
-
-// serverTLS loads the certificates. RFC 6066, 3 (SNI); RFC 7301 (ALPN).
-func serverTLS(c *config.ListenTLS) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: c.ALPN}
-	if c.MinVersion == "1.3" {
-		cfg.MinVersion = tls.VersionTLS13
-	}
-	for _, pair := range c.Certificates {
-		certificate, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %s with key %s: %w", pair.Cert, pair.Key, err)
-		}
-		cfg.Certificates = append(cfg.Certificates, certificate)
-	}
-	return cfg, nil
-}
-
-// tlsFor returns how to speak to a client that asks for serverName; nil for the
-// listener's own way.
-//
-// Which certificates are good is judged for each request, and not here: then it
-// holds for sessions that are resumed, and for those that are older than the
-// configuration. Tickets are sealed with keys of the domain's own nevertheless, so
-// that a session that was begun without a certificate, or under another name, isn't
-// resumed for this one.
-func (s *settings) tlsFor(snap *snapshot.Snapshot, serverName string) *tls.Config {
-	if snap == nil {
-		return nil
-	}
-	clients := snap.Clients(serverName)
-	if clients == nil {
-		return nil
-	}
-	if made, found := s.asking.Load(clients); found {
-		return made.(*tls.Config)
-	}
-	// Not a clone, which would have the listener's keys for tickets.
-	cfg := &tls.Config{MinVersion: s.tls.MinVersion, NextProtos: s.tls.NextProtos, Certificates: s.tls.Certificates, ClientAuth: tls.RequestClientCert}
-	if clients.Required {
-		cfg.ClientAuth = tls.RequireAnyClientCert
-	}
-	cfg.WrapSession = cfg.EncryptTicket // with cfg's keys, which it renews every day
-	cfg.UnwrapSession = cfg.DecryptTicket
-	made, _ := s.asking.LoadOrStore(clients, cfg)
-	return made.(*tls.Config)
 }
 
 // stop closes the socket, and ends the connections when they become idle.

@@ -82,9 +82,21 @@ func fillTarget(in *proxy.Request, rawTarget string) (refused proxy.Fault, ok bo
 // anything else is done with it.
 func (l *listener) dispatch(ctx context.Context, s *settings, snap *snapshot.Snapshot, ex *proxy.Exchange, flying int64, limit *int64) {
 	refused, ok := l.admitRequest(s, ex, flying)
+	if ok && s.redirect != nil && s.redirect.answer(snap, ex) {
+		return
+	}
 	if ok {
+		ex.In.Private = s.private
 		refused, ok = route(snap, ex)
 	}
+	l.perform(ctx, s, ex, refused, ok, limit)
+	if ex.Domain.HSTS != "" {
+		s.advertise(ex)
+	}
+}
+
+// perform runs the pipeline of ex's route, or refuses it if it has none.
+func (l *listener) perform(ctx context.Context, s *settings, ex *proxy.Exchange, refused proxy.Fault, ok bool, limit *int64) {
 	if ok {
 		*limit = int64(s.Body)
 		if ex.Route.BodyLimit > 0 {

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -53,6 +54,7 @@ type Server struct {
 	workers  http2.Workers
 	streams  sync.Pool // of *stream
 	date     dateText
+	tickets  tls.Config // its keys seal the tickets of TLS sessions
 
 	current  atomic.Pointer[snapshot.Snapshot]
 	draining atomic.Bool
@@ -160,7 +162,7 @@ func (s *Server) prepare(cfg *config.Config) (next map[string]prepared, opened [
 	next = make(map[string]prepared, len(cfg.Listen))
 	var problems []error
 	for name, c := range cfg.Listen {
-		settings, err := newSettings(&c, s.current.Load)
+		settings, err := newSettings(&c, s.current.Load, &s.tickets)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("listen.%s: %w", name, err))
 			continue

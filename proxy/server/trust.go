@@ -79,6 +79,7 @@ func (t *trust) believe(ex *proxy.Exchange) (refused proxy.Fault, ok bool) {
 	if !t.proxies.has(in.Client.Addr()) {
 		return proxy.Fault{}, true
 	}
+	in.Trusted = true
 	c := chain{client: in.Client}
 	var err error
 	if t.standard {

@@ -24,15 +24,6 @@ type Clients struct {
 	Required bool
 }
 
-// Clients returns what the domain that serverName (SNI) names says of clients'
-// certificates, or nil: then they aren't to be asked for any.
-func (s *Snapshot) Clients(serverName string) *Clients {
-	if h := s.hosts.find(strings.TrimSuffix(strings.ToLower(serverName), ".")); h != nil {
-		return h.clients
-	}
-	return nil
-}
-
 // Why a domain that asks for certificates refuses a request; for logs.
 var (
 	ErrCleartext  = errors.New("the domain asks for certificates, and the request came without TLS")

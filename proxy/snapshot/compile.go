@@ -126,6 +126,7 @@ func (c *compiler) api(name string) {
 			},
 			root:              &node{path: "/"},
 			allowEncodedSlash: configured.AllowEncodedSlash,
+			door:              c.door(configured.Endpoint, []string{"api", name, "endpoint"}),
 		}
 		c.gateway(st)
 		for _, m := range methods {

@@ -23,7 +23,7 @@ func (c *compiler) hosts() {
 		if h.exact[name] != nil {
 			continue
 		}
-		found := &host{isDefault: true}
+		found := &host{isDefault: true, door: c.door(c.cfg.API[api].Endpoint, []string{"api", api, "endpoint"})}
 		for stageName, st := range stages {
 			if !c.cfg.API[api].DisableDefaultEndpoint { // without stages it answers 403, as on AWS
 				found.stages.add(stageName).stage = st
@@ -50,7 +50,8 @@ func (c *compiler) domain(h *hosts, name string) {
 		c.find(at, "the same name as another domain", "host names ignore case and a dot at the end")
 		return
 	}
-	d := &host{clients: c.clients(name, lower)}
+	configured := c.cfg.Domain[name]
+	d := &host{clients: c.clients(name, lower), manners: c.manners(name), door: c.door(configured.Endpoint, under(at, "endpoint")), policy: configured.TLSPolicy}
 	for _, basePath := range sortedKeys(c.cfg.Domain[name].Map) {
 		c.mapBasePath(d, basePath, c.cfg.Domain[name].Map[basePath], under(at, "map", basePath))
 	}

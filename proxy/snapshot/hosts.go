@@ -13,6 +13,7 @@ type stage struct {
 	allowEncodedSlash bool
 	preflights        bool         // some route, or nowhere, answers preflights of CORS
 	nowhere           *proxy.Route // answers preflights for what no route takes; nil for nobody
+	door              *door        // nil: it is open to all
 }
 
 // host is what a host name answers.
@@ -24,6 +25,9 @@ type host struct {
 	// Of a custom domain.
 	mappings mapping
 	clients  *Clients // nil: they aren't asked for certificates
+	manners  *manners // nil: requests come as they like
+	door     *door    // nil: from wherever they like; stages have their APIs'
+	policy   string   // of TLS; "" for the listener's
 }
 
 type stageEntry struct{ stage *stage }

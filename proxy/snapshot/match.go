@@ -12,8 +12,9 @@ import (
 // returns false and why: BadRequest for a request that is refused before
 // routing (see checkPath), UnknownAPI for a host that nothing answers to,
 // Forbidden for an unknown stage or base path, or for a client without the
-// certificate that the domain asks for, Misdirected when the connection was opened
-// for another name than such a domain's, MissingAuthenticationToken when no
+// certificate that the domain asks for or from around a CDN, Misdirected when the
+// connection was opened for another name than such a domain's, UnknownAPI again for
+// a private endpoint from elsewhere, MissingAuthenticationToken when no
 // resource has the path and the verb. ex.Route is nil then, and ex.Stage is
 // set if host and path led to one.
 //
@@ -36,8 +37,18 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	if h == nil {
 		return proxy.Fault{Kind: proxy.UnknownAPI}, false
 	}
+	if h.door != nil {
+		if f, ok := h.door.admit(in); !ok {
+			return f, false
+		}
+	}
 	ex.Domain.Default = h.isDefault
 	ex.Domain.Prefix, _, _ = strings.Cut(ex.Domain.Name, ".")
+	if h.manners != nil {
+		if f, ok := h.manners.admit(ex); !ok {
+			return f, false
+		}
+	}
 	if h.clients != nil {
 		if f, ok := h.clients.admit(ex); !ok {
 			return f, false
@@ -63,6 +74,11 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	st, basePath, rest := h.mapped(in.Path, view.escaped)
 	if st == nil {
 		return proxy.Fault{Kind: proxy.Forbidden}, false
+	}
+	if st.door != nil {
+		if f, ok := st.door.admit(in); !ok {
+			return f, false
+		}
 	}
 	ex.Stage = st.stage
 	ex.Domain.BasePath = basePath

@@ -210,7 +210,7 @@ limits = { requests = 1000000000, idle_timeout = "1h", connections = %d }
 [listen.secure]
 address = "%s:%d"
 limits = { requests = 1000000000, idle_timeout = "1h" }
-tls = { certificates = [{ cert = "%s", key = "%s" }], min_version = "1.3" }
+tls = { certificates = [{ cert = "%s", key = "%s" }], policy = "tls-1.3" }
 [backend.one]
 targets = ["%s"]
 max_idle = 256
