@@ -252,6 +252,13 @@ func (n *node) field(key string) *field {
 	return nil
 }
 
+// takes reports whether v, written in place of f's table, can be f's value.
+func (f *field) takes(v any) bool {
+	_, isBool := v.(bool)
+	_, isString := v.(string)
+	return isBool && f.kind == boolKind || isString && f.kind != boolKind
+}
+
 // keys returns the keys of a table that apply to a type; "" stands for any.
 func (n *node) keys(typ string) []string {
 	var keys []string
