@@ -35,15 +35,19 @@ type gateway struct {
 	admin      *control.Server
 	sockets    *sockets
 	supervisor *supervisor
+	before     *predecessor  // who may have to let go of the state, or nil
+	done       chan struct{} // closed when nothing is served any more
 
 	serving atomic.Pointer[config.Config] // changed under mu
 	shared  atomic.Bool                   // the admin socket is another process's
+	telling sync.WaitGroup                // of another process, what is counted here
 
 	mu      sync.Mutex // one change at a time; guards what follows
 	files   []string   // sources of the newest attempt, good or bad
 	digest  string     // theirs
 	tried   string     // digest, or "" when files may have changed since they were read
 	stopped bool
+	lent    bool // the state is another process's, or about to be
 }
 
 // ErrStopping is what a change fails with once the gateway is on its way out.
@@ -57,7 +61,7 @@ func (e *invalid) Error() string { return e.findings.Text() }
 // newGateway makes a gateway that serves nothing yet, on sockets if they fit. cfg
 // says where its logs and its state are.
 func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (g *gateway, err error) {
-	g = &gateway{file: file, status: control.NewStatus(nil), sockets: sockets}
+	g = &gateway{file: file, status: control.NewStatus(nil), sockets: sockets, done: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -91,6 +95,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
 		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
+		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
 		Inherited: sockets.admin,
 	})
 	return g, err
@@ -99,6 +104,9 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 // apply makes cfg the configuration that serves. On an error nothing changed;
 // it is an *invalid when the configuration is to blame.
 func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
+	if err := g.openState(cfg, ifPlanned); err != nil {
+		return err
+	}
 	next, findings := g.parts.build(ctx, cfg, g.observer.Stage)
 	if next == nil {
 		return &invalid{findings}
@@ -108,6 +116,7 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	next.commit()
+	g.parts.catalog(cfg)
 	g.serving.Store(cfg)
 	g.warn(findings)
 	return nil
@@ -320,6 +329,8 @@ func (g *gateway) closeAll() {
 			g.journal.Warn("the server didn't end well", zap.Error(err))
 		}
 	}
+	close(g.done)
+	g.telling.Wait()
 	if g.overload != nil {
 		g.overload.Close()
 	}

@@ -13,11 +13,13 @@ import (
 
 	"github.com/postern-gateway/postern/builtins"
 	"github.com/postern-gateway/postern/builtins/authorizer"
+	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
+	"github.com/postern-gateway/postern/proxy/usage"
 )
 
 // parts are what snapshots are built from, and what outlives them.
@@ -25,6 +27,8 @@ type parts struct {
 	logger   *zap.Logger
 	plugins  *plugins.Host
 	backends *upstream.Set
+	usage    *usage.Ledger
+	state    string // where the ledger's state is; "" while it has none
 	answers  *authorizer.Decisions
 	issuers  *authorizer.Issuers
 }
@@ -47,6 +51,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 	}
 	return &parts{
 		logger: logger, plugins: host, answers: authorizer.NewDecisions(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
+		usage:    usage.New(usage.Options{Logger: logger.Named("usage")}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
 }
@@ -57,13 +62,16 @@ func (p *parts) close() {
 		p.logger.Warn("the plugins' runtime didn't end well", zap.Error(err))
 	}
 	p.backends.Close()
+	if err := p.usage.Detach(); err != nil {
+		p.logger.Error("the state didn't end well", zap.Error(err))
+	}
 	p.answers.Close()
 	p.issuers.Close()
 }
 
 // options are what the builtin kinds need of p.
 func (p *parts) options() builtins.Options {
-	return builtins.Options{Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
+	return builtins.Options{Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
 }
 
 // candidate is a snapshot that may come to serve, with the generations of

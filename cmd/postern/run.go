@@ -90,6 +90,7 @@ func serve(ctx context.Context, s *streams, o *runOptions) error {
 	}
 	defer g.close()
 	g.shared.Store(before != nil) // until it is this process's
+	g.before = before
 	setMemory(g.journal.Logger)
 	if err := g.start(ctx, cfg, findings, began); err != nil {
 		before.fail(reasonsOf(err))
@@ -184,6 +185,9 @@ func (l *life) run(ctx context.Context) error {
 			if own {
 				l.settle()
 				work.Go(func() { l.change(changing) })
+				if l.before != nil {
+					work.Go(func() { l.before.listen(l.gateway.parts.usage.Receive, l.gateway.journal.Logger) })
+				}
 				work.Go(func() { l.gateway.supervisor.watch(alive, l.healthy) })
 			}
 		case answer := <-l.beats:

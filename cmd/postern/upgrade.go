@@ -16,12 +16,16 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy/usage"
 )
 
 // An upgrade: the old process starts the binary of its own path with its
 // sockets and one end of a connection between the two. The new one loads the
 // configuration, serves, and says so; the old one tells systemd, answers that it
 // is going, and drains. At each moment one of them accepts connections, or both.
+// Only one can have the state: the old one lets go of it when the new one wants to
+// begin to serve, and tells it what it counts from then on.
 // If the new one says anything else, or ends, the old one serves on.
 
 // handoverVariable is the environment variable with a handover.
@@ -42,6 +46,10 @@ type message struct {
 	Reasons []string `json:"reasons,omitempty"` // new: why it doesn't
 	Go      bool     `json:"go,omitempty"`      // old: the place is yours
 	Stop    bool     `json:"stop,omitempty"`    // old: it took too long, end
+
+	Release  bool             `json:"release,omitempty"`  // new: it wants the state
+	Released bool             `json:"released,omitempty"` // old: nobody has it now
+	Counted  []usage.Requests `json:"counted,omitempty"`  // old: after Go, what it still counted
 }
 
 // binary is what an upgrade starts: the path that this process was started by,
@@ -92,7 +100,12 @@ func (g *gateway) upgrade(ctx context.Context, path string, s *streams) (pid int
 	if err != nil {
 		return 0, err
 	}
-	defer ours.Close()
+	given := false // to who tells the new process what is counted here
+	defer func() {
+		if !given {
+			_ = ours.Close() // all is said
+		}
+	}()
 	cmd := exec.Command(path, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, file(s.out), file(s.err)
@@ -111,11 +124,12 @@ func (g *gateway) upgrade(ctx context.Context, path string, s *streams) (pid int
 		return 0, fmt.Errorf("start the new process: %w", err)
 	}
 	g.journal.Info("upgrade: the new process starts", zap.String("binary", path), zap.Int("pid", cmd.Process.Pid))
-	if err := hear(ctx, ours); err != nil {
+	if err := g.hear(ctx, ours); err != nil {
 		_ = json.NewEncoder(ours).Encode(message{Stop: true}) // it may have ended
 		if state := dismiss(cmd); state != "" {
 			err = fmt.Errorf("%w (the new process: %s)", err, state)
 		}
+		g.reclaim()
 		return 0, err
 	}
 	pid = cmd.Process.Pid
@@ -126,6 +140,10 @@ func (g *gateway) upgrade(ctx context.Context, path string, s *streams) (pid int
 		g.journal.Warn("upgrade: the new process doesn't listen to this one any more", zap.Error(err))
 	}
 	go func() { _ = cmd.Wait() }() // should it end before this process does
+	if g.lent {
+		given = true
+		g.telling.Go(func() { g.tell(ours, g.done) })
+	}
 	return pid, nil
 }
 
@@ -172,15 +190,26 @@ func socketPair() (ours net.Conn, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
-// hear waits for the new process to say that it serves.
-func hear(ctx context.Context, c net.Conn) error {
+// hear waits for the new process to say that it serves, and lets it have the state
+// if it asks.
+func (g *gateway) hear(ctx context.Context, c net.Conn) error {
 	if err := c.SetReadDeadline(time.Now().Add(upgradePatience)); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	words := json.NewDecoder(io.LimitReader(c, 1<<20))
 	var m message
-	err := json.NewDecoder(io.LimitReader(c, 1<<20)).Decode(&m)
+	err := words.Decode(&m)
+	for err == nil && m.Release {
+		if why := g.lend(); why != nil {
+			g.journal.Error("the state didn't end well", zap.Error(why)) // it is closed all the same
+		}
+		if err = json.NewEncoder(c).Encode(message{Released: true}); err == nil {
+			m = message{}
+			err = words.Decode(&m)
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ErrStopping
@@ -231,7 +260,8 @@ func cleanEnvironment(all []string) []string {
 // predecessor is the process whose place this one takes. Its methods do nothing
 // on nil: there is none.
 type predecessor struct {
-	conn net.Conn
+	conn  net.Conn
+	words *json.Decoder // of conn
 }
 
 // inherit returns the process before and the sockets that it shares, or nil and
@@ -259,7 +289,7 @@ func inherit() (*predecessor, *sockets, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: descriptor %d: %w", handoverVariable, firstPassed, err)
 	}
-	return &predecessor{conn: conn}, s, nil
+	return &predecessor{conn: conn, words: json.NewDecoder(conn)}, s, nil
 }
 
 // fail tells why this process doesn't serve.
@@ -283,11 +313,10 @@ func (p *predecessor) ready() bool {
 	if p == nil {
 		return true
 	}
-	defer p.conn.Close()
 	if err := json.NewEncoder(p.conn).Encode(message{Ready: true}); err != nil {
 		return true
 	}
 	var answer message
-	_ = json.NewDecoder(p.conn).Decode(&answer) // an error means that it has died
+	_ = p.words.Decode(&answer) // an error means that it has died
 	return !answer.Stop
 }

@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
+
+	"github.com/postern-gateway/postern/proxy/usage"
 )
 
 // Off as an address is no listener.
@@ -35,6 +38,11 @@ type Options struct {
 	Certificates func() []Certificate   // nil: not shown
 	Overload     func() Overload        // nil: not shown, and no reason to be unready
 
+	// Usage returns what knows of API keys and plans, with its state open. nil: nobody
+	// can ask.
+	Usage        func() (*usage.Ledger, error)
+	UsageFigures func() usage.Figures // nil: not shown
+
 	// Inherited returns a socket at address that another process listens on
 	// too, nil for none. It stays the caller's. nil: there are none.
 	Inherited func(address string) *os.File
@@ -44,7 +52,8 @@ type Options struct {
 type Server struct {
 	options Options
 	mux     *http.ServeMux
-	paths   []string // what a 404 offers
+	paths   []string            // what a 404 offers
+	methods map[string][]string // besides GET and HEAD, by path
 
 	mu      sync.Mutex // guards what follows
 	address string     // as configured
@@ -64,7 +73,7 @@ func New(o Options) (*Server, error) {
 	if err := register(o); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	s := &Server{options: o, mux: http.NewServeMux(), address: Off}
+	s := &Server{options: o, mux: http.NewServeMux(), methods: map[string][]string{}, address: Off}
 	s.offer("/health/live", s.live)
 	s.offer("/health/ready", s.ready)
 	s.offer("/metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{
@@ -76,6 +85,9 @@ func New(o Options) (*Server, error) {
 	s.offer("/debug/pprof/profile", pprof.Profile)
 	s.offer("/debug/pprof/symbol", pprof.Symbol)
 	s.offer("/debug/pprof/trace", pprof.Trace)
+	if o.Usage != nil {
+		s.offerKeys()
+	}
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil
 }
@@ -109,6 +121,7 @@ func (s *Server) Listen(address string) error {
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       withPeer,
 		ErrorLog:          zap.NewStdLog(s.options.Logger),
 		// No write time-out: a CPU profile takes as long as its caller asks for.
 	}
@@ -235,8 +248,9 @@ func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	for _, path := range s.paths {
 		if r.URL.Path == path && r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			writeJSON(w, http.StatusMethodNotAllowed, map[string]any{"message": "only GET and HEAD"})
+			allowed := strings.Join(append([]string{"GET", "HEAD"}, s.methods[path]...), ", ")
+			w.Header().Set("Allow", allowed)
+			writeJSON(w, http.StatusMethodNotAllowed, map[string]any{"message": "only " + allowed})
 			return
 		}
 	}

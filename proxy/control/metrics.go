@@ -40,6 +40,9 @@ func register(o Options) error {
 	if o.Plugins != nil {
 		all = append(all, newPluginMetrics(o.Plugins, o.Namespaces))
 	}
+	if o.UsageFigures != nil {
+		all = append(all, newPlanMetrics(o.UsageFigures))
+	}
 	if o.Backends != nil {
 		all = append(all, newBackendMetrics(o.Backends))
 	}

@@ -1,12 +1,12 @@
 package usage
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -120,10 +120,13 @@ func (l *Ledger) Create(k Key, by string) (Key, error) {
 	return all[0], err
 }
 
-// Import makes keys that have values, all or none. One whose value is there already
-// is overwritten and keeps its id. What it returns has no values.
-func (l *Ledger) Import(all []Key, by string) ([]Key, error) {
-	all = slices.Clone(all)
+// ImportCSV makes the keys of a file that ReadCSV takes, all or none. One whose value
+// is there already is overwritten and keeps its id. What it returns has no values.
+func (l *Ledger) ImportCSV(file []byte, by string) ([]Key, error) {
+	all, err := ReadCSV(bytes.NewReader(file))
+	if err != nil {
+		return nil, err
+	}
 	if err := l.put(all, by, "API key imported", true); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,27 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// peerKey is under which a request's context has its connection.
+type peerKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, peerKey{}, c)
+}
+
+// peer says who asks, for the log: the user that the kernel names for a unix socket,
+// else the address.
+func peer(r *http.Request) string {
+	if c, ok := r.Context().Value(peerKey{}).(*net.UnixConn); ok {
+		if user, process, known := credentials(c); known {
+			return fmt.Sprintf("user %d, process %d", user, process)
+		}
+		return "admin socket"
+	}
+	return r.RemoteAddr
+}
