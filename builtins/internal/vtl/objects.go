@@ -81,8 +81,11 @@ func (b *blockObject) AppendText(p *expr.Printer) {
 	// What is printed may be the output itself, which p holds meanwhile.
 	saved := b.r.dst
 	b.r.dst = append([]byte(nil), saved[:b.r.start]...)
-	s, _, err := b.captured()
+	s, rendered, err := b.captured()
 	b.r.dst = saved
+	if !rendered {
+		s = "null" // as Java prints a toString that returns null
+	}
 	if err != nil && p.Err == nil {
 		p.Err = err
 	}

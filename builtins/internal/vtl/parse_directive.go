@@ -231,22 +231,18 @@ func (p *parser) define(c *called) (statement, error) {
 }
 
 // macro reads #macro. It is defined at once, so that calls in front of it and in
-// strings find it; the first definition of a name stays.
+// strings find it; the definition of a name that ends first stays.
 func (p *parser) macro(c *called) (statement, error) {
 	if len(c.arguments) == 0 {
 		return nil, p.wrong(int(c.at), "#macro without a name", "as #macro(name $parameter)")
 	}
 	name := string(c.arguments[0].expression.(word))
-	_, taken := p.t.macros[name]
-	if !taken && p.t.options.InlineMacros {
-		p.t.macros[name] = nil // also one within it comes later
-	}
 	body, _, err := p.body(c)
 	if err != nil {
 		return nil, err
 	}
 	p.escapable[name] = true
-	if !p.t.options.InlineMacros || taken {
+	if _, taken := p.t.macros[name]; taken || !p.t.options.InlineMacros {
 		return text(""), nil
 	}
 	m := &macro{body: body}

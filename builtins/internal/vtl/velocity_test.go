@@ -174,7 +174,7 @@ var pieces = []string{
 	"#set($x = $n + 1)", "#set($x = \"a$s\")", "#set($x = [1, $n, \"z\"])", "#set($x={\"k\":$s})", "#set($m.w = 3)\n", "#set($x = [1..$n])", "#set( $x = !$t )", "#set($x = $nope)",
 	"#set($x = ($n - 1) * 2)", "#set($x = $s + $nope)", "#set($x = $d / 2)", "#set($x = $n / 0)", "#set($x = $n % 3)", "#set($x=$B+1)", "#set($l[0] = 9)", "$x", "[$x]", "$x.k", "$x[0]",
 	"#foreach($i in $l)", "#foreach($i in [1..3])", "#foreach($i in $m)", "#foreach($e in $m.entrySet())", "$i", "$e.key", "$foreach.index", "$foreach.count", "#if($foreach.hasNext),#end", "$velocityCount",
-	"#break", "#stop", "#break($foreach)", "#define($b)", "$b", "#macro(mm $p)", "#mm($n)", "#mm(\"q$s\")", "#mm()", "$p", "#@mm($n)", "$bodyContent", "#literal()", "#evaluate(\"$s\")", "#evaluate('#set($x=1)$x')",
+	"#break", "#stop", "#break($foreach)", "#define($b)", "$b", "#define($b)[$l $b]#end#set($l[0] = $b)", "#set($x = \"$b\")", "#macro(mm $p)", "#macro(nn)n", "#nn()", "#mm($n)", "#mm(\"q$s\")", "#mm()", "$p", "#@mm($n)", "$bodyContent", "#literal()", "#evaluate(\"$s\")", "#evaluate('#set($x=1)$x')",
 	" ", "\n", "  ", "\t", "\r\n", "text", "a.b", ".", ",", "(", ")", "[", "]", "{", "}", "\"", "'", "\\", "\\\\", "\\$s", "\\\\$s", "\\$nope", "\\#if", "\\\\#if($t)", "$", "#", "$!", "##", "## c\n", "#*", "*#", "#* c *#", "#** c *#", "#[[", "]]#",
 	"#[[ $s ]]#", "$5", "$.a", "$[0]", "#x", "#frob($s, 1)", "#{frob}", "#@x", "-", "1", "1.5", "true", "=", "..", ":", "é", "😀", "$s.", "$s,", "$s-", "$s{", "${s", "${s}.", "$s.k(", "$l [0]",
 	"\"$s\"", "'$s'", "\"#if($t)y#end\"", "#set($q = \"$s #foreach($j in [1,2])$j#end\")$q", "#set($q = '$s')$q", "#set($q = \"\"\"\")$q", "#set($q = \"a##b\")$q", "$l.add($n)", "$l.remove(0)",
