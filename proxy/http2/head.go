@@ -26,7 +26,8 @@ type Head struct {
 	TooLarge bool
 }
 
-func (h *Head) reset() {
+// Reset makes h ready for another request; it keeps the memory of its Fields.
+func (h *Head) Reset() {
 	clear(h.Fields)
 	*h = Head{Fields: h.Fields[:0]}
 }
@@ -39,21 +40,28 @@ const (
 	pseudoPath
 )
 
-// block is a block of fields on its way in. The reading goroutine owns it.
+// Section is a section of fields on its way in, to which fields are added in order:
+// the head of a request, or trailers. HTTP/3 has the same rules: RFC 9114, 4.2 and 4.3.
+type Section struct {
+	Head     *Head        // of a request; nil for trailers
+	Trailers http1.Fields // without a Head
+	Left     int          // bytes of fields that it may still have, by RFC 9113, 6.5.2
+	Bad      error        // why it is malformed
+	Large    bool         // it has more fields than it may have
+
+	pseudo  int  // pseudo-fields that were there
+	regular bool // a field that isn't pseudo was there
+	cookies int  // Cookie fields so far
+}
+
+// block is a section with what frames say of it. The reading goroutine owns it.
 type block struct {
-	head     *Head // of a request, or nil
-	trailers http1.Fields
-	stream   uint32 // 0 while none is open
-	end      bool   // the stream ends with it
-	fresh    bool   // it opens the stream
-	selfish  bool   // its priority depends on itself
-	left     int    // bytes of fields that it may still have, by RFC 9113, 6.5.2
-	raw      int    // bytes of it that may still come, as they are sent
-	pseudo   int    // pseudo-fields that were there
-	regular  bool   // a field that isn't pseudo was there
-	cookies  int    // Cookie fields so far
-	bad      error
-	large    bool
+	Section
+	stream  uint32 // 0 while none is open
+	end     bool   // the stream ends with it
+	fresh   bool   // it opens the stream
+	selfish bool   // its priority depends on itself
+	raw     int    // bytes of it that may still come, as they are sent
 }
 
 // fieldOverhead is what a field counts besides its text. RFC 9113, 6.5.2.
@@ -61,47 +69,54 @@ const fieldOverhead = 32
 
 // field takes the next field of the block.
 func (c *Conn) field(f hpack.HeaderField) {
-	b := &c.block
-	if b.left -= len(f.Name) + len(f.Value) + fieldOverhead; b.left < 0 {
-		b.large = true
+	if !c.block.Add(f.Name, f.Value) {
 		c.decoder.SetEmitEnabled(false) // the table goes on, or later blocks were garbage
-		return
 	}
-	if b.bad != nil {
-		return
+}
+
+// Add takes the next field; false means that the section is too large, and further
+// ones make no difference.
+func (b *Section) Add(name, value string) (room bool) {
+	if b.Left -= len(name) + len(value) + fieldOverhead; b.Left < 0 {
+		b.Large = true
+		return false
 	}
-	if strings.HasPrefix(f.Name, ":") {
-		b.bad = b.setPseudo(f.Name, f.Value)
-		return
+	if b.Bad != nil {
+		return true
+	}
+	if strings.HasPrefix(name, ":") {
+		b.Bad = b.setPseudo(name, value)
+		return true
 	}
 	b.regular = true
-	field := http1.NewField(f.Name, f.Value)
-	if b.bad = checkField(&field); b.bad != nil {
-		return
+	field := http1.NewField(name, value)
+	if b.Bad = checkField(&field); b.Bad != nil {
+		return true
 	}
-	if b.head == nil {
-		b.trailers = append(b.trailers, field)
-		return
+	if b.Head == nil {
+		b.Trailers = append(b.Trailers, field)
+		return true
 	}
 	if field.Known() == http1.Cookie {
 		b.cookies++
 	}
-	b.head.Fields = append(b.head.Fields, field)
+	b.Head.Fields = append(b.Head.Fields, field)
+	return true
 }
 
-func (b *block) setPseudo(name, value string) error {
+func (b *Section) setPseudo(name, value string) error {
 	var to *string
 	bit := 0
-	if b.head != nil {
+	if b.Head != nil {
 		switch name {
 		case ":method":
-			to, bit = &b.head.Method, pseudoMethod
+			to, bit = &b.Head.Method, pseudoMethod
 		case ":scheme":
-			to, bit = &b.head.Scheme, pseudoScheme
+			to, bit = &b.Head.Scheme, pseudoScheme
 		case ":authority":
-			to, bit = &b.head.Authority, pseudoAuthority
+			to, bit = &b.Head.Authority, pseudoAuthority
 		case ":path":
-			to, bit = &b.head.Path, pseudoPath
+			to, bit = &b.Head.Path, pseudoPath
 		}
 	}
 	switch {
@@ -143,20 +158,21 @@ func checkField(f *http1.Field) error {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
-// finish completes the head once all fields are there.
-func (b *block) finish() {
-	h := b.head
+// Finish completes the head once all fields are there. end says that no content
+// follows.
+func (b *Section) Finish(end bool) {
+	h := b.Head
 	h.Length = http1.Unknown
-	if h.TooLarge = b.large; b.large {
+	if h.TooLarge = b.Large; b.Large {
 		return
 	}
-	if h.Malformed = b.bad; h.Malformed != nil {
+	if h.Malformed = b.Bad; h.Malformed != nil {
 		return
 	}
 	if b.cookies > 1 {
 		h.joinCookies()
 	}
-	h.Malformed = h.check(b.pseudo, b.end)
+	h.Malformed = h.check(b.pseudo, end)
 }
 
 // check completes the head and says what is wrong with it. RFC 9113, 8.3.1 and 8.5.

@@ -200,7 +200,7 @@ func (c *Conn) takeHeaders(f *frame) error {
 		return connError{protocolError, "more padding than frame"}
 	}
 	b := &c.block
-	*b = block{stream: f.stream, end: f.has(flagEndStream), left: c.settings.Header, raw: rawRoom(c.settings.Header)}
+	*b = block{Section: Section{Left: c.settings.Header}, stream: f.stream, end: f.has(flagEndStream), raw: rawRoom(c.settings.Header)}
 	if f.has(flagPriority) {
 		if len(p) < 5 {
 			return connError{frameSizeError, "HEADERS without its priority"}
@@ -221,9 +221,9 @@ func (c *Conn) takeHeaders(f *frame) error {
 	c.mu.Unlock()
 	if b.fresh {
 		c.wire.SetSize(wire.Small)
-		b.head, _ = c.workers.heads.Get().(*Head)
-		if b.head == nil {
-			b.head = new(Head)
+		b.Head, _ = c.workers.heads.Get().(*Head)
+		if b.Head == nil {
+			b.Head = new(Head)
 		}
 	}
 	if !f.has(flagEndHeaders) {
@@ -261,11 +261,11 @@ func (c *Conn) takeBlock(p []byte, last bool) error {
 // open begins to serve the request whose head is complete.
 func (c *Conn) open() {
 	b := &c.block
-	b.finish()
-	s := &Stream{conn: c, id: b.stream, head: b.head, left: -1, gotEnd: b.end, received: c.settings.StreamWindow}
+	b.Finish(b.end)
+	s := &Stream{conn: c, id: b.stream, head: b.Head, left: -1, gotEnd: b.end, received: c.settings.StreamWindow}
 	s.changed.L = &c.mu
-	if b.head.Length != http1.Unknown {
-		s.left = b.head.Length
+	if b.Head.Length != http1.Unknown {
+		s.left = b.Head.Length
 	}
 	c.mu.Lock()
 	switch {
@@ -287,7 +287,7 @@ func (c *Conn) open() {
 		return
 	}
 	c.mu.Unlock()
-	c.workers.giveHead(b.head)
+	c.workers.giveHead(b.Head)
 }
 
 // answer serves s.
@@ -327,10 +327,10 @@ func (c *Conn) endWithTrailers() error {
 		return connError{streamClosed, "HEADERS on a closed stream"}
 	case s.gotEnd:
 		s.reset(streamClosed, errBroken)
-	case !b.end || b.bad != nil || b.large || b.selfish || s.left > 0:
+	case !b.end || b.Bad != nil || b.Large || b.selfish || s.left > 0:
 		s.reset(protocolError, errBroken)
 	default:
-		s.trailers = b.trailers
+		s.trailers = b.Trailers
 		s.closeRemote()
 	}
 	return nil

@@ -67,7 +67,7 @@ const keptFields = 256
 // giveHead takes back the head of a request that was served.
 func (w *Workers) giveHead(h *Head) {
 	if cap(h.Fields) <= keptFields {
-		h.reset()
+		h.Reset()
 		w.heads.Put(h)
 	}
 }
