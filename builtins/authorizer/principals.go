@@ -31,7 +31,7 @@ type caller struct {
 	key      *sigv4.Key
 	disabled bool
 	identity proxy.Identity
-	policies access.Policies
+	policies proxy.Policy // as an interface, so that no request has to make one
 }
 
 // principalsKey is the key under which all routes share the principals.
@@ -47,8 +47,9 @@ func newPrincipals(cfg *config.Config) *principals {
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Principal)) {
 		p := cfg.Principal[name]
-		policies, err := compilePolicies(p.Policies, networks, "principal", name, "policies")
-		wrong = append(wrong, err...)
+		documents, err := access.CompileDocuments(p.Policies, networks, "principal", name, "policies")
+		wrong = append(wrong, err)
+		policies := access.PoliciesOf(documents)
 		identity := Identity(name, &p, cfg.Gateway)
 		for i := range p.AccessKeys {
 			k := &p.AccessKeys[i]
@@ -70,30 +71,6 @@ func newPrincipals(cfg *config.Config) *principals {
 	}
 	all.err = errors.Join(wrong...)
 	return all
-}
-
-// compilePolicies compiles what a principal may do.
-func compilePolicies(documents []config.Policy, networks *access.Networks, path ...string) (all access.Policies, wrong []error) {
-	all = access.Policies{} // none at all allows nothing
-	for i, d := range documents {
-		at := append(slices.Clone(path), fmt.Sprint(i))
-		text, err := d.Read()
-		var key *config.KeyError
-		if errors.As(err, &key) {
-			wrong = append(wrong, &config.KeyError{Path: append(at, key.Path...), Text: key.Text, Hint: key.Hint})
-			continue
-		}
-		if d.File != "" {
-			at = append(at, "file")
-		}
-		p, err := access.Compile([]byte(text), access.Options{Networks: networks, MaxSize: d.Limit})
-		if err != nil {
-			wrong = append(wrong, access.Findings(err, d.File, at...)...)
-			continue
-		}
-		all = append(all, p)
-	}
-	return all, wrong
 }
 
 // Identity returns who the principal called name is when none of its keys in

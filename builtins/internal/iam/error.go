@@ -65,13 +65,7 @@ func (c *compiler) wrongName(n document.Node, text, hint string) {
 
 // wrongValue adds an error about n, for a member about its value.
 func (c *compiler) wrongValue(n document.Node, text, hint string) {
-	from := c.doc.Offset(n)
-	if c.doc.Name(n) != "" { // elements that have none are unknown, and their names are what is wrong
-		from = c.stringEnd(from)
-		for from < len(c.text) && strings.IndexByte(" \t\r\n:", c.text[from]) >= 0 {
-			from++
-		}
-	}
+	from := c.valueOffset(n)
 	to := from + 1
 	switch c.doc.Kind(n) {
 	case document.String:
@@ -80,6 +74,20 @@ func (c *compiler) wrongValue(n document.Node, text, hint string) {
 		to = from + len(c.doc.Text(n))
 	}
 	c.wrong(from, to, text, hint)
+}
+
+// valueOffset returns where n begins, for a member its value. Members without a name
+// are unknown, and their names are what is wrong with them.
+func (c *compiler) valueOffset(n document.Node) int {
+	from := c.doc.Offset(n)
+	if c.doc.Name(n) == "" {
+		return from
+	}
+	from = c.stringEnd(from)
+	for from < len(c.text) && strings.IndexByte(" \t\r\n:", c.text[from]) >= 0 {
+		from++
+	}
+	return from
 }
 
 // stringEnd returns the offset behind the string that begins at from.

@@ -100,9 +100,10 @@ type Policy struct {
 
 // statement is one statement, compiled.
 type statement struct {
-	sid          string
-	effect       Effect
-	line, column int
+	name   string // "Statement", or "Statement[2]"
+	sid    string
+	effect Effect
+	line   int
 
 	actions     Action
 	principals  *principals // nil in documents that belong to a caller
@@ -201,11 +202,11 @@ func (s *statement) fitsResource(r *Request) bool {
 // Len returns how many statements p has.
 func (p *Policy) Len() int { return len(p.statements) }
 
-// Name returns how people find statement i: its number from 1, its Sid and the line
-// where it begins.
+// Name returns how people find statement i: its place in the document, its Sid and
+// the line where it begins.
 func (p *Policy) Name(i int) string {
 	s := &p.statements[i]
-	name := "statement " + strconv.Itoa(i+1)
+	name := s.name
 	if s.sid != "" {
 		name += " (" + strconv.Quote(s.sid) + ")"
 	}

@@ -168,9 +168,13 @@ func (c *compiler) statements(n document.Node) {
 	if c.doc.Count(n) == 0 {
 		c.wrongValue(n, "the policy has no statement", "")
 	}
+	last := len(c.path) - 1
+	list := c.path[last]
 	for i := range c.doc.Count(n) {
-		c.within(strconv.Itoa(i), func() { c.statement(c.doc.At(n, i)) })
+		c.path[last] = list + "[" + strconv.Itoa(i) + "]"
+		c.statement(c.doc.At(n, i))
 	}
+	c.path[last] = list
 }
 
 // string returns the text of n, which must be a string.

@@ -162,15 +162,15 @@ func TestExplain(t *testing.T) {
 {"Effect":"Deny","NotPrincipal":{"AWS":"123456789012"},"Action":"*","Resource":"*"},
 {"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`, options())
 	want := []Reason{
-		{`statement 1 at line 2`, Allow, false, `it isn't about execute-api:Invoke`},
-		{`statement 2 ("other") at line 3`, Allow, false, `arn:aws:iam::123456789012:user/staff/alice isn't the Principal`},
-		{`statement 3 at line 4`, Deny, false, `the method isn't execute-api:/test/*, execute-api:/*/POST/*`},
-		{`statement 4 at line 5`, Deny, false, `the method is excepted by NotResource execute-api:/prod/*`},
-		{`statement 5 at line 6`, Deny, false, `IpAddress ["10.0.0.0/8"]: aws:SourceIp is "192.0.2.9"`},
-		{`statement 6 at line 7`, Deny, false, `StringEquals ["a" "b"]: aws:SourceVpc is ["office" "vpc-1" "lab"]`},
-		{`statement 7 at line 8`, Deny, false, `Null ["false"]: aws:TokenIssueTime isn't in the request`},
-		{`statement 8 at line 9`, Deny, false, `arn:aws:iam::123456789012:user/staff/alice is excepted by NotPrincipal`},
-		{`statement 9 at line 10`, Allow, true, ``},
+		{`Statement[0] at line 2`, Allow, false, `it isn't about execute-api:Invoke`},
+		{`Statement[1] ("other") at line 3`, Allow, false, `arn:aws:iam::123456789012:user/staff/alice isn't the Principal`},
+		{`Statement[2] at line 4`, Deny, false, `the method isn't execute-api:/test/*, execute-api:/*/POST/*`},
+		{`Statement[3] at line 5`, Deny, false, `the method is excepted by NotResource execute-api:/prod/*`},
+		{`Statement[4] at line 6`, Deny, false, `IpAddress ["10.0.0.0/8"]: aws:SourceIp is "192.0.2.9"`},
+		{`Statement[5] at line 7`, Deny, false, `StringEquals ["a" "b"]: aws:SourceVpc is ["office" "vpc-1" "lab"]`},
+		{`Statement[6] at line 8`, Deny, false, `Null ["false"]: aws:TokenIssueTime isn't in the request`},
+		{`Statement[7] at line 9`, Deny, false, `arn:aws:iam::123456789012:user/staff/alice is excepted by NotPrincipal`},
+		{`Statement[8] at line 10`, Allow, true, ``},
 	}
 	for i, got := range p.Explain(alice()) {
 		if got != want[i] {

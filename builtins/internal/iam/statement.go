@@ -17,8 +17,8 @@ func (c *compiler) statement(n document.Node) {
 	if !c.object(n, "a statement") {
 		return
 	}
-	s := statement{}
-	s.line, s.column = c.place(c.doc.Offset(n))
+	s := statement{name: c.path[len(c.path)-1]}
+	s.line, _ = c.place(c.valueOffset(n))
 	seen := map[string]bool{}
 	known := len(c.errors)
 	c.elements(n, "element", statementElements, func(name string, value document.Node) {
