@@ -136,7 +136,9 @@ func (t *authorizerTree) Names() []string {
 	}
 	for i := range t.ex.Caller.Context {
 		name, found := strings.CutPrefix(t.ex.Caller.Context[i].Name, t.prefix)
-		name, _, _ = strings.Cut(name, ".")
+		if t.prefix == "" { // a claim's name may be a URL
+			name, _, _ = strings.Cut(name, ".")
+		}
 		if found && !slices.Contains(names, name) {
 			names = append(names, name)
 		}

@@ -47,3 +47,15 @@ func (g *gateway) namespaceFigures() []control.Namespace {
 	}
 	return all
 }
+
+// issuerFigures are what the metrics tell of the issuers of tokens.
+func (g *gateway) issuerFigures() []control.Issuer {
+	figures := g.parts.issuers.Figures()
+	all := make([]control.Issuer, len(figures))
+	for i, f := range figures {
+		all[i] = control.Issuer{
+			Name: f.Issuer, Keys: f.Keys, Age: f.Age.Seconds(), Usable: f.Usable, Fetches: f.Fetches, Failures: f.Failures, Unknown: f.Unknown,
+		}
+	}
+	return all
+}

@@ -94,7 +94,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	})
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
-		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
+		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Issuers: g.issuerFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
 		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
 		Inherited: sockets.admin,
 	})

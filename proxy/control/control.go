@@ -35,6 +35,7 @@ type Options struct {
 	Plugins      func() []Plugin        // nil: not shown
 	Namespaces   func() []Namespace     // nil: not shown
 	Backends     func() []Backend       // nil: not shown
+	Issuers      func() []Issuer        // nil: not shown
 	Certificates func() []Certificate   // nil: not shown
 	Overload     func() Overload        // nil: not shown, and no reason to be unready
 

@@ -98,6 +98,9 @@ func TestPaths(t *testing.T) {
 				{Name: "http://a:80"},
 			}
 		},
+		Issuers: func() []Issuer {
+			return []Issuer{{Name: "https://login.example.com", Keys: 2, Age: 90.5, Usable: true, Fetches: 7, Failures: 3, Unknown: 4}, {Name: "https://down.example.com"}}
+		},
 	})
 	if err := s.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -144,6 +147,10 @@ func TestPaths(t *testing.T) {
 		`postern_target_connections{backend="pets",target="10.0.0.1:80"} 5`, `postern_target_idle_connections{backend="pets",target="10.0.0.1:80"} 2`,
 		`postern_target_requests_in_flight{backend="pets",target="10.0.0.1:80"} 3`,
 		`postern_target_requests_total{backend="pets",target="10.0.0.1:80"} 90`, `postern_target_failures_total{backend="pets",target="10.0.0.1:80"} 6`,
+		`postern_issuer_keys{issuer="https://login.example.com"} 2`, `postern_issuer_keys_age_seconds{issuer="https://login.example.com"} 90.5`,
+		`postern_issuer_keys_usable{issuer="https://login.example.com"} 1`, `postern_issuer_keys_usable{issuer="https://down.example.com"} 0`,
+		`postern_issuer_fetches_total{issuer="https://login.example.com"} 7`, `postern_issuer_fetch_failures_total{issuer="https://login.example.com"} 3`,
+		`postern_issuer_unknown_keys_total{issuer="https://login.example.com"} 4`,
 		`postern_plugin_memory_bytes{plugin="guard"} 1.048576e+06`, "postern_ready 0")
 	get("GET", "/", 404, "/health/ready", "/metrics", "/config", "/debug/pprof/")
 	get("GET", "/healthz", 404, "/health/live")

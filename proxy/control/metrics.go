@@ -46,6 +46,9 @@ func register(o Options) error {
 	if o.Backends != nil {
 		all = append(all, newBackendMetrics(o.Backends))
 	}
+	if o.Issuers != nil {
+		all = append(all, newIssuerMetrics(o.Issuers))
+	}
 	if o.Certificates != nil {
 		all = append(all, newCertificateMetrics(o.Certificates))
 	}

@@ -247,6 +247,9 @@ func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
 		return dst
 	}
 	dst = append(dst, `,"authorizer":`...)
+	if len(caller.Context) > 0 && strings.HasPrefix(caller.Context[0].Name, claimPrefix) {
+		return append(appendClaims(dst, caller.Context), '}')
+	}
 	dst = appendMember(dst, true, "principalId")
 	dst = document.AppendString(dst, caller.Principal)
 	for i := range caller.Context {
@@ -258,6 +261,22 @@ func appendAuthorizer(dst []byte, ex *proxy.Exchange) []byte {
 	}
 	dst = appendMember(dst, false, "integrationLatency")
 	return append(strconv.AppendInt(dst, int64(ex.Times.Authorizer/time.Millisecond), 10), '}')
+}
+
+// claimPrefix is what the names of a token's claims begin with, which are all that
+// an authorizer who judges tokens has to say.
+const claimPrefix = "claims."
+
+// appendClaims appends the object that has the claims of a token as an object. AWS:
+// "Integrate a REST API with a user pool", requestContext.authorizer.claims; nothing
+// else is there.
+func appendClaims(dst []byte, context []proxy.Param) []byte {
+	dst = appendMember(dst, true, "claims")
+	for i := range context {
+		dst = appendMember(dst, i == 0, strings.TrimPrefix(context[i].Name, claimPrefix))
+		dst = document.AppendString(dst, context[i].Value)
+	}
+	return append(dst, '}')
 }
 
 // appendBody appends the last two members. AWS: content of a binary media type

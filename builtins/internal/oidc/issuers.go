@@ -5,8 +5,10 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -129,15 +131,26 @@ type Figures struct {
 	Err      error         // what the last fetch failed with; nil if it didn't
 }
 
-// Figures returns those of all issuers, in the order of their names. Issuers of one
-// name, with different sources, come one after the other.
+// Figures returns those of all issuers, in the order of their names. Where one is
+// reached in several ways, the worst of them counts.
 func (is *Issuers) Figures() []Figures {
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	var all []Figures
+	now := time.Now()
+	worst := map[string]Figures{}
 	for _, u := range is.used {
-		all = append(all, u.ring.figures(time.Now()))
+		f := u.ring.figures(now)
+		if other, found := worst[f.Issuer]; found {
+			f = f.and(other)
+		}
+		worst[f.Issuer] = f
 	}
-	slices.SortFunc(all, func(a, b Figures) int { return strings.Compare(a.Issuer, b.Issuer) })
-	return all
+	return slices.SortedFunc(maps.Values(worst), func(a, b Figures) int { return strings.Compare(a.Issuer, b.Issuer) })
+}
+
+func (f Figures) and(other Figures) Figures {
+	f.Keys, f.Age, f.Usable = min(f.Keys, other.Keys), max(f.Age, other.Age), f.Usable && other.Usable
+	f.Fetches, f.Failures, f.Unknown = f.Fetches+other.Fetches, f.Failures+other.Failures, f.Unknown+other.Unknown
+	f.Err = cmp.Or(f.Err, other.Err)
+	return f
 }

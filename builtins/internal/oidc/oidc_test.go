@@ -206,7 +206,7 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 		token, good := one.token(t, "another"), one.token(t, "one")
 		begin := time.Now()
 		var callers sync.WaitGroup
-		for range 50 {
+		for range 20 {
 			callers.Go(func() {
 				for time.Since(begin) < time.Minute {
 					if err := ring.Verify(t.Context(), token); err != ErrUnknownKey {
@@ -215,7 +215,7 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 					if err := ring.Verify(t.Context(), good); err != nil {
 						t.Errorf("a good token: %v", err)
 					}
-					time.Sleep(10 * time.Millisecond)
+					time.Sleep(100 * time.Millisecond)
 				}
 			})
 		}
@@ -223,7 +223,7 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 		if n := f.count("/keys"); n < 5 || n > 7 {
 			t.Errorf("%d fetches in a minute", n)
 		}
-		if got := ring.figures(time.Now()); got.Unknown < 50*1000 || got.Failures != 0 || got.Keys != 1 {
+		if got := ring.figures(time.Now()); got.Unknown < 20*500 || got.Failures != 0 || got.Keys != 1 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -480,7 +480,7 @@ func TestSharing(t *testing.T) {
 		first() // counts once
 		s.Grace = time.Hour
 		three, third := use(s)
-		if three == one || len(all.Figures()) != 2 {
+		if got := all.Figures(); three == one || len(got) != 1 || got[0].Keys != 0 || got[0].Usable {
 			t.Error("users with different wishes share a keyring")
 		}
 		third()
