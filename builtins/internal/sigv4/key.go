@@ -79,14 +79,23 @@ func macOf(key, text []byte) [sha256.Size]byte {
 	return sha256.Sum256(block[:])
 }
 
-// isDigest reports, in the same time for all, whether text is sum in hexadecimal.
+// isDigest reports whether text is sum in hexadecimal, in the same time for all texts
+// of its length.
 func isDigest(text string, sum [sha256.Size]byte) bool {
 	var digits [2 * sha256.Size]byte
 	hex.Encode(digits[:], sum[:])
-	return sameSecret(text, string(digits[:]))
+	return same(text, digits[:])
 }
 
-// sameSecret compares two texts in a time that only depends on their lengths.
-func sameSecret(a, b string) bool {
-	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+// same compares in a time that only depends on the lengths. It is
+// subtle.ConstantTimeCompare for a string, which would have to be copied for that.
+func same[T string | []byte](a string, b T) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	var differ byte
+	for i := range len(a) {
+		differ |= a[i] ^ b[i]
+	}
+	return subtle.ConstantTimeByteEq(differ, 0) == 1
 }

@@ -117,7 +117,7 @@ func (c *Check) End() {
 // is for this region and service, and that now is a time for it. The error is an
 // *Error.
 func (c *Check) Admit(key *Key, now time.Time) error {
-	if !sameSecret(c.token, key.token) {
+	if !same(c.token, key.token) {
 		return &Error{Reason: UnknownToken}
 	}
 	if !key.expires.IsZero() && !now.Before(key.expires) {

@@ -95,16 +95,15 @@ func (s *Stream) Read(b []byte) (int, error) {
 	for len(s.ready) == 0 && s.open == 0 && s.err == nil {
 		s.err = s.next()
 	}
-	if len(b) == 0 {
-		return 0, nil
-	}
-	if len(s.ready) > 0 {
+	switch {
+	case len(s.ready) > 0:
 		n := copy(b, s.ready)
 		s.ready = s.ready[n:]
 		return n, nil
-	}
-	if s.err != nil {
+	case s.err != nil:
 		return 0, s.err
+	case len(b) == 0:
+		return 0, nil
 	}
 	n, err := s.readOpen(b)
 	if err != nil {
