@@ -7,6 +7,7 @@ import (
 	"github.com/postern-gateway/postern/builtins/coding"
 	"github.com/postern-gateway/postern/builtins/cors"
 	"github.com/postern-gateway/postern/builtins/gatewayresponse"
+	"github.com/postern-gateway/postern/builtins/guard"
 	"github.com/postern-gateway/postern/builtins/integration"
 	"github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/builtins/validation"
@@ -18,6 +19,7 @@ import (
 type Options struct {
 	Usage       usage.Options
 	Authorizers authorizer.Options
+	Guards      *guard.Memory // nil for checks alone
 }
 
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
@@ -32,6 +34,7 @@ func Kinds(o Options) []proxy.Kind {
 		cors.Kind(),
 		gatewayresponse.Kind(),
 		validation.Models(),
+		guard.Kind(o.Guards),
 		access.Guard(),
 		authorizer.Wasm(o.Authorizers),
 		authorizer.HTTP(o.Authorizers),

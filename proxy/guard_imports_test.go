@@ -24,6 +24,7 @@ proxy/cache           : ristretto
 proxy/state           : bbolt
 proxy/usage           : proxy/state zap
 proxy/truststore      :
+proxy/clients         :
 proxy/wire            : x/sys
 sdk                   :
 sdk/abi               :
@@ -42,7 +43,7 @@ proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststor
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
-proxy/server          : proxy proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
+proxy/server          : proxy proxy/clients proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : proxy/usage zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
@@ -52,7 +53,9 @@ builtins/authorizer   : proxy proxy/http1 proxy/config proxy/uri proxy/pattern p
 builtins/access       : proxy proxy/http1 proxy/config builtins/internal/iam
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/usage        : proxy proxy/config proxy/usage
-builtins/cors         : proxy proxy/http1 proxy/config
+builtins/internal/origin :
+builtins/guard        : proxy proxy/clients proxy/config builtins/internal/origin
+builtins/cors         : proxy proxy/http1 proxy/config builtins/internal/origin
 builtins/gatewayresponse : proxy proxy/http1 proxy/config proxy/document builtins/mapping
 builtins/internal/schema : proxy/document regexp2
 builtins/internal/xmljson : proxy/document
@@ -60,12 +63,12 @@ builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema 
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl builtins/internal/xmljson
 builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/usage builtins/validation
+builtins              : proxy builtins/guard builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/usage builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
-proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/authorizer builtins/usage proxy/usage plugins zap txtar
-cmd/postern           : proxy proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/guard builtins/authorizer builtins/usage proxy/usage plugins zap txtar
+cmd/postern           : proxy proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

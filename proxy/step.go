@@ -164,7 +164,7 @@ type Route struct {
 	Resource   string // "/pets/{id}": $context.resourcePath
 	ResourceID string
 	Kind       string // the integration's type, for logs and header tables
-	BodyLimit  int64  // bytes of request content; 0 takes the listener's
+	BodyLimit  int64  // bytes of request content, at most the listener's limit; 0 takes that
 	Preflights bool   // Pipeline answers preflights of CORS
 	// Last sees every reply when nothing else changes it any more, gateway responses
 	// and those of plugins among them. It waits for nothing, and what it returns

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/postern-gateway/postern/builtins/internal/origin"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
@@ -33,7 +34,7 @@ func newSteps(_ proxy.Build, o proxy.Options) (proxy.Steps, error) {
 
 // policy is what one cors table says, as header fields.
 type policy struct {
-	origins origins
+	origins origin.Set
 	methods string // as sent; "" takes the one that is asked for
 	// Of answers, and of answers to preflights, for an allowed origin.
 	shown, allowed http1.Fields
@@ -43,7 +44,7 @@ func newPolicy(c *config.CORS) (policy, error) {
 	if err := check(c); err != nil {
 		return policy{}, err
 	}
-	p := policy{origins: newOrigins(c.AllowOrigins), methods: strings.Join(c.AllowMethods, ",")}
+	p := policy{origins: origin.New(c.AllowOrigins), methods: strings.Join(c.AllowMethods, ",")}
 	if c.AllowCredentials {
 		p.shown.Add("Access-Control-Allow-Credentials", "true")
 		p.allowed.Add("Access-Control-Allow-Credentials", "true")
@@ -80,18 +81,18 @@ type last struct{ policy }
 
 // Run drops what anybody else said of CORS, and says what the policy does.
 func (l *last) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
-	origin := ex.In.Fields.Get("Origin")
+	from := ex.In.Fields.Get("Origin")
 	fields := withoutCORS(ex.Reply.Fields)
-	allowed := l.origins.any || l.origins.allow(origin)
-	if l.origins.any {
+	allowed := l.origins.Any || l.origins.Allow(from)
+	if l.origins.Any {
 		// Fetch Standard, "CORS protocol and HTTP caches": "*" goes with every answer, so
 		// that one which a cache kept for a request without an origin serves all.
-		origin = "*"
+		from = "*"
 	} else {
 		fields = vary(fields, "Origin")
 	}
 	if allowed {
-		fields = append(fields, http1.NewField("Access-Control-Allow-Origin", origin))
+		fields = append(fields, http1.NewField("Access-Control-Allow-Origin", from))
 	}
 	method, preflight := ex.Preflight()
 	switch {

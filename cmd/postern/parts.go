@@ -13,6 +13,7 @@ import (
 
 	"github.com/postern-gateway/postern/builtins"
 	"github.com/postern-gateway/postern/builtins/authorizer"
+	"github.com/postern-gateway/postern/builtins/guard"
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
@@ -29,6 +30,7 @@ type parts struct {
 	backends *upstream.Set
 	usage    *usage.Ledger
 	state    string // where the ledger's state is; "" while it has none
+	guards   *guard.Memory
 	answers  *authorizer.Decisions
 	issuers  *authorizer.Issuers
 }
@@ -50,7 +52,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 		return nil, err
 	}
 	return &parts{
-		logger: logger, plugins: host, answers: authorizer.NewDecisions(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
+		logger: logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
 		usage:    usage.New(usage.Options{Logger: logger.Named("usage")}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
@@ -71,7 +73,7 @@ func (p *parts) close() {
 
 // options are what the builtin kinds need of p.
 func (p *parts) options() builtins.Options {
-	return builtins.Options{Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
+	return builtins.Options{Guards: p.guards, Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
 }
 
 // candidate is a snapshot that may come to serve, with the generations of

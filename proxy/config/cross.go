@@ -31,6 +31,9 @@ func (c *checker) cross(cfg *Config, tree map[string]any) {
 		x.backend(name)
 	}
 	x.edges()
+	for _, name := range x.entries("guard") {
+		x.guard(name)
+	}
 	x.principals()
 	x.networks()
 	x.usage()
@@ -157,7 +160,7 @@ func (x *crosser) dangling(r reference, tables [][]string) {
 
 // unused warns of entries that nothing refers to.
 func (x *crosser) unused() {
-	tables := append(x.authorizerTables(), []string{"plugin"}, []string{"backend"}, []string{"client_certificate"})
+	tables := append(x.authorizerTables(), []string{"plugin"}, []string{"backend"}, []string{"client_certificate"}, []string{"guard"})
 	for _, table := range tables {
 		for _, name := range x.entries(table...) {
 			path := append(slices.Clone(table), name)

@@ -48,6 +48,8 @@ type Config struct {
 	Backend map[string]Backend `toml:"backend" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Ranges of client addresses by name, for policies: aws:SourceVpc, aws:SourceVpce.
 	Network map[string]Network `toml:"network" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"networks,vpc"`
+	// What requests meet before any authorizer is asked, by name.
+	Guard map[string]Guard `toml:"guard" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"guards"`
 	// Certificates that stages show to their backends, by name.
 	ClientCertificate map[string]ClientCertificate `toml:"client_certificate" name:"[A-Za-z0-9_-]{1,64}" names:"1 to 64 letters, digits, \"_\" and \"-\"" aka:"client_certificates,clientCertificate"`
 	// APIs by name. The name is also the API's id and its default host's first label.

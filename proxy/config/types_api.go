@@ -25,6 +25,9 @@ type API struct {
 	// Compress replies of at least this size for clients that name gzip, deflate, br or
 	// zstd in Accept-Encoding, and decode requests with a Content-Encoding. Absent: off.
 	MinimumCompressionSize *Size `toml:"minimum_compression_size" min:"0B" max:"10MiB" example:"1KiB" aka:"minimumCompressionSize,compression,gzip"`
+	// What requests meet before any authorizer is asked, in this order, and before the
+	// routes' own.
+	Guards []string `toml:"guards" ref:"guard" example:"[\"polite\"]" aka:"guard,limits,rate_limit"`
 	// Don't answer at the default host, {api}.<suffix>, but with 403: for an API whose
 	// domains let in only some, or that isn't to be found under two names.
 	DisableDefaultEndpoint bool `toml:"disable_default_endpoint" aka:"disableExecuteApiEndpoint,disable_execute_api_endpoint"`
@@ -59,6 +62,8 @@ type Route struct {
 	AuthorizationScopes []string `toml:"authorization_scopes" pattern:"[!#-\\[\\]-~]{1,256}" want:"a scope: no spaces, quotes or backslashes" example:"[\"pets/read\"]" aka:"authorizationScopes,scopes,scope"`
 	// Refuse callers without an API key that a plan lets in here.
 	APIKeyRequired bool `toml:"api_key_required" aka:"apiKeyRequired,api_key"`
+	// Further guards, after the API's.
+	Guards []string `toml:"guards" ref:"guard" example:"[\"polite\"]" aka:"guard,limits,rate_limit"`
 	// Further filters, inside the API's.
 	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Who judges the request after the authorizer. Absent: nobody.

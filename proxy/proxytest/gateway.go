@@ -9,6 +9,7 @@ import (
 
 	"github.com/postern-gateway/postern/builtins"
 	"github.com/postern-gateway/postern/builtins/authorizer"
+	"github.com/postern-gateway/postern/builtins/guard"
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
@@ -28,6 +29,7 @@ type assembly struct {
 	backends *upstream.Set
 	answers  *authorizer.Decisions
 	issuers  *authorizer.Issuers
+	guards   *guard.Memory
 	usage    *usage.Ledger
 	server   *server.Server
 }
@@ -59,6 +61,7 @@ func assemble(t testing.TB, cache string) Gateway {
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
 		answers:  authorizer.NewDecisions(),
 		issuers:  authorizer.NewIssuers(logger),
+		guards:   guard.NewMemory(),
 		server:   server.New(server.Options{Logger: logger, Poison: true}),
 	}
 }
@@ -76,7 +79,7 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:    append(builtins.Kinds(builtins.Options{Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
+		Kinds:    append(builtins.Kinds(builtins.Options{Guards: w.guards, Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
 		Logger:   w.logger,
 		Backend:  backends.Backend,
 		Function: modules.Function,

@@ -158,7 +158,9 @@ func TestResumedSessions(t *testing.T) {
 // oneSession keeps one session for all names, as no honest client does.
 type oneSession struct{ tls.ClientSessionCache }
 
-func (o oneSession) Get(string) (*tls.ClientSessionState, bool) { return o.ClientSessionCache.Get("any") }
+func (o oneSession) Get(string) (*tls.ClientSessionState, bool) {
+	return o.ClientSessionCache.Get("any")
+}
 
 func (o oneSession) Put(_ string, s *tls.ClientSessionState) { o.ClientSessionCache.Put("any", s) }
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/clients"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/overload"
 )
@@ -21,16 +22,16 @@ import (
 type admission struct {
 	trust       *trust   // nil: nobody is trusted
 	preface     *preface // nil: nobody sends the header of the PROXY protocol
-	arrivals    rate
-	requests    rate
-	arrivalLog  *rates // nil as long as arrivals has no bound
-	requestsLog *rates // nil as long as requests has no bound
+	arrivals    clients.Rate
+	requests    clients.Rate
+	arrivalLog  *clients.Rates // nil as long as arrivals has no bound
+	requestsLog *clients.Rates // nil as long as requests has no bound
 }
 
 func newAdmission(c *config.Listen) (a admission, err error) {
 	limits := &c.Limits.Client
-	a.arrivals = newRate(limits.ConnectionRate, limits.ConnectionBurst)
-	a.requests = newRate(limits.RequestRate, limits.RequestBurst)
+	a.arrivals = clients.NewRate(float64(limits.ConnectionRate), limits.ConnectionBurst)
+	a.requests = clients.NewRate(float64(limits.RequestRate), limits.RequestBurst)
 	if a.trust, err = newTrust(c); err != nil {
 		return a, fmt.Errorf("trusted_proxies: %w", err)
 	}
@@ -40,21 +41,24 @@ func newAdmission(c *config.Listen) (a admission, err error) {
 	return a, nil
 }
 
+// ratedClients is how many clients a listener remembers the rates of: 1 MiB each.
+const ratedClients = 64 << 10
+
 // crowd is who is in: it outlives settings.
 type crowd struct {
 	flying      atomic.Int64 // requests under way
-	open        census
-	arrivalLog  *rates // guarded by Server.mu, as is the next
-	requestsLog *rates
+	open        clients.Census
+	arrivalLog  *clients.Rates // guarded by Server.mu, as is the next
+	requestsLog *clients.Rates
 }
 
 // equip gives s the listener's tables, those that it needs. Server.mu is held.
 func (l *listener) equip(s *settings) {
-	if s.arrivals.interval > 0 && l.crowd.arrivalLog == nil {
-		l.crowd.arrivalLog = newRates(time.Now())
+	if s.arrivals.Bounds() && l.crowd.arrivalLog == nil {
+		l.crowd.arrivalLog = clients.NewRates(time.Now(), ratedClients)
 	}
-	if s.requests.interval > 0 && l.crowd.requestsLog == nil {
-		l.crowd.requestsLog = newRates(time.Now())
+	if s.requests.Bounds() && l.crowd.requestsLog == nil {
+		l.crowd.requestsLog = clients.NewRates(time.Now(), ratedClients)
 	}
 	s.arrivalLog, s.requestsLog = l.crowd.arrivalLog, l.crowd.requestsLog
 }
@@ -88,18 +92,18 @@ func (l *listener) admit(s *settings, g *greeted) bool {
 		g.ends = told
 	}
 	addr := g.client.Addr()
-	key, known := keyOf(addr)
+	key, known := clients.KeyOf(addr)
 	if !known || s.exempt(addr) {
 		return true
 	}
-	if s.arrivals.interval > 0 && s.arrivalLog.take(key, s.arrivals, time.Now()) > 0 {
+	if s.arrivals.Bounds() && s.arrivalLog.Take(key, s.arrivals, time.Now()) > 0 {
 		refused.arrivals.Add(1)
 		return false
 	}
 	if s.Client.Connections == 0 || addr.IsLoopback() {
 		return true
 	}
-	if !l.crowd.open.enter(key, s.Client.Connections) {
+	if !l.crowd.open.Enter(key, s.Client.Connections) {
 		refused.connections.Add(1)
 		return false
 	}
@@ -118,15 +122,15 @@ func (l *listener) admitRequest(s *settings, ex *proxy.Exchange, flying int64) (
 		l.server.refusals.memory.Add(1)
 		return proxy.Fault{Kind: proxy.Overloaded, Cause: ErrShedding}, false
 	}
-	if s.requests.interval == 0 {
+	if !s.requests.Bounds() {
 		return proxy.Fault{}, true
 	}
 	addr := ex.In.Client.Addr()
-	key, known := keyOf(addr)
+	key, known := clients.KeyOf(addr)
 	if !known || s.exempt(addr) {
 		return proxy.Fault{}, true
 	}
-	if wait := s.requestsLog.take(key, s.requests, ex.Start); wait > 0 {
+	if wait := s.requestsLog.Take(key, s.requests, ex.Start); wait > 0 {
 		l.server.refusals.requests.Add(1)
 		return proxy.Fault{Kind: proxy.Throttled, RetryAfter: int((wait + time.Second - 1) / time.Second), Cause: ErrRate}, false
 	}

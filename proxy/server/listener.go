@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/postern-gateway/postern/proxy/clients"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/snapshot"
@@ -128,7 +129,7 @@ func (l *listener) serve(socket net.Conn) {
 	if g == nil {
 		return
 	}
-	defer l.crowd.open.leave(g.key)
+	defer l.crowd.open.Leave(g.key)
 	if g.h2 {
 		l.serveHTTP2(g)
 		return
@@ -139,7 +140,7 @@ func (l *listener) serve(socket net.Conn) {
 // greeted is a connection that has come so far that requests can come.
 type greeted struct {
 	ends
-	key     clientKey // what it is counted under; 0: it isn't
+	key     clients.Key // what it is counted under; 0: it isn't
 	socket  net.Conn
 	wire    *wire.Conn
 	session *tls.Conn   // nil for cleartext
@@ -161,7 +162,7 @@ func (l *listener) greet(socket net.Conn) *greeted {
 	if settings.tls == nil {
 		g.wire = wire.NewConn(socket, socket, &s.buffers)
 		if settings.h2 && !g.clear(settings) {
-			l.crowd.open.leave(g.key)
+			l.crowd.open.Leave(g.key)
 			return nil
 		}
 		return g
@@ -172,7 +173,7 @@ func (l *listener) greet(socket net.Conn) *greeted {
 	defer cancel()
 	if err := g.session.HandshakeContext(limited); err != nil {
 		s.logger.Debug("TLS handshake", zap.String("listener", l.name), zap.Stringer("client", g.client), zap.Error(err))
-		l.crowd.open.leave(g.key)
+		l.crowd.open.Leave(g.key)
 		return nil
 	}
 	state := g.session.ConnectionState()

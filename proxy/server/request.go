@@ -99,7 +99,7 @@ func (l *listener) dispatch(ctx context.Context, s *settings, snap *snapshot.Sna
 func (l *listener) perform(ctx context.Context, s *settings, ex *proxy.Exchange, refused proxy.Fault, ok bool, limit *int64) {
 	if ok {
 		*limit = int64(s.Body)
-		if ex.Route.BodyLimit > 0 {
+		if ex.Route.BodyLimit > 0 && ex.Route.BodyLimit < *limit {
 			*limit = ex.Route.BodyLimit
 		}
 		if ex.In.Length <= *limit {

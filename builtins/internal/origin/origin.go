@@ -1,19 +1,16 @@
-package cors
+// Package origin tells which pages of other origins may do something.
+package origin
 
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/postern-gateway/postern/proxy/config"
-	"github.com/postern-gateway/postern/proxy/http1"
 )
 
-// origins tells which origins are allowed. Browsers send an origin in one
+// Set tells which origins are allowed. Browsers send an origin in one
 // spelling only, so bytes are compared.
-type origins struct {
-	any     bool // "*"
+type Set struct {
+	Any     bool // "*": all of them
 	exact   []string
 	schemes []string // "https://"
 	below   []below
@@ -25,13 +22,14 @@ type below struct {
 	suffix string // ".example.com:8443"
 }
 
-func newOrigins(patterns []string) origins {
-	var o origins
+// New returns the set of patterns that Check accepts.
+func New(patterns []string) Set {
+	var o Set
 	for _, p := range patterns {
 		scheme, rest, _ := strings.Cut(p, "://")
 		switch {
 		case p == "*":
-			o.any = true
+			o.Any = true
 		case rest == "*":
 			o.schemes = append(o.schemes, scheme+"://")
 		case strings.HasPrefix(rest, "*."):
@@ -43,12 +41,12 @@ func newOrigins(patterns []string) origins {
 	return o
 }
 
-// allow reports whether pages of origin are allowed; "" is no origin.
-func (o *origins) allow(origin string) bool {
+// Allow reports whether pages of origin are allowed; "" is no origin.
+func (o *Set) Allow(origin string) bool {
 	if origin == "" {
 		return false
 	}
-	if o.any || slices.Contains(o.exact, origin) {
+	if o.Any || slices.Contains(o.exact, origin) {
 		return true
 	}
 	for _, scheme := range o.schemes {
@@ -78,45 +76,10 @@ func sane(s string) bool {
 	return s != ""
 }
 
-// check judges a cors table.
-func check(c *config.CORS) error {
-	if c.Off {
-		return wrong([]string{"off"}, "only a route can be without CORS", "remove the table")
-	}
-	if len(c.AllowOrigins) == 0 {
-		return wrong(nil, "no origin is allowed", `add allow_origins = ["https://app.example.com"], or "*" for all`)
-	}
-	for i, origin := range c.AllowOrigins {
-		at := []string{"allow_origins", strconv.Itoa(i)}
-		if text, hint := checkOrigin(origin); text != "" {
-			return wrong(at, text, hint)
-		}
-		if c.AllowCredentials && (origin == "*" || origin == "null" || strings.HasSuffix(origin, "://*")) {
-			return wrong(at, fmt.Sprintf("%q with allow_credentials would let every site act for the users that are signed in", origin),
-				"list the origins, or remove allow_credentials")
-		}
-	}
-	for _, list := range []struct {
-		key   string
-		names []string
-	}{{"allow_methods", c.AllowMethods}, {"allow_headers", c.AllowHeaders}, {"expose_headers", c.ExposeHeaders}} {
-		for i, name := range list.names {
-			at := []string{list.key, strconv.Itoa(i)}
-			switch {
-			case name == "*" && c.AllowCredentials:
-				return wrong(at, `"*" isn't a wildcard with allow_credentials: browsers take it as a name`, "list the names")
-			case !http1.ValidFieldName(name):
-				return wrong(at, fmt.Sprintf("%q can't be a name", name), "one name an entry")
-			case list.key == "allow_methods" && name != strings.ToUpper(name):
-				return wrong(at, fmt.Sprintf("methods are compared with regard to case: %q", name), "write "+strings.ToUpper(name))
-			}
-		}
-	}
-	return nil
-}
-
-// checkOrigin says what is wrong with an origin, and what to do about it.
-func checkOrigin(s string) (text, hint string) {
+// Check says what is wrong with a pattern: "https://app.example.com",
+// "https://*.example.com" for all names below it, "https://*" for all of a scheme,
+// "null", or "*" for all, and what to do about it.
+func Check(s string) (text, hint string) {
 	if s == "*" || s == "null" {
 		return "", ""
 	}
@@ -139,8 +102,4 @@ func checkOrigin(s string) (text, hint string) {
 		return fmt.Sprintf("the wildcard in %q isn't the whole first label", s), `as in "https://*.example.com"`
 	}
 	return fmt.Sprintf("%q isn't an origin: a character that browsers don't send", s), "names in other alphabets are written as xn--…"
-}
-
-func wrong(path []string, text, hint string) error {
-	return &config.KeyError{Path: path, Text: text, Hint: hint}
 }
