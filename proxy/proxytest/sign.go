@@ -144,7 +144,10 @@ func (s *signing) apply(r *request, host string) {
 
 // signed returns the names and the lines of the fields that are signed: all of them.
 func (s *signing) signed(fields []field, host string) (names, lines string) {
-	values := map[string][]string{"host": {host}}
+	values := map[string][]string{}
+	if !has(fields, "Host") {
+		values["host"] = []string{host}
+	}
 	for _, f := range fields {
 		if name := strings.ToLower(f.name); !slices.Contains(s.without, name) {
 			values[name] = append(values[name], strings.Join(strings.Fields(f.value), " "))
