@@ -91,8 +91,14 @@ func (v *verifier) page(id uint64, inTable bool) error {
 	}
 	le := binary.LittleEndian
 	overflow := uint64(le.Uint32(head[12:]))
-	if le.Uint64(head) != id || id+overflow >= v.pages {
+	if le.Uint64(head) != id || overflow >= v.pages-id {
 		return wrong("page %d has a wrong head", id)
+	}
+	for next := id + 1; next <= id+overflow; next++ {
+		if v.seen[next] {
+			return wrong("page %d is out of place", next)
+		}
+		v.seen[next] = true
 	}
 	page := make([]byte, int64(overflow+1)*v.pageSize)
 	if _, err := v.file.ReadAt(page, at); err != nil {
@@ -146,9 +152,11 @@ func (v *verifier) element(id uint64, flags uint16, element, key, value []byte, 
 	switch {
 	case flags == branchPage:
 		return v.page(le.Uint64(element[8:]), inTable)
-	case le.Uint32(element) != bucketFlag:
+	case le.Uint32(element) == 0 && inTable:
 		_, err := decode(key, value)
 		return err
+	case le.Uint32(element) != bucketFlag:
+		return wrong("an element of page %d is of a wrong kind", id)
 	case inTable || len(value) < bucketHead:
 		return wrong("a table of page %d is out of place", id)
 	case le.Uint64(value) == 0:
