@@ -15,8 +15,7 @@ func (k FaultKind) String() string { return k.row().name }
 // Status returns the default status.
 func (k FaultKind) Status() int { return k.row().status }
 
-// row is the table of defaults. AWS: "Gateway response types for API Gateway";
-// rows after WAF_FILTERED are ours, for what a caller of AWS never meets.
+// row is the table of defaults. AWS: "Gateway response types for API Gateway".
 func (k FaultKind) row() faultRow {
 	switch k {
 	case NoFault:
@@ -65,6 +64,13 @@ func (k FaultKind) row() faultRow {
 		return faultRow{"UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type", "BadRequestException", false}
 	case WAFFiltered:
 		return faultRow{"WAF_FILTERED", 403, "Forbidden", "ForbiddenException", false}
+	}
+	return k.ownRow()
+}
+
+// ownRow is the rest of the table: what a caller of AWS never meets.
+func (k FaultKind) ownRow() faultRow {
+	switch k {
 	case BadRequest:
 		return faultRow{"BAD_REQUEST", 400, "Bad Request", "BadRequestException", false}
 	case HeadTooLarge:
