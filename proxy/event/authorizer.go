@@ -148,7 +148,8 @@ func appendContext2(dst []byte, ex *proxy.Exchange) []byte {
 	dst = document.AppendString(dst, stage.API.AccountID)
 	dst = append(dst, `,"apiId":`...)
 	dst = document.AppendString(dst, stage.API.ID)
-	dst = append(dst, `,"authentication":null,"domainName":`...)
+	dst = appendAuthentication(append(dst, `,"authentication":`...), ex.Domain.Certificate)
+	dst = append(dst, `,"domainName":`...)
 	dst = document.AppendString(dst, ex.Domain.Name)
 	dst = append(dst, `,"domainPrefix":`...)
 	dst = document.AppendString(dst, ex.Domain.Prefix)
@@ -170,4 +171,14 @@ func appendContext2(dst []byte, ex *proxy.Exchange) []byte {
 	dst = ex.Start.UTC().AppendFormat(dst, "02/Jan/2006:15:04:05 -0700")
 	dst = append(dst, `","timeEpoch":`...)
 	return append(strconv.AppendInt(dst, ex.Start.UnixMilli(), 10), '}')
+}
+
+func appendAuthentication(dst []byte, c *proxy.ClientCertificate) []byte {
+	if c == nil {
+		return append(dst, "null"...)
+	}
+	at := len(dst)
+	dst = appendCertificate(dst, c)
+	dst[at] = '{' // it begins with the comma behind another member
+	return append(dst, '}')
 }
