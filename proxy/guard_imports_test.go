@@ -24,6 +24,8 @@ proxy/cache           : ristretto
 proxy/state           : bbolt
 proxy/usage           : proxy/state zap
 proxy/truststore      :
+proxy/certificate     : proxy/config certmagic acmez ocsp zap net/http
+proxy/certificate/pebbletest : net/http
 proxy/clients         :
 proxy/wire            : x/sys
 sdk                   :
@@ -84,6 +86,9 @@ wazero      github.com/tetratelabs/wazero
 cobra       github.com/spf13/cobra
 fsnotify    github.com/fsnotify/fsnotify
 prometheus  github.com/prometheus/client_golang
+certmagic   github.com/caddyserver/certmagic
+acmez       github.com/mholt/acmez/v3
+ocsp        golang.org/x/crypto/ocsp
 x/net       golang.org/x/net
 x/sys       golang.org/x/sys
 go-systemd  github.com/coreos/go-systemd/v22

@@ -27,6 +27,7 @@ func (c *checker) cross(cfg *Config, tree map[string]any) {
 	for _, name := range x.entries("domain") {
 		x.domain(name)
 	}
+	x.acme()
 	for _, name := range x.entries("backend") {
 		x.backend(name)
 	}

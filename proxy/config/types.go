@@ -56,6 +56,8 @@ type Config struct {
 	API map[string]API `toml:"api" name:"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" names:"1 to 63 lower-case letters, digits and \"-\", not at the ends"`
 	// Custom domain names: an exact host, or "*.example.com".
 	Domain map[string]Domain `toml:"domain"`
+	// Certificates that domains get by themselves. Absent: they get none.
+	ACME *ACME `toml:"acme" example:"{ agreed = true }" aka:"letsencrypt,auto_tls,autotls,certificates"`
 
 	origin *origin
 }
@@ -76,8 +78,8 @@ type Listen struct {
 	// the socket that systemd passes under this name; one of its sockets that is
 	// bound to "host:port" is taken, too.
 	Address string `toml:"address" required:"true" example:":8080" aka:"addr,port,bind,listen"`
-	// TLS from certificate files. Absent: cleartext HTTP/1.1.
-	TLS *ListenTLS `toml:"tls"`
+	// TLS, with the certificates of domains and of files. Absent: cleartext HTTP/1.1.
+	TLS *ListenTLS `toml:"tls" example:"{}"`
 	// Take HTTP/2 without TLS, too, from clients that begin with its preface. Not for
 	// listeners with TLS, where ALPN decides.
 	H2C bool `toml:"h2c"`
@@ -118,10 +120,12 @@ type ProxyProtocol struct {
 	Timeout Duration `toml:"timeout" default:"5s" min:"10ms" max:"10m"`
 }
 
-// ListenTLS is TLS from certificate files. They are read again at each reload.
+// ListenTLS is TLS. A client that names a domain with a certificate gets that one.
 type ListenTLS struct {
-	// Certificates; the one whose names fit the client's SNI is served, else the first.
-	Certificates []Certificate `toml:"certificates" required:"true" example:"[{ cert = \"cert.pem\", key = \"key.pem\" }]" aka:"certificate,certs"`
+	// Certificates for all other clients, read again at each reload: the one whose names
+	// fit the client's SNI, else the first. Without any, these clients are refused with
+	// the alert unrecognized_name.
+	Certificates []Certificate `toml:"certificates" example:"[{ cert = \"cert.pem\", key = \"key.pem\" }]" aka:"certificate,certs"`
 	// What clients have to be able to do: "tls-1.2", "tls-1.3" or the name of a policy of
 	// AWS's. For names of a domain that has a policy of its own, that counts. TLS 1.2 is
 	// spoken with AES-GCM or ChaCha20-Poly1305 and an ephemeral key exchange only.
@@ -491,7 +495,10 @@ type Stage struct {
 type Domain struct {
 	// Base paths to "api:stage". "/" takes what no longer base path takes.
 	Map map[string]string `toml:"map" required:"true" example:"{ \"/\" = \"hello:prod\" }" aka:"mapping,base_path"`
+	// Where its certificate comes from: "acme", "listener" for the listeners' own, or
+	// { cert, key }. Default: "acme" if there is [acme] and the name can have one, else
 	// "listener".
+	Certificate *DomainCertificate `toml:"certificate" short:"source" example:"\"acme\"" aka:"tls,cert,regionalCertificateArn,certificateArn"`
 	// Certificates of clients. Absent: clients aren't asked for any.
 	MTLS *MutualTLS `toml:"mtls" example:"{ truststore = \"clients.pem\" }" aka:"mutualTlsAuthentication,mutual_tls,client_auth"`
 	// What clients have to be able to do: see the listener's policy, which is the default.
