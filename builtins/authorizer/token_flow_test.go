@@ -68,6 +68,12 @@ func (l *liveIssuer) change(by func()) {
 	by()
 }
 
+func (l *liveIssuer) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fetches
+}
+
 // token is good for an hour.
 func (l *liveIssuer) token() string {
 	l.mu.Lock()
@@ -130,8 +136,8 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 		})
 		callers.Wait()
-		if asked.Load() < 3000 || refused.Load() > 0 || l.fetches > 48 {
-			t.Errorf("%d of %d refused, %d fetches", refused.Load(), asked.Load(), l.fetches)
+		if asked.Load() < 3000 || refused.Load() > 0 || l.count() > 48 {
+			t.Errorf("%d of %d refused, %d fetches", refused.Load(), asked.Load(), l.count())
 		}
 	})
 }
@@ -146,7 +152,7 @@ func TestRotationAtOnce(t *testing.T) {
 			next := newPair(t, fmt.Sprintf("next-%d", n), "EdDSA")
 			l.change(func() { l.keys, l.current = []*keyPair{next}, next })
 			time.Sleep(10 * time.Second)
-			before := l.fetches
+			before := l.count()
 			var callers sync.WaitGroup
 			for range 100 {
 				callers.Go(func() {
@@ -156,8 +162,8 @@ func TestRotationAtOnce(t *testing.T) {
 				})
 			}
 			callers.Wait()
-			if l.fetches > before+1 {
-				t.Errorf("rotation %d: %d fetches", n, l.fetches-before)
+			if l.count() > before+1 {
+				t.Errorf("rotation %d: %d fetches", n, l.count()-before)
 			}
 		}
 	})
@@ -198,7 +204,7 @@ func TestClockJumps(t *testing.T) {
 		if _, got := ask(step, l.token()); got.Kind != proxy.NoFault {
 			t.Fatal(got)
 		}
-		fetches := l.fetches
+		fetches := l.count()
 		v := step.(*bearer).verifier
 		payload, err := readClaims([]byte(fmt.Sprintf(`{"aud":"pets","exp":%d,"iat":%d,"sub":"amy"}`, time.Now().Unix()+600, time.Now().Unix())))
 		if err != nil {
@@ -211,7 +217,7 @@ func TestClockJumps(t *testing.T) {
 				t.Errorf("%v off: %v (%v), want %v", jump, why, err, want)
 			}
 		}
-		if l.fetches != fetches {
+		if l.count() != fetches {
 			t.Error("the keys were fetched")
 		}
 	})

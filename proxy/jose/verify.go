@@ -192,7 +192,7 @@ func (t *Token) readHeader(text string) error {
 		n := d.At(root, i)
 		name := d.Name(n)
 		if last, _ := d.Member(root, name); last != n {
-			return bad("the header has %q twice", name)
+			return bad("the header has %.100q twice", name)
 		}
 		var to *string
 		switch name {
