@@ -10,24 +10,28 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 )
 
-// The configuration offers each builtin kind, and no other but plugins.
+// The configuration offers each builtin integration and authorizer, and no others
+// but plugins.
 func TestKindsAreConfigurable(t *testing.T) {
-	field, _ := reflect.TypeFor[config.Integration]().FieldByName("Type")
-	offered := strings.Split(field.Tag.Get("enum"), ",")
-	var got []string
-	for _, k := range Kinds(Options{}) {
-		if slices.Contains([]proxy.Role{proxy.CodingKind, proxy.ModelKind, proxy.GatewayResponseKind, proxy.CORSKind, proxy.ValidatorKind}, k.Role) {
-			continue // nobody names it
+	f := func(role proxy.Role, table reflect.Type, plugins ...string) {
+		t.Helper()
+		field, _ := table.FieldByName("Type")
+		offered := strings.Split(field.Tag.Get("enum"), ",")
+		got := plugins
+		for _, k := range Kinds(Options{}) {
+			if k.New == nil {
+				t.Errorf("%s builds nothing", k.Name)
+			}
+			if k.Role == role {
+				got = append(got, k.Name)
+			}
 		}
-		if k.Role != proxy.IntegrationKind || k.New == nil {
-			t.Errorf("%s: role %v, New %v", k.Name, k.Role, k.New != nil)
+		slices.Sort(got)
+		slices.Sort(offered)
+		if !slices.Equal(got, offered) {
+			t.Errorf("%v: kinds %v, configuration offers %v", table, got, offered)
 		}
-		got = append(got, k.Name)
 	}
-	got = append(got, "wasm")
-	slices.Sort(got)
-	slices.Sort(offered)
-	if !slices.Equal(got, offered) {
-		t.Errorf("kinds %v, configuration offers %v", got, offered)
-	}
+	f(proxy.IntegrationKind, reflect.TypeFor[config.Integration](), "wasm")
+	f(proxy.AuthorizerKind, reflect.TypeFor[config.Authorizer]())
 }
