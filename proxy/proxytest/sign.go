@@ -43,8 +43,6 @@ func (p *player) sign(l line) error {
 			return err
 		}
 	}
-	s.day = s.at.Format("20060102")
-	s.scope = strings.Join([]string{s.day, s.region, s.service, "aws4_request"}, "/")
 	s.apply(p.pending, p.defaultHost())
 	return nil
 }
@@ -83,6 +81,8 @@ func (s *signing) option(word string) error {
 
 // apply adds a signature to r.
 func (s *signing) apply(r *request, host string) {
+	s.day = s.at.Format("20060102")
+	s.scope = strings.Join([]string{s.day, s.region, s.service, "aws4_request"}, "/")
 	content := r.content
 	if s.chunk > 0 {
 		s.payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"

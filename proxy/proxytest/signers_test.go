@@ -2,6 +2,7 @@ package proxytest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"net"
 	"os"
@@ -35,8 +36,21 @@ authorizer = "signed"
 integration = { type = "mock" }
 response.default = { status = 200, headers = { X-Seen = "yes" } }
 
+[api.checked]
+type = "rest"
+[api.checked.stage.prod]
+[api.checked.model.Pet]
+schema = '{"type":"object","required":["name"]}'
+[api.checked.route."POST /"]
+authorizer = "signed"
+validator = { body = true }
+request_models = { "application/json" = "Pet" }
+integration = { type = "mock" }
+response.default = { status = 200 }
+
 [domain.localhost.map]
 "/" = "pets:prod"
+"/checked" = "checked:prod"
 `
 
 // startSigners serves signers and returns its port.
@@ -128,4 +142,50 @@ func TestAWSClientSigns(t *testing.T) {
 	}
 	f("another-secret-0123456789", "", "InvalidSignatureException")
 	f(secret, "token", "UnrecognizedClientException")
+}
+
+// What is signed of content with a coding is what was sent; what is checked of it is
+// what is in it.
+func TestSignedCoding(t *testing.T) {
+	port := startSigners(t)
+	f := func(content string, damage bool, want int) {
+		t.Helper()
+		var b strings.Builder
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, chunk := range []int{0, 7} {
+			r := &request{verb: "POST", target: "/checked/", content: b.String(), fields: []field{{name: "Content-Type", value: "application/json"}}}
+			coding := "gzip"
+			if chunk > 0 {
+				coding = "gzip, aws-chunked"
+			}
+			r.fields = append(r.fields, field{name: "Content-Encoding", value: coding})
+			s := signing{id: "AKIDALICE", secret: "alice-secret-0123456789", region: "eu-west-1", service: "execute-api", at: time.Now().UTC(), chunk: chunk}
+			s.apply(r, "localhost:"+port)
+			if damage { // in the middle: the end belongs to no chunk's content
+				i := len(r.content) / 2
+				r.content = r.content[:i] + string(r.content[i]^1) + r.content[i+1:]
+			}
+			c, err := dial("127.0.0.1:"+port, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.send(r.bytes("localhost:" + port)); err != nil {
+				t.Fatal(err)
+			}
+			m, _, err := c.receive("POST")
+			c.close()
+			if err != nil || m.status() != want {
+				t.Errorf("%s in chunks of %d, damaged %v: %v, %v; want %d", content, chunk, damage, m, err, want)
+			}
+		}
+	}
+	f(`{"name":"rex"}`, false, 200)
+	f(`{"nme":"rex"}`, false, 400)
+	f(`{"name":"rex"}`, true, 403)
 }
