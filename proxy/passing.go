@@ -90,26 +90,62 @@ func (p *Passing) FromClient(f *http1.Field) bool {
 	return p.HopByHop(f)
 }
 
-// vouches reports whether name, which http1 doesn't number, is one by which a
-// gateway vouches for a client: X-Forwarded-…, X-Real-IP, and every spelling of
-// these and of the gateway's own fields with "_" for "-", because CGI and WSGI
-// servers take the two for the same.
+// vouches reports whether name, which http1 doesn't number, is one that a backend
+// takes for a gateway's own word: of where a client is (X-Forwarded-…, X-Real-IP), who
+// it is (what load balancers say of certificates and tokens; RFC 9440 for Client-Cert;
+// X-Postern-… for what there may be), or what it is to be taken to ask for instead of
+// what was routed and authorized (X-Original-URL, X-Method-Override, …). It is so in
+// every spelling of these and of the gateway's own fields with "_" for "-", because CGI
+// and WSGI servers take the two for the same.
 func vouches(name string) bool {
-	if len(name) < 9 || name[0]|0x20 != 'x' {
+	if len(name) < 9 {
 		return false
 	}
+	switch name[0] | 0x20 {
+	case 'x':
+		return vouchesX(name)
+	case 'c':
+		return foldDash(name, "client-cert", false)
+	case 's':
+		return foldDash(name, "ssl-client-", false)
+	case 'p':
+		return foldDash(name, "proxy-authorization", true)
+	}
+	return false
+}
+
+// vouchesX is vouches for names that begin with X, which most don't get past.
+func vouchesX(name string) bool {
 	switch name[2] | 0x20 {
 	case 'f':
 		return foldDash(name, "x-forwarded-", false)
 	case 'r':
-		return foldDash(name, "x-real-ip", true)
+		return foldDash(name, "x-real-ip", true) || foldDash(name, "x-rewrite-url", true)
 	case 'h':
-		// Without "_" it is known: the gateway heeds it, and it ends there too.
-		return foldDash(name, "x-http-method-override", true)
+		// The first without "_" is known: the gateway heeds it, and it ends there too.
+		return foldDash(name, "x-http-method-override", true) || foldDash(name, "x-http-method", true)
 	case 'a':
-		return foldDash(name, "x-amzn-trace-id", true) || foldDash(name, "x-amzn-apigateway-api-id", true)
+		return vouchesAmazon(name)
+	case 'c':
+		return foldDash(name, "x-client-cert", false)
+	case 's':
+		return foldDash(name, "x-ssl-", false)
+	case 'p':
+		return foldDash(name, "x-postern-", false)
+	case 'o':
+		return foldDash(name, "x-original-url", true)
+	case 'm':
+		return foldDash(name, "x-method-override", true)
 	}
 	return false
+}
+
+// vouchesAmazon is vouches for what AWS's gateways and load balancers say. A client
+// of AWS's services has other fields that begin so.
+func vouchesAmazon(name string) bool {
+	return foldDash(name, "x-amzn-trace-id", true) || foldDash(name, "x-amzn-apigateway-api-id", true) ||
+		foldDash(name, "x-amzn-oidc-", false) || foldDash(name, "x-amzn-mtls-", false) || foldDash(name, "x-amzn-lattice-", false) ||
+		name[1] == '_' && (foldDash(name, "x-amzn-requestid", true) || foldDash(name, "x-amz-apigw-id", true))
 }
 
 // foldDash reports whether name is lower, or only begins with it, when letters

@@ -39,7 +39,10 @@ func TestPassingFromClient(t *testing.T) {
 	// What a gateway says of the client, in every spelling.
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Port", "X-Forwarded-Proto",
 		"X-Forwarded-Prefix", "X-Forwarded-Server", "X_Forwarded_For", "x_forwarded-proto", "X-FORWARDED_PREFIX", "X-Real-IP", "X_Real_IP",
-		"X_HTTP_Method_Override", "X-HTTP_Method-Override", "X-Amzn-Trace-Id", "X_Amzn_Trace_Id", "X-Amzn-Apigateway-Api-Id", "x-amzn_apigateway_api_id"} {
+		"X_HTTP_Method_Override", "X-HTTP_Method-Override", "X-Amzn-Trace-Id", "X_Amzn_Trace_Id", "X-Amzn-Apigateway-Api-Id", "x-amzn_apigateway_api_id",
+		"X-Client-Cert", "x-client-cert-chain", "X_Client_Certificate", "Client-Cert", "client-cert-chain", "Client_Cert", "SSL-Client-Verify", "ssl_client_s_dn",
+		"X-SSL-Client-Cert", "X_SSL_CERT", "X-Amzn-Oidc-Identity", "x_amzn_oidc_data", "X-Amzn-Mtls-Clientcert", "X-Amzn-Lattice-Identity", "X-Postern-Anything",
+		"x_postern_x", "X_Amzn_RequestId", "x_amz_apigw_id", "X-Original-URL", "X_Original_URL", "X-Rewrite-URL", "X-HTTP-Method", "X-Method-Override"} {
 		f("", name, "x", true)
 	}
 	// A signature for the gateway.
@@ -48,7 +51,7 @@ func TestPassingFromClient(t *testing.T) {
 	f("", "Authorization", "Bearer AWS4-HMAC", false)
 	// Everything else goes on.
 	for _, name := range []string{"Accept", "Cookie", "X-Forward", "X-Forwarded", "X-Real-IPs", "X-Reality", "X", "XX", "Host", "Via", "Content-Encoding",
-		"Content-Type", "User-Agent", "Traceparent", "X-Amzn-Other"} {
+		"Content-Type", "User-Agent", "Traceparent", "X-Amzn-Other", "X-Amzn-Bedrock-GuardrailIdentifier", "X-Client-Id", "Client-Id-X", "X-Api-Key", "X-Original", "SSL-Other-X"} {
 		f("", name, "x", false)
 	}
 }

@@ -261,12 +261,16 @@ func (b *requestBody) Trailers() http1.Fields {
 func passingTrailers(dst, trailers, header http1.Fields) http1.Fields {
 	passing := proxy.PassingOf(header)
 	for i := range trailers {
-		if f := &trailers[i]; !http1.ForbiddenTrailer(f) && !passing.FromClient(f) {
+		if f := &trailers[i]; !http1.ForbiddenTrailer(f) && !passing.FromClient(f) && !ownTrailer.Has(f.Known()) {
 			dst = append(dst, *f)
 		}
 	}
 	return dst
 }
+
+// ownTrailer has what ends at the gateway besides: its own fields, and the one that
+// has done its work in the header.
+const ownTrailer = http1.Set(1<<http1.XAmznRequestID | 1<<http1.XAmzApigwID | 1<<http1.XHTTPMethodOverride)
 
 // skipBytes is how much content that nobody read is thrown away to keep the
 // connection.
