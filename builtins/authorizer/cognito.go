@@ -24,7 +24,11 @@ func Cognito(with Options) proxy.Kind {
 			return proxy.Steps{}, err
 		}
 		c := &cognito{verifier: v, scopes: scopesOf(b, o)}
-		if text := o.Authorizer.IdentityValidationExpression; text != "" {
+		text := o.Authorizer.IdentityValidationExpression
+		if o.Authorizer.Issuer != "" && len(v.audience) == 0 && text == "" {
+			return proxy.Steps{}, noAudience()
+		}
+		if text != "" {
 			if c.expression, err = pattern.Compile(text); err != nil {
 				return proxy.Steps{}, &config.KeyError{Path: []string{"identity_validation_expression"}, Text: err.Error()}
 			}

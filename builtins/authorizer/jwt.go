@@ -19,15 +19,21 @@ func JWT(with Options) proxy.Kind {
 			return proxy.Steps{}, err
 		}
 		if len(v.audience) == 0 {
-			return proxy.Steps{}, &config.KeyError{
-				Path: []string{"audience"}, Text: "it doesn't say whom tokens must be for",
-				Hint: "without, tokens that the issuer makes for other services would be good here",
-			}
+			return proxy.Steps{}, noAudience()
 		}
 		var steps proxy.Steps
 		steps[proxy.MethodRequest] = newBearer(v, scopesOf(b, o))
 		return steps, nil
 	}}
+}
+
+// noAudience is the error for an issuer that may work for all the world, and for an
+// authorizer that takes everything it signs.
+func noAudience() error {
+	return &config.KeyError{
+		Path: []string{"audience"}, Text: "it doesn't say whom tokens must be for",
+		Hint: "without, tokens that the issuer makes for other services would be good here",
+	}
 }
 
 // bearer is the step of a JWT authorizer.

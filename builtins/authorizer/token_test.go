@@ -555,7 +555,6 @@ func TestCognito(t *testing.T) {
 	pool.ProviderARNs = []string{"arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbC"}
 	const from = `"iss":"https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC"`
 	generic := login(t, "cognito", set(key.jwk("")))
-	generic.Audience = nil
 	matched := pool
 	matched.IdentityValidationExpression = "pe[a-z]s"
 	f := func(a config.Authorizer, scopes string, want proxy.FaultKind, claims ...string) {
@@ -592,9 +591,10 @@ func TestCognito(t *testing.T) {
 	f(generic, "", proxy.NoFault)
 	f(generic, "", proxy.Unauthorized, access)
 	f(generic, "read", proxy.NoFault, `"scope":"read"`)
+	f(generic, "", proxy.Unauthorized, `"aud":"dogs"`)
 	f(generic, "read", proxy.Unauthorized, id, `"scope":"read"`)
 	header := strings.Replace(key.header(), "{", `{"typ":"at+jwt",`, 1)
-	payload := fmt.Sprintf(`{"iss":%q,"exp":%d}`, testIssuer, soon())
+	payload := fmt.Sprintf(`{"iss":%q,"aud":"pets","exp":%d}`, testIssuer, soon())
 	if _, got := ask(route(t, Options{}, generic), key.sign(t, header, payload)); got.Kind != proxy.Unauthorized {
 		t.Errorf("an access token by its type: %v", got)
 	}
@@ -623,6 +623,7 @@ func TestTokenErrors(t *testing.T) {
 	f("audience", "more than 50", func(a *config.Authorizer) { a.Audience = make([]string, 51) })
 	f("audience.1", "nobody", func(a *config.Authorizer) { a.Audience = []string{"a", ""} })
 	f("algorithms", "no token", func(a *config.Authorizer) { a.Algorithms = nil })
+	f("audience", "whom", func(a *config.Authorizer) { a.Type, a.Audience = "cognito", nil })
 	f("", "who issues", func(a *config.Authorizer) { a.Issuer = "" })
 	f("keys_file", "no such file", func(a *config.Authorizer) { a.KeysFile += "x" })
 	f("keys_file", "PEM", func(a *config.Authorizer) { *a = login(t, "jwt", "text") })

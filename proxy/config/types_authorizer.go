@@ -48,8 +48,9 @@ type Authorizer struct {
 	// User pools that issue the tokens, as ARNs: what issuer is for others.
 	ProviderARNs []string `toml:"provider_arns" for:"cognito" pattern:"arn:aws[a-z-]*:cognito-idp:[a-z0-9-]+:[0-9]{12}:userpool/[a-z0-9-]+_[0-9A-Za-z]+" want:"the ARN of a user pool" example:"[\"arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEfGhI\"]" aka:"providerARNs,user_pools,user_pool_arns"`
 	// Whom a token must be for: one of these must be its aud or, if it has none, its
-	// client_id; at most 50. A jwt authorizer must have one; a cognito authorizer
-	// without any takes tokens for everybody, as AWS does.
+	// client_id; at most 50. Only a cognito authorizer can do without: with provider_arns
+	// it then takes all tokens of the pools, as on AWS, with issuer those whose aud
+	// matches identity_validation_expression.
 	Audience []string `toml:"audience" for:"jwt,cognito" example:"[\"pets\"]" aka:"audiences,aud,client_id,client_ids"`
 	// How tokens may be signed: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384,
 	// ES512, EdDSA. AWS knows the first three.
