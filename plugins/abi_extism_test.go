@@ -154,7 +154,7 @@ func TestExtismAuthorizes(t *testing.T) {
 	h := newHost(t, Options{})
 	r := authorizerRig(t, begin(t, h, pluginTOML(rawExtism(t), `timeout = "2s"`)))
 	ex, err := r.authorize("allow")
-	if got := fmt.Sprint(err, ex.Caller); got != "<nil> {anna [{level 3}]}" {
+	if got := fmt.Sprintf("%v %v %v", err, ex.Caller.Principal, ex.Caller.Context); got != "<nil> anna [{level 3}]" {
 		t.Error(got)
 	}
 	_, err = r.authorize("who")
