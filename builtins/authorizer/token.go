@@ -118,6 +118,9 @@ func (v *verifier) token(ex *proxy.Exchange) (string, reason) {
 	return text, good
 }
 
+// errTwice is for a request with two tokens.
+var errTwice = errors.New("the header is there twice")
+
 // judgement is what a verifier makes of a token.
 type judgement struct {
 	why    reason
@@ -130,10 +133,12 @@ type judgement struct {
 // verify judges the token of ex by everything but its use and scopes.
 func (v *verifier) verify(ctx context.Context, ex *proxy.Exchange) (j judgement) {
 	text, why := v.token(ex)
-	if why != good {
+	switch {
+	case why == malformed:
+		return judgement{why: why, cause: errTwice}
+	case why != good:
 		return judgement{why: why}
-	}
-	if len(text) > maxToken {
+	case len(text) > maxToken:
 		return judgement{why: malformed, cause: fmt.Errorf("a token of more than %d bytes", maxToken)}
 	}
 	t, err := jose.Read(text, ex.Text.Begin())
