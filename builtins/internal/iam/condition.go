@@ -2,7 +2,6 @@ package iam
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -253,8 +252,8 @@ func (c *condition) fitsText(text string, r *Request) bool {
 	case compareARN:
 		return c.fitsARN(text, r.Facts)
 	case compareNumber:
-		n, err := strconv.ParseFloat(text, 64)
-		return err == nil && c.fitsNumber(n)
+		n, ok := parseNumber(text)
+		return ok && c.fitsNumber(n)
 	case compareTime:
 		t, ok := parseTime(text)
 		return ok && c.fitsTime(t)

@@ -50,7 +50,7 @@ func alice() *Request {
 		CallerARN: "arn:aws:iam::123456789012:user/staff/alice", CallerAccount: "123456789012",
 		Facts: world{
 			values: map[KeyID]string{SecureTransport: "true", UserName: "alice", UserAgent: "curl/8.5", PrincipalARN: "arn:aws:iam::123456789012:user/staff/alice"},
-			tags:   map[string]string{"team": "red", "level": "7", "since": "2024-02-29", "host": "192.0.2.1", "admin": "True", "star": "a*c", "slash": "a/b"},
+			tags:   map[string]string{"team": "red", "level": "7", "since": "2024-02-29", "host": "192.0.2.1", "admin": "True", "star": "a*c", "nan": "NaN", "slash": "a/b"},
 			from:   "192.0.2.9", now: time.Date(2026, 1, 31, 8, 30, 0, 0, time.UTC),
 		},
 	}
@@ -264,6 +264,7 @@ func TestConditions(t *testing.T) {
 	f("NumericGreaterThanEquals", "aws:PrincipalTag/level", `7`, true)
 	f("NumericEquals", team, `7`, false) // isn't a number
 	f("NumericNotEquals", team, `7`, true)
+	f("NumericEquals", "aws:PrincipalTag/nan", `7`, false)
 	f("NumericGreaterThan", "aws:EpochTime", `1769848199`, true)
 	f("NumericGreaterThan", "aws:EpochTime", `1769848200`, false)
 

@@ -332,7 +332,7 @@ func TestLikeNaive(t *testing.T) {
 	o := options()
 	o.MaxSize = 0
 	seen := map[Effect]int{}
-	for seed := range uint64(4000) {
+	for seed := range uint64(1500) {
 		d := dice{rand.New(rand.NewPCG(seed, 6))}
 		policy := object{"Version": "2012-10-17"}
 		var statements []object
@@ -379,7 +379,7 @@ func TestLikeNaive(t *testing.T) {
 			}
 		}
 	}
-	if seen[Allow] < 1000 || seen[Deny] < 1000 || seen[Neutral] < 1000 {
+	if seen[Allow] < 500 || seen[Deny] < 500 || seen[Neutral] < 500 {
 		t.Errorf("the policies are too much alike: %v", seen)
 	}
 }
@@ -427,7 +427,10 @@ func FuzzPattern(f *testing.F) {
 	f.Add("*?a*?", "öaö")
 	f.Add("**a", "ba")
 	f.Fuzz(func(t *testing.T, text, s string) {
-		p, _, _ := compilePattern(text, wildcards)
+		p, problem, _ := compilePattern(text, wildcards)
+		if problem != "" {
+			return
+		}
 		b := "^"
 		for _, c := range []byte(text) {
 			switch c {

@@ -84,6 +84,12 @@ func TestErrors(t *testing.T) {
 	f(resources(`"execute-api:/${aws:SourceVpc}"`), "1 `\"execute-api:/${aws:SourceVpc}\"` Statement.Resource: ${aws:SourceVpc} depends on the client's networks")
 	f(resources(`"execute-api:/`+strings.Repeat("ö", 28)+`"`), "1 `\"execute-api:/öööööööööööööööööööööööööööö\"` Statement.Resource: the resource has 41 characters; at most 40 are allowed")
 
+	f(resources(`"execute-api:/prod/get/x"`), "1 `\"execute-api:/prod/get/x\"` Statement.Resource: \"get\" isn't a verb = case matters: write \"GET\"")
+	f(resources(`"execute-api:/prod/pets/*"`), "1 `\"execute-api:/prod/pets/*\"` Statement.Resource: \"pets\" isn't a verb = write execute-api:/STAGE/VERB/PATH, with")
+	f(resources(`"execute-api:/prod"`), "1 `\"execute-api:/prod\"` Statement.Resource: the resource has no path")
+	f(resources(`"execute-api:/prod/GET"`), "1 `\"execute-api:/prod/GET\"` Statement.Resource: the resource has no path")
+	f(resources(`"arn:aws:execute-api:*:*:other/*"`), "1 `\"arn:aws:execute-api:*:*:other/*\"` Statement.Resource: the resource is of the API \"other\", the policy of \"api\"")
+
 	principals := func(p string) string {
 		return statement(`"Resource":"*","Action":"*","Effect":"Allow","Principal":` + p)
 	}
@@ -116,6 +122,7 @@ func TestErrors(t *testing.T) {
 	f(conditions(`{"NumericEquals":{"aws:EpochTime":"NaN"}}`), "2 `\"NaN\"` Statement.Condition.NumericEquals.aws:EpochTime: \"NaN\" isn't a number")
 	f(conditions(`{"DateEquals":{"aws:CurrentTime":"today"}}`), "2 `\"today\"` Statement.Condition.DateEquals.aws:CurrentTime: \"today\" isn't a time")
 	f(conditions(`{"ArnLike":{"aws:PrincipalArn":"alice"}}`), "2 `\"alice\"` Statement.Condition.ArnLike.aws:PrincipalArn: \"alice\" isn't an ARN")
+	f(conditions(`{"StringLike":{"aws:username":"`+strings.Repeat("*", 129)+`"}}`), "2 `\""+strings.Repeat("*", 129)+"\"` Statement.Condition.StringLike.aws:username: more than 128 wildcards")
 	f(conditions(`{"StringLike":{"aws:username":"${"}}`), "2 `\"${\"` Statement.Condition.StringLike.aws:username: a variable without its end")
 	// All of them at once, by place.
 	f(conditions(`{"Bool":{"aws:SourceIp":"yes"},"X":{}}`), "2 `\"yes\"` ", "2 `\"X\"` ")

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -8,8 +9,7 @@ import (
 // pattern is a text with wildcards and variables. AWS: "IAM policy elements:
 // Variables and tags", "Resource".
 type pattern struct {
-	source string
-	runs   [][]piece // what stands between the stars; one run: there is no star
+	runs [][]piece // what stands between the stars; one run: there is no star
 
 	// literal is the whole text, if it has neither wildcards nor variables; prefix is
 	// what stands before the one star, which is at the end.
@@ -46,6 +46,10 @@ const (
 	variablePiece
 )
 
+// maxWildcards is how many stars and question marks one pattern may have: matching
+// takes time with them, and clients choose what is matched.
+const maxWildcards = 128
+
 // syntax is what in a text has a meaning of its own.
 type syntax uint8
 
@@ -57,7 +61,9 @@ const (
 
 // compilePattern compiles text. problem says what is wrong with a variable in it.
 func compilePattern(text string, s syntax) (p pattern, problem, hint string) {
-	p.source = text
+	if s&wildcards != 0 && strings.Count(text, "*")+strings.Count(text, "?") > maxWildcards {
+		return p, fmt.Sprintf("more than %d wildcards", maxWildcards), ""
+	}
 	var run []piece
 	var literal []byte
 	flush := func() {

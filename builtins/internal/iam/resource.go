@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy/uri"
@@ -119,7 +121,37 @@ func (c *compiler) resource(text string) (r resource, problem, hint string) {
 		return r, "not a resource of execute-api", "a resource policy is about its API: write execute-api:/STAGE/VERB/PATH"
 	}
 	r.region, r.account, r.rest = patterns[3], patterns[4], patterns[5]
-	return r, "", ""
+	if c.Resource && !r.foreign {
+		problem, hint = c.unreachable(parts[arnParts-1])
+	}
+	return r, problem, hint
+}
+
+// verbs are the methods that a resource can name.
+var verbs = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+
+// unreachable says why rest, API/STAGE/VERB/PATH of a resource policy, is no method
+// of its API: a Deny that stands for nothing is a hole that nobody sees. Behind
+// the first wildcard anything may stand.
+func (c *compiler) unreachable(rest string) (problem, hint string) {
+	const form = "write execute-api:/STAGE/VERB/PATH"
+	segments := strings.SplitN(rest, "/", 4)
+	for i, s := range segments[:min(len(segments), 3)] {
+		switch {
+		case strings.ContainsAny(s, "*?$%"):
+			return "", ""
+		case i == 0 && s != c.API:
+			return fmt.Sprintf("the resource is of the API %q, the policy of %q", s, c.API), form
+		case i == 2 && slices.Contains(verbs, strings.ToUpper(s)) && s != strings.ToUpper(s):
+			return fmt.Sprintf("%q isn't a verb", s), fmt.Sprintf("case matters: write %q", strings.ToUpper(s))
+		case i == 2 && !slices.Contains(verbs, s):
+			return fmt.Sprintf("%q isn't a verb", s), form + ", with * for any verb"
+		}
+	}
+	if len(segments) < 4 {
+		return "the resource has no path", form
+	}
+	return "", ""
 }
 
 // withoutLastSlash cuts the slash at the end of a path, which changes nothing in

@@ -20,8 +20,8 @@ func (c *condition) add(text string, s syntax) (problem, hint string) {
 	case compareARN:
 		return c.addARN(text, s)
 	case compareNumber:
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		n, ok := parseNumber(text)
+		if !ok {
 			return fmt.Sprintf("%q isn't a number", text), ""
 		}
 		c.numbers = append(c.numbers, n)
@@ -90,6 +90,12 @@ func parseTime(text string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(seconds, 0), true
+}
+
+// parseNumber reads a finite number.
+func parseNumber(text string) (float64, bool) {
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
 func parseTruth(text string) (value, ok bool) {
