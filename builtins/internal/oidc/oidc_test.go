@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -625,5 +628,55 @@ func BenchmarkVerify(b *testing.B) {
 		if err := ring.Verify(b.Context(), &token); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The signatures of Wycheproof, each with its group's key as an issuer's only one: no
+// invalid one gets in.
+func TestOracle(t *testing.T) {
+	const path = "../../../../shared/oracles/jose/json_web_signature.json"
+	raw, err := os.ReadFile(filepath.FromSlash(path))
+	if err != nil {
+		t.Skipf("no recorded signatures at %s", path)
+	}
+	var file struct {
+		TestGroups []struct {
+			Public json.RawMessage
+			Tests  []struct {
+				TcID                 int
+				Comment, Jws, Result string
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	accepted, refused := 0, 0
+	for _, g := range file.TestGroups {
+		if g.Public == nil {
+			continue // shared secrets, which aren't keys here
+		}
+		keys, err := parse([]byte(`{"keys":[` + string(g.Public) + `]}`))
+		if err != nil {
+			keys = nil // nobody's tokens are good, then
+		}
+		ring := Fixed(keys)
+		for _, c := range g.Tests {
+			token, err := jose.Read(c.Jws, nil)
+			if err == nil {
+				err = ring.Verify(t.Context(), &token)
+			}
+			switch {
+			case err == nil && c.Result == "invalid":
+				t.Errorf("%d (%s) was accepted", c.TcID, c.Comment)
+			case err == nil:
+				accepted++
+			default:
+				refused++
+			}
+		}
+	}
+	if accepted < 10 || refused < 50 {
+		t.Errorf("%d accepted, %d refused", accepted, refused)
 	}
 }
