@@ -146,7 +146,7 @@ func (s *File) Each(table, from, to string, f func(Entry) error) error {
 				if to != "" && string(key) >= to {
 					return nil
 				}
-				e, err := decode(key, value)
+				e, err := decode(table, key, value)
 				if err != nil {
 					return damaged(s.path, err)
 				}
@@ -190,18 +190,18 @@ func (s *File) change(b *bbolt.Bucket, c *Change) error {
 		return b.Delete(key)
 	}
 	if c.Value != nil {
-		return b.Put(key, encode(key, document, c.Value))
+		return b.Put(key, encode(c.Table, key, document, c.Value))
 	}
 	count := int64(0)
 	if old := b.Get(key); old != nil {
-		e, err := decode(key, old)
+		e, err := decode(c.Table, key, old)
 		if err != nil {
 			return damaged(s.path, err)
 		}
 		count = e.Count
 	}
 	c.Count = count + c.Add
-	return b.Put(key, encode(key, counter, binary.BigEndian.AppendUint64(nil, uint64(c.Count))))
+	return b.Put(key, encode(c.Table, key, counter, binary.BigEndian.AppendUint64(nil, uint64(c.Count))))
 }
 
 // Copy writes what is in the file now to its copy. Meanwhile everything goes on.
@@ -240,7 +240,7 @@ func (s *File) Close() error {
 }
 
 // What an entry is: the first byte of its value. Then comes what it holds, then a
-// checksum of the key and all that, because the database itself has none.
+// checksum of table, key and all that, because the database itself has none.
 const (
 	document = 'd'
 	counter  = 'c'
@@ -248,19 +248,20 @@ const (
 
 const checksumSize = 4
 
-func encode(key []byte, sort byte, value []byte) []byte {
+func encode(table string, key []byte, sort byte, value []byte) []byte {
 	b := append(append(make([]byte, 0, 1+len(value)+checksumSize), sort), value...)
-	return binary.BigEndian.AppendUint32(b, checksum(key, b))
+	return binary.BigEndian.AppendUint32(b, checksum(table, key, b))
 }
 
-func checksum(key, value []byte) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli) // made once, by the package
-	return crc32.Update(crc32.Checksum(key, table), table, value)
+func checksum(table string, key, value []byte) uint32 {
+	castagnoli := crc32.MakeTable(crc32.Castagnoli) // made once, by the package
+	sum := crc32.Checksum([]byte(table), castagnoli)
+	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, value)
 }
 
-func decode(key, stored []byte) (Entry, error) {
+func decode(table string, key, stored []byte) (Entry, error) {
 	at := len(stored) - checksumSize
-	if at < 1 || binary.BigEndian.Uint32(stored[at:]) != checksum(key, stored[:at]) {
+	if at < 1 || binary.BigEndian.Uint32(stored[at:]) != checksum(table, key, stored[:at]) {
 		return Entry{}, &damage{fmt.Sprintf("the checksum of an entry is wrong (%.40q)", key)}
 	}
 	e := Entry{Key: string(key)}

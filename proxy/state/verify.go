@@ -39,7 +39,7 @@ func verify(f io.ReaderAt, size int64) error {
 		return wrong("it was cut off: %d bytes of at least %d are there", size, int64(v.pages)*v.pageSize)
 	}
 	v.seen = make([]bool, v.pages)
-	return v.page(v.root, false)
+	return v.page(v.root, "")
 }
 
 // verifier is the state of one verify.
@@ -77,9 +77,9 @@ func (v *verifier) metas() error {
 	return wrong("the checksums of both headers are wrong, or it never was a state file")
 }
 
-// page checks the page called id, and all below it. Tables hold entries; what holds
-// the tables is no table.
-func (v *verifier) page(id uint64, inTable bool) error {
+// page checks the page called id, and all below it. table is the one whose entries are
+// there, "" where the tables themselves are.
+func (v *verifier) page(id uint64, table string) error {
 	if id < 2 || id >= v.pages || v.seen[id] {
 		return wrong("page %d is out of place", id)
 	}
@@ -104,12 +104,12 @@ func (v *verifier) page(id uint64, inTable bool) error {
 	if _, err := v.file.ReadAt(page, at); err != nil {
 		return err
 	}
-	return v.elements(id, page, inTable)
+	return v.elements(id, page, table)
 }
 
 // elements checks a page's elements. id names it; a small table's page stands within
 // another one's.
-func (v *verifier) elements(id uint64, page []byte, inTable bool) error {
+func (v *verifier) elements(id uint64, page []byte, table string) error {
 	le := binary.LittleEndian
 	if len(page) < pageHead {
 		return wrong("page %d is too short", id)
@@ -119,6 +119,7 @@ func (v *verifier) elements(id uint64, page []byte, inTable bool) error {
 		return wrong("page %d has more elements than room", id)
 	}
 	var before []byte
+	next := uint64(pageHead + count*elementSize) // pages are written without gaps
 	for i := range count {
 		at := pageHead + i*elementSize
 		element := page[at : at+elementSize]
@@ -132,35 +133,36 @@ func (v *verifier) elements(id uint64, page []byte, inTable bool) error {
 			return wrong("page %d is of a wrong kind", id)
 		}
 		from := uint64(at) + pos
-		if from+keySize+valueSize > uint64(len(page)) {
-			return wrong("an element of page %d isn't in it", id)
+		if from != next || from+keySize+valueSize > uint64(len(page)) {
+			return wrong("an element of page %d isn't where it should be", id)
 		}
+		next += keySize + valueSize
 		key := page[from : from+keySize]
 		if i > 0 && bytes.Compare(before, key) >= 0 {
 			return wrong("the keys of page %d are out of order", id)
 		}
 		before = key
-		if err := v.element(id, flags, element, key, page[from+keySize:from+keySize+valueSize], inTable); err != nil {
+		if err := v.element(id, flags, element, key, page[from+keySize:from+keySize+valueSize], table); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *verifier) element(id uint64, flags uint16, element, key, value []byte, inTable bool) error {
+func (v *verifier) element(id uint64, flags uint16, element, key, value []byte, table string) error {
 	le := binary.LittleEndian
 	switch {
 	case flags == branchPage:
-		return v.page(le.Uint64(element[8:]), inTable)
-	case le.Uint32(element) == 0 && inTable:
-		_, err := decode(key, value)
+		return v.page(le.Uint64(element[8:]), table)
+	case le.Uint32(element) == 0 && table != "":
+		_, err := decode(table, key, value)
 		return err
 	case le.Uint32(element) != bucketFlag:
 		return wrong("an element of page %d is of a wrong kind", id)
-	case inTable || len(value) < bucketHead:
+	case table != "" || len(key) == 0 || len(value) < bucketHead:
 		return wrong("a table of page %d is out of place", id)
 	case le.Uint64(value) == 0:
-		return v.elements(id, value[bucketHead:], true)
+		return v.elements(id, value[bucketHead:], string(key))
 	}
-	return v.page(le.Uint64(value), true)
+	return v.page(le.Uint64(value), string(key))
 }

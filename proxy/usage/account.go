@@ -152,9 +152,6 @@ func (l *Ledger) roll(a *Account, q Quota, today *calendar, now time.Time) *wind
 		// A new period: nothing is used yet, and none of it can be in the store.
 	default:
 		l.read(a, w, q, today, now)
-		if old != nil { // the quota has changed; the store may not have all that was counted
-			w.used.Add(old.used.Load() - old.written)
-		}
 	}
 	if old != nil {
 		on := today.day
@@ -162,6 +159,13 @@ func (l *Ledger) roll(a *Account, q Quota, today *calendar, now time.Time) *wind
 			on = start - 1
 		}
 		a.late = append(a.late, pending{old, on})
+	}
+	for _, p := range a.late { // the quota has changed: what the store hasn't got yet counts, too
+		if p.on >= start {
+			n := p.used.Load() - p.written
+			w.used.Add(n)
+			w.written += n
+		}
 	}
 	a.window.Store(w)
 	return w
