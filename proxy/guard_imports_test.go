@@ -45,7 +45,7 @@ proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststor
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
-proxy/server          : proxy proxy/clients proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
+proxy/server          : proxy proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : proxy/usage zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
@@ -69,8 +69,8 @@ builtins              : proxy builtins/guard builtins/access builtins/authorizer
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
-proxy/proxytest       : proxy proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/guard builtins/authorizer builtins/usage proxy/usage plugins zap txtar
-cmd/postern           : proxy proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/guard builtins/authorizer builtins/usage proxy/usage plugins zap txtar
+cmd/postern           : proxy proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

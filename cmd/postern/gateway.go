@@ -90,7 +90,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	}
 	g.overload = overload.New(overload.Options{Group: groupMemory(), Changed: g.overloaded})
 	g.server = server.New(server.Options{
-		Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open, Overload: g.overload,
+		Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open, Overload: g.overload, Certificates: g.parts.certificates,
 	})
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,

@@ -17,6 +17,7 @@ import (
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
@@ -25,14 +26,15 @@ import (
 
 // parts are what snapshots are built from, and what outlives them.
 type parts struct {
-	logger   *zap.Logger
-	plugins  *plugins.Host
-	backends *upstream.Set
-	usage    *usage.Ledger
-	state    string // where the ledger's state is; "" while it has none
-	guards   *guard.Memory
-	answers  *authorizer.Decisions
-	issuers  *authorizer.Issuers
+	logger       *zap.Logger
+	plugins      *plugins.Host
+	backends     *upstream.Set
+	usage        *usage.Ledger
+	state        string // where the ledger's state is; "" while it has none
+	guards       *guard.Memory
+	answers      *authorizer.Decisions
+	issuers      *authorizer.Issuers
+	certificates *certificate.Keeper
 }
 
 // newParts starts the Wasm host and the set of backends. Without a folder to
@@ -51,8 +53,13 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	keeping := certificate.Options{Logger: logger.Named("certificate")}
+	if dir, err := dataDir(cfg); err == nil {
+		keeping.Store = certificate.NewDirectory(filepath.Join(dir, "certificates"))
+	}
 	return &parts{
-		logger: logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
+		certificates: certificate.New(keeping),
+		logger:       logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
 		usage:    usage.New(usage.Options{Logger: logger.Named("usage")}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
@@ -67,6 +74,7 @@ func (p *parts) close() {
 	if err := p.usage.Detach(); err != nil {
 		p.logger.Error("the state didn't end well", zap.Error(err))
 	}
+	p.certificates.Close()
 	p.answers.Close()
 	p.issuers.Close()
 }
@@ -77,11 +85,12 @@ func (p *parts) options() builtins.Options {
 }
 
 // candidate is a snapshot that may come to serve, with the generations of
-// plugins and backends that it uses.
+// plugins, backends and certificates that go with it.
 type candidate struct {
-	snapshot *snapshot.Snapshot
-	plugins  *plugins.Generation
-	backends *upstream.Generation
+	snapshot     *snapshot.Snapshot
+	plugins      *plugins.Generation
+	backends     *upstream.Generation
+	certificates *certificate.Generation
 }
 
 // build makes everything of cfg that needs no listener. The candidate is nil
@@ -94,6 +103,8 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api
 		return nil, findings
 	}
 	c := &candidate{plugins: modules, backends: p.backends.Begin()}
+	c.certificates, more = p.certificates.Begin(ctx, cfg)
+	findings = append(findings, more...)
 	c.snapshot, more = snapshot.Compile(cfg, snapshot.Options{
 		Kinds:    append(builtins.Kinds(p.options()), modules.Kinds()...),
 		Logger:   p.logger,
@@ -111,6 +122,7 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api
 
 // commit lets go of what only the configuration before used.
 func (c *candidate) commit() {
+	c.certificates.Commit()
 	c.plugins.Commit()
 	c.backends.Commit()
 }
@@ -119,6 +131,9 @@ func (c *candidate) commit() {
 func (c *candidate) discard() {
 	if c.snapshot != nil {
 		c.snapshot.Close()
+	}
+	if c.certificates != nil {
+		c.certificates.Discard()
 	}
 	c.backends.Discard()
 	c.plugins.Discard()

@@ -108,8 +108,8 @@ func TestIncludedFileCame(t *testing.T) {
 	})
 }
 
-// certificate returns a certificate for name and its key, as PEM.
-func certificate(t *testing.T, serial int64, name string) (cert, key []byte) {
+// selfSigned returns a certificate for name and its key, as PEM.
+func selfSigned(t *testing.T, serial int64, name string) (cert, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -136,7 +136,7 @@ func certificate(t *testing.T, serial int64, name string) (cert, key []byte) {
 func TestCertificateChanges(t *testing.T) {
 	file := write(t, strings.Replace(mock("one"), "[api.hello]", "tls.certificates = [{ cert = \"c.pem\", key = \"k.pem\" }]\n[api.hello]", 1))
 	dir := filepath.Dir(file)
-	cert, key := certificate(t, 1, "hello.localhost")
+	cert, key := selfSigned(t, 1, "hello.localhost")
 	put(t, filepath.Join(dir, "c.pem"), string(cert))
 	put(t, filepath.Join(dir, "k.pem"), string(key))
 	r := startChild(t, file, nil)
@@ -151,7 +151,7 @@ func TestCertificateChanges(t *testing.T) {
 	if got := serial(); got != 1 {
 		t.Fatalf("serial %d", got)
 	}
-	cert, key = certificate(t, 2, "hello.localhost")
+	cert, key = selfSigned(t, 2, "hello.localhost")
 	replace(t, filepath.Join(dir, "c.pem"), cert)
 	r.await("the failure", func() bool { ok, _ := r.ready(); return !ok })
 	if got := serial(); got != 1 {

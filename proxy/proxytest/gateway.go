@@ -13,6 +13,7 @@ import (
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/server"
 	"github.com/postern-gateway/postern/proxy/snapshot"
@@ -23,15 +24,16 @@ import (
 // assembly is a whole gateway, put together as `postern run` does it but for
 // signals, the admin listener and the access log.
 type assembly struct {
-	t        testing.TB
-	logger   *zap.Logger
-	plugins  *plugins.Host
-	backends *upstream.Set
-	answers  *authorizer.Decisions
-	issuers  *authorizer.Issuers
-	guards   *guard.Memory
-	usage    *usage.Ledger
-	server   *server.Server
+	t            testing.TB
+	logger       *zap.Logger
+	plugins      *plugins.Host
+	backends     *upstream.Set
+	answers      *authorizer.Decisions
+	issuers      *authorizer.Issuers
+	guards       *guard.Memory
+	usage        *usage.Ledger
+	certificates *certificate.Keeper
+	server       *server.Server
 }
 
 // Start returns a gateway that serves nothing yet and keeps no compiled plugins.
@@ -56,13 +58,15 @@ func assemble(t testing.TB, cache string) Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
+	certificates := certificate.New(certificate.Options{Logger: logger, Store: certificate.NewDirectory(t.TempDir())})
 	return &assembly{
-		t: t, logger: logger, plugins: host, usage: usage.New(usage.Options{}),
+		certificates: certificates,
+		t:            t, logger: logger, plugins: host, usage: usage.New(usage.Options{}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
 		answers:  authorizer.NewDecisions(),
 		issuers:  authorizer.NewIssuers(logger),
 		guards:   guard.NewMemory(),
-		server:   server.New(server.Options{Logger: logger, Poison: true}),
+		server:   server.New(server.Options{Logger: logger, Poison: true, Certificates: certificates}),
 	}
 }
 
@@ -75,6 +79,11 @@ func (w *assembly) Apply(file string) string {
 	}
 	modules, findings := w.plugins.Begin(w.t.Context(), cfg)
 	if modules == nil {
+		return findings.Text()
+	}
+	pairs, findings := w.certificates.Begin(w.t.Context(), cfg)
+	if pairs == nil {
+		modules.Discard()
 		return findings.Text()
 	}
 	backends := w.backends.Begin()
@@ -93,15 +102,18 @@ func (w *assembly) Apply(file string) string {
 			snap.Close()
 		}
 		backends.Discard()
+		pairs.Discard()
 		modules.Discard()
 		return findings.Text()
 	}
 	if err := w.server.Apply(cfg, snap); err != nil {
 		snap.Close()
 		backends.Discard()
+		pairs.Discard()
 		modules.Discard()
 		return err.Error()
 	}
+	pairs.Commit()
 	modules.Commit()
 	backends.Commit()
 	return ""
@@ -133,6 +145,7 @@ func (w *assembly) Close() {
 	if err := w.plugins.Close(); err != nil {
 		w.t.Errorf("close the plugins: %v", err)
 	}
+	w.certificates.Close()
 	w.backends.Close()
 	w.answers.Close()
 	w.issuers.Close()

@@ -24,7 +24,7 @@ import (
 // HTTP/2 to it over one connection, and the gateway's URL.
 func secure(t *testing.T) (g *gateway, client *http.Client, url string) {
 	t.Helper()
-	cert, key := certificate(t)
+	cert, key := selfSigned(t)
 	g = start(t, fmt.Sprintf("tls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	g.release()
 	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}

@@ -71,7 +71,7 @@ func inUse() int64 {
 func idleMemory(t testing.TB, scheme string, n int) (used, pages int64) {
 	extra := fmt.Sprintf("limits = { connections = %d }\n", n+10)
 	if scheme == "https" {
-		cert, key := certificate(t)
+		cert, key := selfSigned(t)
 		extra += fmt.Sprintf("tls = { certificates = [{ cert = %q, key = %q }] }\n", cert, key)
 	}
 	g := start(t, extra)

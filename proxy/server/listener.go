@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy/clients"
+	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/snapshot"
@@ -50,8 +51,8 @@ type settings struct {
 }
 
 // newSettings returns what c says; current returns the snapshot that serves, or nil,
-// and the keys of tickets seal those of sessions.
-func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *tls.Config) (*settings, error) {
+// the keys of tickets seal those of sessions, and keeper has domains' certificates.
+func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *tls.Config, keeper *certificate.Keeper) (*settings, error) {
 	s := &settings{Limits: c.Limits, private: c.Private, redirect: newRedirect(c.RedirectHTTPS), tickets: tickets}
 	var err error
 	if s.admission, err = newAdmission(c); err != nil {
@@ -66,7 +67,14 @@ func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *t
 	if s.tls, err = serverTLS(c.TLS, c.TLS.ALPN, tickets); err != nil {
 		return nil, err
 	}
+	// A domain's certificate, else the listener's own: the one that fits, or the first.
+	// A listener without any refuses who names nothing of ours, or nothing at all, with
+	// unrecognized_name (RFC 6066, 3), and so tells nobody what else it has.
+	s.tls.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return keeper.Find(hello.ServerName), nil }
 	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if proof := keeper.Proof(hello); proof != nil {
+			return proof, nil
+		}
 		return s.tlsFor(current(), hello.ServerName), nil
 	}
 	s.h2 = slices.Contains(s.tls.NextProtos, "h2")
@@ -177,6 +185,10 @@ func (l *listener) greet(socket net.Conn) *greeted {
 		return nil
 	}
 	state := g.session.ConnectionState()
+	if state.NegotiatedProtocol == certificate.ProofProtocol { // RFC 8737, 3: that was all
+		l.crowd.open.Leave(g.key)
+		return nil
+	}
 	g.state = describeTLS(&state)
 	g.h2 = state.NegotiatedProtocol == "h2" && settings.h2
 	g.wire = wire.NewTLS(g.session, records, &s.buffers)

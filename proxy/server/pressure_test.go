@@ -42,7 +42,7 @@ func TestMemoryPressure(t *testing.T) {
 		Collect: func() { collected.Add(1) },
 	})
 	defer m.Close()
-	cert, key := certificate(t)
+	cert, key := selfSigned(t)
 	g := startUnder(t, m, fmt.Sprintf("[listen.tls]\naddress = \"127.0.0.1:0\"\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
@@ -146,7 +146,7 @@ func TestInFlight(t *testing.T) {
 }
 
 func TestRequestTime(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key := selfSigned(t)
 	g := start(t, fmt.Sprintf("limits = { request_time = \"150ms\" }\n[listen.tls]\naddress = \"127.0.0.1:0\"\nlimits = { request_time = \"150ms\" }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	c := g.dial()
 	for range 3 { // each request has its own time
@@ -336,7 +336,7 @@ func TestPace(t *testing.T) {
 
 // A client of HTTP/2 that gives no room to send has its stream reset.
 func TestStalledStream(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key := selfSigned(t)
 	g := start(t, fmt.Sprintf("limits = { write_timeout = \"200ms\" }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()

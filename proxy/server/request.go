@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 )
@@ -82,6 +83,9 @@ func fillTarget(in *proxy.Request, rawTarget string) (refused proxy.Fault, ok bo
 // anything else is done with it.
 func (l *listener) dispatch(ctx context.Context, s *settings, snap *snapshot.Snapshot, ex *proxy.Exchange, flying int64, limit *int64) {
 	refused, ok := l.admitRequest(s, ex, flying)
+	if ok && strings.HasPrefix(ex.In.Path, certificate.ChallengePath) && l.server.prove(ctx, ex) {
+		return
+	}
 	if ok && s.redirect != nil && s.redirect.answer(snap, ex) {
 		return
 	}
@@ -93,6 +97,17 @@ func (l *listener) dispatch(ctx context.Context, s *settings, snap *snapshot.Sna
 	if ex.Domain.HSTS != "" {
 		s.advertise(ex)
 	}
+}
+
+// prove answers an authority that checks whether a name is ours, and reports true;
+// it leaves all other requests as they are. RFC 8555, 8.3.
+func (s *Server) prove(ctx context.Context, ex *proxy.Exchange) bool {
+	text, asked := s.certificates.Answer(ctx, ex.In.Host, ex.In.Path)
+	if !asked || ex.In.Method != "GET" {
+		return false
+	}
+	ex.Answer(200, []byte(text), http1.NewField("Content-Type", "application/octet-stream"))
+	return true
 }
 
 // perform runs the pipeline of ex's route, or refuses it if it has none.

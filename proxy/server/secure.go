@@ -65,7 +65,7 @@ func (s *settings) tlsFor(snap *snapshot.Snapshot, serverName string) *tls.Confi
 		policy = s.policy
 	}
 	cfg := newTLS(policy, s.tls.NextProtos, s.tickets)
-	cfg.Certificates = s.tls.Certificates
+	cfg.Certificates, cfg.GetCertificate = s.tls.Certificates, s.tls.GetCertificate
 	if how.Clients != nil {
 		cfg.ClientAuth = tls.RequestClientCert
 		if how.Clients.Required {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http2"
 	"github.com/postern-gateway/postern/proxy/overload"
@@ -36,6 +37,9 @@ type Options struct {
 	// Overload tells when to do less. Default: never. Whoever made it closes it
 	// after the server.
 	Overload *overload.Monitor
+	// Certificates has the certificates of domains, and answers authorities who check
+	// names. Default: there are none. Whoever made it closes it after the server.
+	Certificates *certificate.Keeper
 	// Poison overwrites memory that is given back, so that a test finds who keeps
 	// strings of an exchange for too long.
 	Poison bool
@@ -55,6 +59,8 @@ type Server struct {
 	streams  sync.Pool // of *stream
 	date     dateText
 	tickets  tls.Config // its keys seal the tickets of TLS sessions
+
+	certificates *certificate.Keeper
 
 	current  atomic.Pointer[snapshot.Snapshot]
 	draining atomic.Bool
@@ -84,7 +90,7 @@ type closer interface {
 
 // New returns a server without listeners. Close ends it.
 func New(o Options) *Server {
-	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open, overload: o.Overload,
+	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open, overload: o.Overload, certificates: o.Certificates,
 		listeners: make(map[string]*listener), conns: make(map[closer]struct{})}
 	s.buffers.Poison = o.Poison
 	if s.logger == nil {
@@ -98,6 +104,9 @@ func New(o Options) *Server {
 	}
 	if s.listen == nil {
 		s.listen = OpenTCP
+	}
+	if s.certificates == nil {
+		s.certificates = certificate.New(certificate.Options{})
 	}
 	return s
 }
@@ -162,7 +171,7 @@ func (s *Server) prepare(cfg *config.Config) (next map[string]prepared, opened [
 	next = make(map[string]prepared, len(cfg.Listen))
 	var problems []error
 	for name, c := range cfg.Listen {
-		settings, err := newSettings(&c, s.current.Load, &s.tickets)
+		settings, err := newSettings(&c, s.current.Load, &s.tickets, s.certificates)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("listen.%s: %w", name, err))
 			continue

@@ -584,7 +584,7 @@ func TestReloadUnderLoad(t *testing.T) {
 }
 
 func TestHTTP2(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key := selfSigned(t)
 	g := start(t, fmt.Sprintf("tls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	g.release()
 	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
@@ -623,8 +623,8 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// certificate writes a self-signed certificate for localhost and its key.
-func certificate(t testing.TB) (cert, key string) {
+// selfSigned writes a self-signed certificate for localhost and its key.
+func selfSigned(t testing.TB) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -667,7 +667,7 @@ func BenchmarkExchange(b *testing.B) {
 }
 
 func BenchmarkExchangeTLS(b *testing.B) {
-	cert, key := certificate(b)
+	cert, key := selfSigned(b)
 	g := start(b, fmt.Sprintf("limits = { requests = 1000000000 }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	c := tls.Client(g.dial(), &tls.Config{InsecureSkipVerify: true})
 	c.SetDeadline(time.Time{})
