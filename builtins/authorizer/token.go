@@ -299,6 +299,8 @@ func (v *verifier) trust(issuers *Issuers, b proxy.Build, a *config.Authorizer) 
 		switch {
 		case errors.Is(err, oidc.ErrCA):
 			return &config.KeyError{Path: []string{"ca"}, Text: err.Error()}
+		case errors.Is(err, oidc.ErrURL):
+			return &config.KeyError{Text: err.Error(), Hint: "https://host/path, or with a port"}
 		case err != nil:
 			return &config.KeyError{Text: err.Error(), Hint: "use https; or add private = true, if the issuer is in a network of yours"}
 		}

@@ -637,6 +637,9 @@ func TestTokenErrors(t *testing.T) {
 	})
 	f("", "without TLS", func(a *config.Authorizer) { a.KeysFile, a.Issuer = "", "http://login.example.com" })
 	f("", "without TLS", func(a *config.Authorizer) { a.KeysFile, a.KeysURL = "", "http://login.example.com/keys" })
+	f("", "isn't the URL", func(a *config.Authorizer) { a.KeysFile, a.Issuer = "", "https://amy@login.example.com" })
+	f("", "isn't the URL", func(a *config.Authorizer) { a.KeysFile, a.Issuer = "", "https://:443/" })
+	f("", "isn't the URL", func(a *config.Authorizer) { a.KeysFile, a.KeysURL = "", "https://login.example.com:x/" })
 	f("ca", "PEM", func(a *config.Authorizer) { a.CA, a.KeysFile = a.KeysFile, "" })
 	f("identity_validation_expression", "", func(a *config.Authorizer) { a.Type, a.IdentityValidationExpression = "cognito", "(" })
 }

@@ -8,8 +8,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -73,17 +75,23 @@ func New(o Options) *Issuers {
 // The errors of Use.
 var (
 	ErrCA    = errors.New("there is no certificate as PEM")
+	ErrURL   = errors.New("it isn't the URL of a server, without a user")
 	ErrPlain = errors.New("without TLS, anybody on the way could give his keys for the issuer's")
 )
 
 // Use returns the keys of an issuer, which begin to be fetched with the first user
 // and stop being fetched with the last. Release is called once, by a user that is
-// done with them. The error is ErrCA or ErrPlain. On nil, which is for checking
+// done with them. The error is ErrCA, ErrURL or ErrPlain. On nil, which is for checking
 // configurations, there are no keys.
 func (is *Issuers) Use(s Source) (ring *Keyring, release func(), err error) {
 	roots, err := authorities(s.CA)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, text := range []string{s.Issuer, s.KeysURL} {
+		if u, err := url.Parse(text); text != "" && (err != nil || u.Hostname() == "" || u.User != nil) {
+			return nil, nil, fmt.Errorf("%w: %q", ErrURL, text)
+		}
 	}
 	if s.plain() && !s.Private {
 		return nil, nil, ErrPlain

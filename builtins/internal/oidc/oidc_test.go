@@ -583,7 +583,7 @@ func TestHammer(t *testing.T) {
 	defer server.Close()
 	all := New(Options{})
 	defer all.Close()
-	s := Source{Issuer: "x", KeysURL: server.URL, Private: true, Timeout: time.Second, Fresh: time.Millisecond, Grace: time.Hour}
+	s := Source{Issuer: server.URL, KeysURL: server.URL, Private: true, Timeout: time.Second, Fresh: time.Millisecond, Grace: time.Hour}
 	good, bad := one.token(t, "one"), one.token(t, "two")
 	var callers sync.WaitGroup
 	for range 8 {
