@@ -16,13 +16,14 @@ const (
 // Credential is an API key as requests find it: a few words, for there may be a
 // million. What else is known of it is in the store. Safe for concurrent use.
 type Credential struct {
+	// What every request reads stands together, for it isn't in any cache.
 	sum      Sum
-	id       string
+	gone     atomic.Bool
+	off      atomic.Bool
+	plans    atomic.Pointer[planSet]
 	accounts *atomic.Pointer[Account]
 	own      atomic.Pointer[Account] // what accounts usually points to
-	plans    atomic.Pointer[planSet]
-	off      atomic.Bool
-	gone     atomic.Bool
+	id       string
 }
 
 // planSet are the numbers of a credential's plans, sorted. Credentials with the same

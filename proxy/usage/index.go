@@ -20,12 +20,22 @@ func SumOf(value string) Sum {
 // Index finds credentials by their Sum. Find may be called while others change it,
 // and takes no lock. The zero value is empty.
 type Index struct {
-	table atomic.Pointer[[]atomic.Pointer[Credential]] // its length is a power of two
+	table atomic.Pointer[[]place] // its length is a power of two
 
 	mu   sync.Mutex // guards what follows, and changes of the table
 	used int        // places that aren't empty, gone credentials among them
 	live int
 }
+
+// place is where a credential may be. Its tag, a part of the sum, tells others apart
+// without a look at them: they are rarely in a cache. It is set before the credential,
+// and never changes.
+type place struct {
+	tag        atomic.Uint64
+	credential atomic.Pointer[Credential]
+}
+
+func tagOf(sum *Sum) uint64 { return binary.LittleEndian.Uint64(sum[8:]) }
 
 // Find returns the credential whose value has that sum, or nil. Sums are compared in
 // constant time; which places are looked at depends on the sum alone, and so tells
@@ -36,11 +46,15 @@ func (x *Index) Find(sum *Sum) *Credential {
 		return nil
 	}
 	places := *table
-	mask := uint64(len(places) - 1)
+	mask, tag := uint64(len(places)-1), tagOf(sum)
 	for at := binary.LittleEndian.Uint64(sum[:]); ; at++ {
-		c := places[at&mask].Load()
+		p := &places[at&mask]
+		c := p.credential.Load()
 		if c == nil {
 			return nil
+		}
+		if p.tag.Load() != tag {
+			continue
 		}
 		if subtle.ConstantTimeCompare(c.sum[:], sum[:]) == 1 && !c.gone.Load() {
 			return c
@@ -80,13 +94,14 @@ func (x *Index) Len() int {
 }
 
 // put puts c into places, which have room.
-func (x *Index) put(places []atomic.Pointer[Credential], c *Credential) {
+func (x *Index) put(places []place, c *Credential) {
 	mask := uint64(len(places) - 1)
 	for at := binary.LittleEndian.Uint64(c.sum[:]); ; at++ {
-		place := &places[at&mask]
-		old := place.Load()
+		p := &places[at&mask]
+		old := p.credential.Load()
 		switch {
 		case old == nil:
+			p.tag.Store(tagOf(&c.sum))
 			x.used++
 			x.live++
 		case old.sum == c.sum:
@@ -96,7 +111,7 @@ func (x *Index) put(places []atomic.Pointer[Credential], c *Credential) {
 		default:
 			continue
 		}
-		place.Store(c)
+		p.credential.Store(c)
 		return
 	}
 }
@@ -114,11 +129,11 @@ func (x *Index) reserve(n int) {
 	for (x.live+n)*3 > wanted*2 {
 		wanted *= 2
 	}
-	places := make([]atomic.Pointer[Credential], wanted)
+	places := make([]place, wanted)
 	x.used, x.live = 0, 0
 	if table := x.table.Load(); table != nil {
 		for i := range *table {
-			if c := (*table)[i].Load(); c != nil && !c.gone.Load() {
+			if c := (*table)[i].credential.Load(); c != nil && !c.gone.Load() {
 				x.put(places, c)
 			}
 		}
