@@ -17,6 +17,7 @@ import (
 const signers = `
 [listen.public]
 address = "127.0.0.1:0"
+h2c = true
 
 [gateway]
 region = "eu-west-1"
@@ -92,6 +93,7 @@ func TestCurlSigns(t *testing.T) {
 	f("200", "alice-secret-0123456789", "/pets?a=1&b=%C3%A9")
 	f("200", "alice-secret-0123456789", "/pets", "-H", "Content-Type: application/json", "-d", `{"name":"rex"}`)
 	f("200", "alice-secret-0123456789", "/pets", "-X", "DELETE")
+	f("200", "alice-secret-0123456789", "/pets?a=1", "--http2-prior-knowledge", "-d", "content")
 	f("403", "another-secret-0123456789", "/pets")
 }
 

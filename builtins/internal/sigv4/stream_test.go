@@ -164,3 +164,24 @@ func TestUnsignedStream(t *testing.T) {
 	f("x-amz-checksum-crc32", "y/Q5Jg==", "9;chunk-signature=00\r\n123456789\r\n0\r\n", false)
 	f("x-amz-checksum-crc32", "", whole, false)
 }
+
+// Whatever comes in chunks, nothing comes out but what was signed, and all of it
+// before the end.
+func FuzzStream(f *testing.F) {
+	for _, trailer := range []bool{false, true} {
+		_, signatures := awsExample(trailer)
+		f.Add(trailer, []byte(chunked(signatures)))
+	}
+	f.Add(false, []byte("0;chunk-signature=\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, trailer bool, text []byte) {
+		r, _ := awsExample(trailer)
+		content, err := streamed(r, exampleKey(), "s3", strings.NewReader(string(text)))
+		if !strings.HasPrefix(strings.Repeat("a", 66560), content) || err == nil && len(content) != 66560 {
+			t.Errorf("%d bytes, %v", len(content), err)
+		}
+		s := &Stream{source: strings.NewReader(string(text)), left: -1, trailer: true}
+		if content, err := io.ReadAll(s); err == nil && len(content) > len(text) {
+			t.Errorf("%d bytes of %d", len(content), len(text))
+		}
+	})
+}
