@@ -15,9 +15,9 @@ type Guard struct {
 	// Requests at once before rate counts. Default: as many as rate, at least 1.
 	Burst int `toml:"burst" for:"client_rate" default:"0" min:"0" max:"1000000" aka:"burst_limit"`
 	// Requests of one client at the same time, WebSockets among them.
-	Requests int `toml:"requests" for:"client_concurrency" required:"true" min:"1" max:"1000000" example:"20" aka:"max,connections"`
+	Requests int `toml:"requests" for:"client_concurrency" default:"20" min:"1" max:"1000000" aka:"max,connections"`
 	// Bytes of a request's content. The listener's limit holds besides.
-	Size Size `toml:"size" for:"body_size" required:"true" min:"0B" max:"1TiB" example:"64KiB" aka:"max,limit,max_body"`
+	Size Size `toml:"size" for:"body_size" default:"1MiB" min:"0B" max:"1TiB" aka:"max,limit,max_body"`
 	// Whose pages may ask for an upgrade: "https://app.example.com",
 	// "https://*.example.com" for all names below it, "https://*" for all of a scheme,
 	// "null", or "*" for all. Requests that ask for none pass.

@@ -67,6 +67,7 @@ func TestAuthorizationLikePublished(t *testing.T) {
 	ex := newExchange("GET /request?QueryString1=x", "User-Agent: x", "Cookie: a=b")
 	ex.Params = append(ex.Params, proxy.Param{Name: "proxy", Value: "request"})
 	ex.Route.Stage.Variables = map[string]string{"StageVar1": "x"}
+	ex.Domain.Certificate = &proxy.ClientCertificate{PEM: "x", Subject: "CN=x", Issuer: "CN=y", Serial: "1", NotBefore: "x", NotAfter: "x"}
 	f := func(name string, event []byte) {
 		t.Helper()
 		var want, got map[string]any

@@ -320,6 +320,7 @@ func TestRequestLikePublished(t *testing.T) {
 		ex.Route.Stage.Variables = map[string]string{"stageVariableName": "x"}
 		ex.In.Content = []byte("body")
 		ex.Caller.Principal = "admin"
+		ex.Domain.Certificate = &proxy.ClientCertificate{PEM: "x", Subject: "CN=x", Issuer: "CN=y", Serial: "1", NotBefore: "x", NotAfter: "x"}
 		if err := json.Unmarshal(AppendRequest(nil, ex), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -334,12 +335,12 @@ func compareShape(t *testing.T, at string, want, got map[string]any) {
 	for key, w := range want {
 		g, found := got[key]
 		switch {
-		case !found && key != "clientCert": // there is none without mutual TLS
+		case !found:
 			t.Errorf("%s: no %s", at, key)
 		case g == nil || w == nil || key == "queryStringParameters": // the sample has a placeholder there
 		case reflect.TypeOf(w) != reflect.TypeOf(g):
 			t.Errorf("%s: %s is %T, want %T", at, key, g, w)
-		case key == "requestContext" || key == "identity":
+		case key == "requestContext" || key == "identity" || key == "clientCert" || key == "validity":
 			compareShape(t, at+": "+key, w.(map[string]any), g.(map[string]any))
 		}
 	}
