@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy/expr"
@@ -312,16 +313,10 @@ func decodeUnicode(s string) (string, bool) {
 		if i+6 > len(s) {
 			return "", false
 		}
-		u := 0
-		for _, c := range []byte(s[i+2 : i+6]) {
-			switch {
-			case digit(c):
-				u = u<<4 | int(c-'0')
-			case c|0x20 >= 'a' && c|0x20 <= 'f':
-				u = u<<4 | int(c|0x20-'a'+10)
-			default:
-				return "", false
-			}
+		// Java takes a sign for one of the four.
+		u, err := strconv.ParseInt(s[i+2:i+6], 16, 32)
+		if err != nil {
+			return "", false
 		}
 		dst = expr.AppendUnit(dst, uint16(u))
 		s = s[i+6:]
