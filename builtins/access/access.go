@@ -58,8 +58,9 @@ func NewNetworks(cfg *config.Config) *Networks {
 type Policy struct{ compiled *iam.Policy }
 
 // Compile compiles a document that belongs to a caller: a principal's policy, or the
-// one that an authorizer answered. It names no Principal. The error, of a type that
-// Findings takes apart, says in one line what is wrong first, and where.
+// one that an authorizer answered. It names no Principal. The policy keeps nothing of
+// document. The error, of a type that Findings takes apart, says in one line what is
+// wrong first, and where.
 func Compile(document []byte, o Options) (*Policy, error) {
 	io := iam.Options{MaxSize: o.MaxSize, MaxResource: o.MaxResource, Suggest: config.Closest}
 	if io.MaxSize == 0 {

@@ -355,6 +355,24 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// Whoever compiles an answer may use its memory again.
+func TestTextIsFree(t *testing.T) {
+	text := []byte(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:execute-api:*:*:*/${aws:PrincipalTag/x, 'pets'}",
+		"Condition": {"StringEqualsIgnoreCase": {"aws:PrincipalTag/team": "RED"}, "StringEquals": {"aws:RequestedRegion": "eu-north-1"}}}}`)
+	p, err := Compile(text, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range text {
+		text[i] = 'z'
+	}
+	ex := build(t, "", "").exchange("/pets")
+	ex.Caller.Identity.Tags = []proxy.Param{{Name: "team", Value: "red"}}
+	if p.Decide(ex, proxy.Invoke) != proxy.Allowed {
+		t.Error("the policy changed with the text that it was compiled from")
+	}
+}
+
 func TestActions(t *testing.T) {
 	p, err := Compile([]byte(`{"Statement": [
 		{"Effect": "Allow", "Action": "execute-api:ManageConnections", "Resource": "*"},

@@ -63,11 +63,11 @@ func NewExplainer(cfg *config.Config) *Explainer {
 // Networks are the configuration's.
 func (e *Explainer) Networks() *Networks { return e.networks }
 
-// Explain says what ex, which has a route, comes to. ex.Caller.Identity is the
-// principal's who would sign it, if the route asks for that; own are the principal's
-// policies, or what a function would answer; answered says that these are all there
-// is to know. The error tells what is wrong with the API's policy.
-func (e *Explainer) Explain(ex *proxy.Exchange, own []Document, answered bool) (*Explanation, error) {
+// Explain says what ex, which has a route, comes to. If the route asks for signatures,
+// ex.Caller.Identity signs, whose policies own are; if a function decides, answer is
+// what it would answer, nil if that isn't known. The error tells what is wrong with
+// the API's policy.
+func (e *Explainer) Explain(ex *proxy.Exchange, own, answer []Document) (*Explanation, error) {
 	api := ex.Route.Stage.API
 	resource, err := e.resourcePolicy(api)
 	if err != nil {
@@ -99,14 +99,17 @@ func (e *Explainer) Explain(ex *proxy.Exchange, own []Document, answered bool) (
 		}
 		effect = x.judge(name, resource.compiled, ex)
 	}
-	caller := proxy.Undecided
-	if how == signed || how == judged {
-		for _, d := range own {
-			x.judge(d.Name, d.Policy.compiled, ex)
-		}
-		caller = PoliciesOf(own).Decide(ex, proxy.Invoke)
+	switch how {
+	case judged:
+		own = answer
+	case anonymous, known:
+		own = nil
 	}
-	x.conclude(ex, how, caller, effect, resource != nil, answered)
+	for _, d := range own {
+		x.judge(d.Name, d.Policy.compiled, ex)
+	}
+	caller := PoliciesOf(own).Decide(ex, proxy.Invoke)
+	x.conclude(ex, how, caller, effect, resource != nil, answer != nil)
 	return x, nil
 }
 

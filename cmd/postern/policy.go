@@ -127,6 +127,9 @@ func (o *policyOptions) check(request string) error {
 			return fmt.Errorf("--time: %q isn't a time such as 2026-01-31T08:30:00Z", o.at)
 		}
 	}
+	if request != "" && len(o.tags) > 0 && o.principal == "" {
+		return errors.New("--tag is for a --principal")
+	}
 	if o.expect == "" {
 		return nil
 	}

@@ -131,7 +131,11 @@ func (r *policyReader) request(request string) (*access.Explanation, error) {
 	if err != nil {
 		return nil, &failure{exitInvalid, err}
 	}
-	return r.explain(api, stage, verb, path, r.options.principal)
+	x, err := r.explain(api, stage, verb, path, r.options.principal)
+	if err == nil && r.answer != nil && !slices.ContainsFunc(x.Policies, func(j access.Judgment) bool { return j.Policy == r.answer[0].Name }) {
+		return nil, fmt.Errorf("--answer: no function decides about %s", request)
+	}
+	return x, err
 }
 
 // explain explains what a principal, "" for none, comes to.
@@ -140,13 +144,11 @@ func (r *policyReader) explain(api, stage, verb, path, principal string) (*acces
 	if f, found := r.routes.Match(ex); !found {
 		return nil, &failure{exitFailed, fmt.Errorf("%s %s has no route in API %s: %w", verb, path, api, f)}
 	}
-	own := r.answer
 	if p, found := r.cfg.Principal[principal]; found {
 		ex.Caller.Identity = authorizer.Identity(principal, &p, r.cfg.Gateway)
 		ex.Caller.Identity.Tags = slices.Concat(r.tags, ex.Caller.Identity.Tags) // the first one of a name counts
-		own = slices.Concat(own, r.documents[principal])
 	}
-	x, err := r.explainer.Explain(ex, own, r.answer != nil)
+	x, err := r.explainer.Explain(ex, r.documents[principal], r.answer)
 	if err != nil {
 		return nil, r.invalid(err, "api", api)
 	}

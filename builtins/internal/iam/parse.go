@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,9 +37,10 @@ const (
 	oldVersion = "2008-10-17" // knows no variables; what a document without a Version has
 )
 
-// Parse reads and compiles a document. The error is of type Errors and holds all
-// that is wrong with it.
+// Parse reads and compiles a document. The policy keeps nothing of text. The error is
+// of type Errors and holds all that is wrong with it.
 func Parse(text []byte, o Options) (*Policy, error) {
+	text = bytes.Clone(text) // the strings of a document are views of its text
 	c := &compiler{Options: o, text: text, policy: &Policy{networks: o.Networks}}
 	if size := utf8.RuneCount(text); o.MaxSize > 0 && size > o.MaxSize {
 		return nil, Errors{{Line: 1, Column: 1, Width: 1, Text: fmt.Sprintf("the document has %d characters; at most %d are allowed", size, o.MaxSize)}}
