@@ -63,6 +63,9 @@ func appendLine(b []byte, prefix string, stamp *stamps, ex *proxy.Exchange) []by
 		b = appendString(b, `,"user_arn":`, id.UserARN)
 		b = appendString(b, `,"access_key":`, id.AccessKey)
 	}
+	if id := ex.Caller.KeyID; id != "" {
+		b = appendString(b, `,"api_key_id":`, id)
+	}
 	b = appendIntegration(b, ex)
 	b = appendFailure(b, ex)
 	return append(b, '}', '\n')

@@ -75,6 +75,9 @@ func (r *record) MarshalLogObject(line zapcore.ObjectEncoder) error {
 		line.AddString("user_arn", id.UserARN)
 		line.AddString("access_key", id.AccessKey)
 	}
+	if ex.Caller.KeyID != "" {
+		line.AddString("api_key_id", ex.Caller.KeyID)
+	}
 	r.addIntegration(line)
 	r.addFailure(line)
 	return nil
@@ -174,6 +177,7 @@ func FuzzLine(f *testing.F) {
 		if agent != "" {
 			ex.Domain.Certificate = &proxy.ClientCertificate{Subject: agent, Issuer: cause, Serial: "a1:0b"}
 			ex.Caller.Identity = proxy.Identity{UserARN: "arn:aws:iam::000000000000:user/alice", AccessKey: "AKIDEXAMPLE"}
+			ex.Caller.Key, ex.Caller.KeyID = "TheKeyOfPartnerOne000001", "partner"
 		}
 		if year := ex.Start.UTC().Year(); year < 1970 || year > 9999 {
 			t.Skip("not a time that a request has")
