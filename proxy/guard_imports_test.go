@@ -45,7 +45,8 @@ proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststor
 proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
-proxy/server          : proxy proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
+proxy/http3           : proxy/http1 proxy/http2 quic
+proxy/server          : proxy proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/http3 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : proxy/usage zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
@@ -102,6 +103,7 @@ x/text      golang.org/x/text
 compress    github.com/klauspost/compress
 brotli      github.com/andybalholm/brotli
 regexp2     github.com/dlclark/regexp2
+quic        github.com/quic-go
 net/http    net/http
 `
 

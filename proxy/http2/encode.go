@@ -48,37 +48,38 @@ func AppendField(b []byte, name, value string) []byte {
 	}
 	// Literal without indexing: RFC 7541, 6.2.2.
 	if index := staticIndex(lower); index > 0 {
-		b = appendInteger(b, 0, 4, index)
+		b = AppendInteger(b, 0, 4, index)
 	} else {
 		b = append(b, 0)
-		b = appendText(b, unsafe.String(unsafe.SliceData(lower), len(lower))) // used within the call only
+		b = AppendText(b, 0, 7, unsafe.String(unsafe.SliceData(lower), len(lower))) // used within the call only
 	}
-	return appendText(b, value)
+	return AppendText(b, 0, 7, value)
 }
 
 // AppendLength appends Content-Length.
 func AppendLength(b []byte, n int64) []byte {
 	var room [20]byte
 	digits := strconv.AppendInt(room[:0], n, 10)
-	b = appendInteger(b, 0, 4, 28)
+	b = AppendInteger(b, 0, 4, 28)
 	b = append(b, byte(len(digits)))
 	return append(b, digits...)
 }
 
-// appendText appends a string, by Huffman's code where that is shorter.
-// RFC 7541, 5.2.
-func appendText(b []byte, s string) []byte {
+// AppendText appends a string, by Huffman's code where that is shorter, with its
+// length in so many bits below a flag for that, and first above. RFC 7541, 5.2;
+// RFC 9204, 4.1.2.
+func AppendText(b []byte, first byte, bits uint, s string) []byte {
 	if n := hpack.HuffmanEncodeLength(s); n < uint64(len(s)) {
-		b = appendInteger(b, 0x80, 7, int(n))
+		b = AppendInteger(b, first|1<<bits, bits, int(n))
 		return hpack.AppendHuffmanString(b, s)
 	}
-	b = appendInteger(b, 0, 7, len(s))
+	b = AppendInteger(b, first, bits, len(s))
 	return append(b, s...)
 }
 
-// appendInteger appends n with a prefix of so many bits, above which first has
+// AppendInteger appends n with a prefix of so many bits, above which first has
 // its own. RFC 7541, 5.1.
-func appendInteger(b []byte, first byte, bits uint, n int) []byte {
+func AppendInteger(b []byte, first byte, bits uint, n int) []byte {
 	limit := 1<<bits - 1
 	if n < limit {
 		return append(b, first|byte(n))

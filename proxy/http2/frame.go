@@ -16,7 +16,7 @@ type Code uint32
 const (
 	noError          Code = 0x0
 	protocolError    Code = 0x1
-	InternalError    Code = 0x2
+	internalError    Code = 0x2
 	flowControlError Code = 0x3
 	streamClosed     Code = 0x5
 	frameSizeError   Code = 0x6

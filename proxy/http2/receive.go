@@ -297,7 +297,7 @@ func (c *Conn) answer(s *Stream) {
 	c.mu.Lock()
 	switch {
 	case !s.sentEnd:
-		s.reset(InternalError, errEnded)
+		s.reset(internalError, errEnded)
 	case s.head.Malformed != nil && s.err == nil && c.err == nil:
 		c.refuse(s.id, protocolError)
 		c.remove(s)

@@ -204,7 +204,7 @@ func (s *Stream) await(n int) error {
 		c.blocked--
 		s.blocked = false
 		if timely != nil {
-			s.reset(InternalError, timely)
+			s.reset(internalError, timely)
 			return timely
 		}
 	}

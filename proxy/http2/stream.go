@@ -148,10 +148,10 @@ func (s *Stream) receive(p []byte) {
 }
 
 // Reset gives the stream up: the client can't take what it got for complete.
-func (s *Stream) Reset(code Code) {
+func (s *Stream) Reset() {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	s.reset(code, errAborted)
+	s.reset(internalError, errAborted)
 	s.conn.flush()
 }
 

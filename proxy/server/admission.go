@@ -91,24 +91,30 @@ func (l *listener) admit(s *settings, g *greeted) bool {
 		}
 		g.ends = told
 	}
-	addr := g.client.Addr()
+	key, ok := l.admitClient(s, g.client.Addr())
+	g.key = key
+	return ok
+}
+
+// admitClient decides about a new connection from addr, and returns the key under
+// which it is counted, 0 if it isn't.
+func (l *listener) admitClient(s *settings, addr netip.Addr) (counted clients.Key, ok bool) {
 	key, known := clients.KeyOf(addr)
 	if !known || s.exempt(addr) {
-		return true
+		return 0, true
 	}
 	if s.arrivals.Bounds() && s.arrivalLog.Take(key, s.arrivals, time.Now()) > 0 {
-		refused.arrivals.Add(1)
-		return false
+		l.server.refusals.arrivals.Add(1)
+		return 0, false
 	}
 	if s.Client.Connections == 0 || addr.IsLoopback() {
-		return true
+		return 0, true
 	}
 	if !l.crowd.open.Enter(key, s.Client.Connections) {
-		refused.connections.Add(1)
-		return false
+		l.server.refusals.connections.Add(1)
+		return 0, false
 	}
-	g.key = key
-	return true
+	return key, true
 }
 
 // admitRequest decides about a request whose In is filled. flying is how many
@@ -181,13 +187,13 @@ func (s *Server) flying() int64 {
 
 // refusals counts what was turned away.
 type refusals struct {
-	files, preface, connections, arrivals atomic.Uint64 // connections
-	memory, inFlight, requests            atomic.Uint64 // requests
+	files, preface, full, connections, arrivals atomic.Uint64 // connections
+	memory, inFlight, requests                  atomic.Uint64 // requests
 }
 
 func (r *refusals) all() map[string]uint64 {
 	return map[string]uint64{
-		"files": r.files.Load(), "proxy_protocol": r.preface.Load(),
+		"files": r.files.Load(), "proxy_protocol": r.preface.Load(), "connections": r.full.Load(),
 		"client_connections": r.connections.Load(), "client_connection_rate": r.arrivals.Load(),
 		"memory": r.memory.Load(), "in_flight": r.inFlight.Load(), "client_request_rate": r.requests.Load(),
 	}

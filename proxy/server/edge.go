@@ -54,7 +54,10 @@ func (r *redirect) answer(snap *snapshot.Snapshot, ex *proxy.Exchange) bool {
 
 // advertise adds to ex's reply what the listener and the domain say of themselves,
 // in place of what a backend says, which speaks of its own connections.
-func (s *settings) advertise(ex *proxy.Exchange) {
+func (l *listener) advertise(ex *proxy.Exchange) {
+	if d := l.datagrams.Load(); d != nil && d.up.Load() && ex.In.TLS != nil && ex.Reply.Status >= 200 && ex.In.Proto != l.server.h3.name {
+		offerHTTP3(ex)
+	}
 	if ex.Domain.HSTS != "" && ex.In.Scheme == "https" { // RFC 6797, 7.2: not without TLS
 		ex.Reply.Fields.Set("Strict-Transport-Security", ex.Domain.HSTS)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -26,11 +27,12 @@ const (
 // counts 32 bytes for each. RFC 9113, 6.5.2.
 const fewFields = 10
 
-// h2Conn is one HTTP/2 client connection.
-type h2Conn struct {
+// shared is one client connection of a protocol with streams: HTTP/2 or HTTP/3.
+type shared struct {
 	listener *listener
 	settings *settings
-	http2    *http2.Conn
+	protocol *protocol
+	below    streams
 	ends     ends
 	address  string // the client's as text
 	state    *sessionTLS
@@ -38,24 +40,64 @@ type h2Conn struct {
 	shard    uint8
 }
 
-// hurry implements closer: GOAWAY, then no new streams. RFC 9113, 6.8.
-func (c *h2Conn) hurry(time.Duration) { c.http2.Shutdown() }
+// streams is the connection itself.
+type streams interface {
+	// Shutdown asks the client to go; what it has sent up to when it knows is answered.
+	Shutdown()
+	// Close ends the connection at once.
+	Close()
+}
 
-// ending reports whether no more requests are wanted.
-func (c *h2Conn) ending() bool { return c.listener.server.draining.Load() || c.listener.stopped.Load() }
+// call is one of its requests, as *http2.Stream and *http3.Stream are: all that the
+// two have in common, so that requests are served by one code.
+type call interface {
+	context.Context
+	AfterFunc(func()) (stop func() bool)
+	Head() *http2.Head
+	Read([]byte) (int, error)
+	SetReadDeadline(time.Time)
+	Abort()
+	Trailers() http1.Fields
+	Inform(block []byte) error
+	WriteHead(block []byte, end bool) error
+	Write(p []byte, end bool) (int, error)
+	Flush()
+	Gone() bool
+	Reset()
+}
 
-// of implements closer.
-func (c *h2Conn) of() *listener { return c.listener }
+// protocol is how heads are written. Immutable.
+type protocol struct {
+	name   string
+	status func(b []byte, status int) []byte
+	field  func(b []byte, name, value string) []byte
+	length func(b []byte, n int64) []byte
+}
 
-// kill implements closer.
-func (c *h2Conn) kill() { c.http2.Close() }
-
-func (l *listener) serveHTTP2(g *greeted) {
-	s := l.settings.Load()
-	c := &h2Conn{listener: l, settings: s, ends: g.ends, state: g.state, shard: l.server.nextShard()}
+// newShared returns the connection; whoever calls it sets what is below.
+func (l *listener) newShared(p *protocol, e ends, state *sessionTLS) *shared {
+	c := &shared{listener: l, settings: l.settings.Load(), protocol: p, ends: e, state: state, shard: l.server.nextShard()}
 	c.address = c.ends.client.Addr().WithZone("").String()
 	c.life.begin(time.Now(), l.server.entropy())
-	c.http2 = http2.NewConn(g.wire, g.socket, &l.server.buffers, &l.server.workers, http2.Settings{
+	return c
+}
+
+// hurry implements closer: GOAWAY, then no new streams. RFC 9113, 6.8.
+func (c *shared) hurry(time.Duration) { c.below.Shutdown() }
+
+// ending reports whether no more requests are wanted.
+func (c *shared) ending() bool { return c.listener.server.draining.Load() || c.listener.stopped.Load() }
+
+// of implements closer.
+func (c *shared) of() *listener { return c.listener }
+
+// kill implements closer.
+func (c *shared) kill() { c.below.Close() }
+
+func (l *listener) serveHTTP2(g *greeted) {
+	c := l.newShared(&l.server.h2, g.ends, g.state)
+	s := c.settings
+	below := http2.NewConn(g.wire, g.socket, &l.server.buffers, &l.server.workers, http2.Settings{
 		Streams:       s.Streams,
 		Header:        int(s.Header) + 32*fewFields,
 		StreamWindow:  streamUpload,
@@ -63,21 +105,30 @@ func (l *listener) serveHTTP2(g *greeted) {
 		HeaderTimeout: time.Duration(s.HeaderTimeout),
 		IdleTimeout:   time.Duration(s.IdleTimeout),
 		WriteTimeout:  time.Duration(s.WriteTimeout),
-	}, c.serve)
-	if !l.server.enter(c) {
+	}, func(s *http2.Stream) { c.serve(s) })
+	c.below = below
+	if !c.enter() {
 		return
 	}
 	defer l.server.leave(c)
-	if c.ending() { // who hurried the others didn't see this one
-		c.http2.Shutdown()
-	}
-	_ = c.http2.Serve() // access records tell
+	_ = below.Serve() // access records tell
 }
 
-// stream is one HTTP/2 request. It is used again for later ones.
+// enter registers c; false means that the server is closed.
+func (c *shared) enter() bool {
+	if !c.listener.server.enter(c) {
+		return false
+	}
+	if c.ending() { // who hurried the others didn't see this one
+		c.below.Shutdown()
+	}
+	return true
+}
+
+// stream is one request. It is used again for later ones.
 type stream struct {
-	conn  *h2Conn
-	http2 *http2.Stream
+	conn  *shared
+	call  call
 	ex    proxy.Exchange
 	body  streamBody
 	block []byte // fields as they go out
@@ -85,24 +136,24 @@ type stream struct {
 
 // Inform implements proxy.Client.
 func (s *stream) Inform(status int, fields http1.Fields) error {
-	return s.http2.Inform(appendBlock(http2.AppendStatus(nil, status), fields))
+	return s.call.Inform(s.appendBlock(s.conn.protocol.status(nil, status), fields))
 }
 
 // Gone implements proxy.Client.
-func (s *stream) Gone() bool { return s.http2.Gone() }
+func (s *stream) Gone() bool { return s.call.Gone() }
 
 // serve answers one request.
-func (c *h2Conn) serve(h *http2.Stream) {
+func (c *shared) serve(h call) {
 	streams := &c.listener.server.streams
 	s, _ := streams.Get().(*stream)
 	if s == nil {
 		s = new(stream)
 	}
-	s.conn, s.http2 = c, h
+	s.conn, s.call = c, h
 	if !s.answer() {
-		h.Reset(http2.InternalError) // the client can't take it for complete
+		h.Reset() // the client can't take it for complete
 	}
-	s.conn, s.http2, s.body.source = nil, nil, nil
+	s.conn, s.call, s.body.source = nil, nil, nil
 	streams.Put(s)
 }
 
@@ -130,11 +181,10 @@ func (s *stream) answer() (complete bool) {
 	identify(server, ex)
 	refused, ok := s.fill()
 	if limit := time.Duration(s.conn.settings.RequestTime); limit > 0 {
-		call := s.http2
-		defer time.AfterFunc(limit, func() { call.Reset(http2.InternalError) }).Stop()
+		defer time.AfterFunc(limit, s.call.Reset).Stop()
 	}
 	if ok {
-		s.conn.listener.dispatch(s.http2, s.conn.settings, snap, ex, flying, &s.body.limit)
+		s.conn.listener.dispatch(s.call, s.conn.settings, snap, ex, flying, &s.body.limit)
 	} else {
 		ex.Refuse(refused)
 	}
@@ -148,8 +198,8 @@ func (s *stream) answer() (complete bool) {
 
 // fill makes ex.In from the request, through the same parsers as HTTP/1.1.
 func (s *stream) fill() (refused proxy.Fault, ok bool) {
-	in, h, c := &s.ex.In, s.http2.Head(), s.conn
-	in.Method, in.Proto, in.Scheme, in.TLS = h.Method, "HTTP/2.0", "http", c.state
+	in, h, c := &s.ex.In, s.call.Head(), s.conn
+	in.Method, in.Proto, in.Scheme, in.TLS = h.Method, c.protocol.name, "http", c.state
 	if c.state != nil {
 		in.Scheme = "https"
 	}
@@ -229,10 +279,10 @@ func appendSpelled(b []byte, name string) []byte {
 }
 
 // appendBlock appends those of fields that aren't the server's to write.
-func appendBlock(b []byte, fields http1.Fields) []byte {
+func (s *stream) appendBlock(b []byte, fields http1.Fields) []byte {
 	for i := range fields {
 		if f := &fields[i]; !framed(f.Known()) {
-			b = http2.AppendField(b, f.Name, f.Value)
+			b = s.conn.protocol.field(b, f.Name, f.Value)
 		}
 	}
 	return b
@@ -240,19 +290,20 @@ func appendBlock(b []byte, fields http1.Fields) []byte {
 
 // head returns the block of the reply's head.
 func (s *stream) head(reply *proxy.Response) []byte {
-	b := http2.AppendStatus(s.block[:0], reply.Status)
-	b = http2.AppendField(b, "date", s.conn.listener.server.date.at(s.ex.Now()))
-	b = appendBlock(b, reply.Fields)
+	p := s.conn.protocol
+	b := p.status(s.block[:0], reply.Status)
+	b = p.field(b, "date", s.conn.listener.server.date.at(s.ex.Now()))
+	b = s.appendBlock(b, reply.Fields)
 	switch {
 	case bodiless(reply.Status):
 	case reply.Body == nil && reply.Content == nil && s.ex.In.Method == "HEAD":
 		if reply.Length > 0 {
-			b = http2.AppendLength(b, reply.Length)
+			b = p.length(b, reply.Length)
 		}
 	case reply.Body == nil:
-		b = http2.AppendLength(b, int64(len(reply.Content)))
+		b = p.length(b, int64(len(reply.Content)))
 	case reply.Length >= 0:
-		b = http2.AppendLength(b, reply.Length)
+		b = p.length(b, reply.Length)
 	}
 	if cap(b) <= wire.Small {
 		s.block = b
@@ -270,10 +321,10 @@ func (s *stream) write() bool {
 	}
 	c := s.conn
 	if c.listener.server.overload.Level() > overload.Calm || c.life.over(c.settings, ex.Start) {
-		c.http2.Shutdown() // the connection ends with the streams that are open
+		c.below.Shutdown() // the connection ends with the streams that are open
 	}
 	empty := ex.In.Method == "HEAD" || bodiless(reply.Status) || reply.Body == nil && len(reply.Content) == 0
-	if err := s.http2.WriteHead(s.head(reply), empty); err != nil {
+	if err := s.call.WriteHead(s.head(reply), empty); err != nil {
 		return s.left(err)
 	}
 	if empty {
@@ -290,7 +341,7 @@ func (s *stream) write() bool {
 
 // put writes p; false means that the client doesn't take it.
 func (s *stream) put(p []byte, end bool) bool {
-	n, err := s.http2.Write(p, end)
+	n, err := s.call.Write(p, end)
 	s.ex.Notes.BytesOut += int64(n)
 	return err == nil || s.left(err)
 }
@@ -309,7 +360,7 @@ func (s *stream) stream(body proxy.Body) bool {
 	defer buffers.Give(buf)
 	// A client may need the head before it goes on: gRPC, server-sent events.
 	if ex.Reply.Length == http1.Unknown && (peek == nil || peek.Buffered() == 0) {
-		s.http2.Flush()
+		s.call.Flush()
 	}
 	for {
 		n, err := body.Read(buf)
@@ -325,7 +376,7 @@ func (s *stream) stream(body proxy.Body) bool {
 		case end:
 			return true
 		case err == io.EOF:
-			if err := s.http2.WriteHead(appendBlock(s.block[:0], trailers), true); err != nil {
+			if err := s.call.WriteHead(s.appendBlock(s.block[:0], trailers), true); err != nil {
 				return s.left(err)
 			}
 			return true
@@ -334,15 +385,15 @@ func (s *stream) stream(body proxy.Body) bool {
 			ex.Interrupt(err)
 			return false
 		case peek == nil || peek.Buffered() == 0:
-			s.http2.Flush()
+			s.call.Flush()
 		}
 	}
 }
 
-// streamBody is the content of an HTTP/2 request.
+// streamBody is the content of such a request.
 type streamBody struct {
 	stream   *stream
-	source   *http2.Stream
+	source   call
 	expected bool // the client waits for 100 (Continue)
 	limit    int64
 	timeout  time.Duration
@@ -356,7 +407,7 @@ type streamBody struct {
 
 // begin makes b the content of s's request.
 func (b *streamBody) begin(s *stream, h *http2.Head) {
-	b.stream, b.source = s, s.http2
+	b.stream, b.source = s, s.call
 	b.received.Store(0)
 	b.until, b.since = time.Time{}, time.Time{}
 	b.answered.Store(false)

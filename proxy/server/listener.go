@@ -13,10 +13,11 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/postern-gateway/postern/proxy/clients"
 	"github.com/postern-gateway/postern/proxy/certificate"
+	"github.com/postern-gateway/postern/proxy/clients"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/http3"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
@@ -33,6 +34,8 @@ type listener struct {
 	once     sync.Once
 	stopped  atomic.Bool
 	ended    atomic.Bool // the accept loop is over
+
+	datagrams atomic.Pointer[datagrams] // nil: no HTTP/3; Server.mu is held to change it
 }
 
 // settings are what a configuration says of a listener. Immutable.
@@ -41,9 +44,11 @@ type settings struct {
 	head http1.Limits
 	admission
 	tls      *tls.Config // nil for cleartext
-	h2       bool        // HTTP/2 is offered
+	h2, h3   bool        // HTTP/2 and HTTP/3 are offered
 	private  bool
 	redirect *redirect // nil: clients stay
+
+	reusePort bool
 
 	policy  string      // of TLS
 	tickets *tls.Config // whose keys seal tickets
@@ -53,7 +58,7 @@ type settings struct {
 // newSettings returns what c says; current returns the snapshot that serves, or nil,
 // the keys of tickets seal those of sessions, and keeper has domains' certificates.
 func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *tls.Config, keeper *certificate.Keeper) (*settings, error) {
-	s := &settings{Limits: c.Limits, private: c.Private, redirect: newRedirect(c.RedirectHTTPS), tickets: tickets}
+	s := &settings{Limits: c.Limits, private: c.Private, redirect: newRedirect(c.RedirectHTTPS), tickets: tickets, reusePort: c.ReusePort}
 	var err error
 	if s.admission, err = newAdmission(c); err != nil {
 		return nil, err
@@ -64,7 +69,9 @@ func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *t
 		return s, nil
 	}
 	s.policy = c.TLS.Policy
-	if s.tls, err = serverTLS(c.TLS, c.TLS.ALPN, tickets); err != nil {
+	s.h3 = slices.Contains(c.TLS.ALPN, http3.Protocol)
+	alpn := slices.DeleteFunc(slices.Clone(c.TLS.ALPN), func(name string) bool { return name == http3.Protocol })
+	if s.tls, err = serverTLS(c.TLS, alpn, tickets); err != nil {
 		return nil, err
 	}
 	// A domain's certificate, else the listener's own: the one that fits, or the first.
@@ -87,6 +94,9 @@ func (l *listener) stop() {
 		l.stopped.Store(true)
 		_ = l.socket.Close() // it was only listening
 		l.active.wake()
+		if d := l.datagrams.Load(); d != nil {
+			d.stop()
+		}
 	})
 }
 
@@ -224,6 +234,17 @@ func (g *gauge) enter(limit int64, stopped *atomic.Bool) bool {
 		g.freed.Wait()
 	}
 	if stopped.Load() {
+		return false
+	}
+	g.n++
+	return true
+}
+
+// try counts one more if there are fewer than limit.
+func (g *gauge) try(limit int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.n >= limit {
 		return false
 	}
 	g.n++

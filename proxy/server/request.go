@@ -94,8 +94,8 @@ func (l *listener) dispatch(ctx context.Context, s *settings, snap *snapshot.Sna
 		refused, ok = route(snap, ex)
 	}
 	l.perform(ctx, s, ex, refused, ok, limit)
-	if ex.Domain.HSTS != "" {
-		s.advertise(ex)
+	if ex.Domain.HSTS != "" || s.h3 {
+		l.advertise(ex)
 	}
 }
 

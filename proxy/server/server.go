@@ -19,6 +19,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http2"
+	"github.com/postern-gateway/postern/proxy/http3"
 	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
@@ -59,6 +60,7 @@ type Server struct {
 	streams  sync.Pool // of *stream
 	date     dateText
 	tickets  tls.Config // its keys seal the tickets of TLS sessions
+	h2, h3   protocol
 
 	certificates *certificate.Keeper
 
@@ -69,7 +71,9 @@ type Server struct {
 	refusals refusals
 	open     atomic.Int64
 	tunnels  atomic.Int64
-	work     sync.WaitGroup // accept loops and connections
+	// HTTP/3 connections.
+	alternatives atomic.Int64
+	work         sync.WaitGroup // accept loops and connections
 
 	mu        sync.Mutex // guards what follows
 	listeners map[string]*listener
@@ -93,6 +97,8 @@ func New(o Options) *Server {
 	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open, overload: o.Overload, certificates: o.Certificates,
 		listeners: make(map[string]*listener), conns: make(map[closer]struct{})}
 	s.buffers.Poison = o.Poison
+	s.h2 = protocol{"HTTP/2.0", http2.AppendStatus, http2.AppendField, http2.AppendLength}
+	s.h3 = protocol{"HTTP/3.0", http3.AppendStatus, http3.AppendField, http3.AppendLength}
 	if s.logger == nil {
 		s.logger = zap.NewNop()
 	}
@@ -148,6 +154,7 @@ func (s *Server) Apply(cfg *config.Config, snap *snapshot.Snapshot) error {
 	for name, n := range next {
 		n.listener.equip(n.settings)
 		n.listener.settings.Store(n.settings)
+		n.listener.alternate(n.settings)
 		s.listeners[name] = n.listener
 	}
 	for _, l := range opened {
@@ -209,16 +216,17 @@ type Stats struct {
 	Connections int64 // open client connections
 	InFlight    int64 // requests that are being answered, upgraded ones included
 	Tunnels     int64 // connections that were upgraded, such as WebSockets
+	HTTP3       int64 // of the connections, those that use HTTP/3
 
 	// Refused says what was turned away so far, by the reason: "files",
-	// "proxy_protocol", "client_connections" and "client_connection_rate" count
-	// connections, "memory", "in_flight" and "client_request_rate" requests.
+	// "proxy_protocol", "connections", "client_connections" and "client_connection_rate"
+	// count connections, "memory", "in_flight" and "client_request_rate" requests.
 	Refused map[string]uint64
 }
 
 // Stats returns current figures.
 func (s *Server) Stats() Stats {
-	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Tunnels: s.tunnels.Load(), Refused: s.refusals.all()}
+	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Tunnels: s.tunnels.Load(), HTTP3: s.alternatives.Load(), Refused: s.refusals.all()}
 }
 
 // idleGrace is how long an idle connection may still begin a request once the
