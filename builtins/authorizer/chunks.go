@@ -17,6 +17,7 @@ var (
 	errOverride = errors.New("X-HTTP-Method-Override isn't signed")
 	errUnsigned = errors.New("the content isn't signed")
 	errContent  = errors.New("the content isn't what X-Amz-Content-Sha256 says")
+	errCut      = errors.New("the content ends before its last chunk")
 )
 
 // takeChunks makes the content what it is without the chunks that it was signed in.
@@ -79,14 +80,17 @@ func (b *signedBody) Abort() {
 	}
 }
 
+// chunkFault is what reading chunks failed with as a Fault, or as the error of the
+// client's connection that it is.
 func chunkFault(err error) error {
+	var refused *sigv4.Error
 	switch {
-	case err == nil, err == io.EOF:
-		return err
+	case errors.As(err, &refused):
+		return signatureFault(err)
 	case err == io.ErrUnexpectedEOF:
-		return proxy.Fault{Kind: proxy.BadRequest, Cause: errors.New("the content ends before its last chunk")}
+		return proxy.Fault{Kind: proxy.BadRequest, Cause: errCut}
 	}
-	return signatureFault(err)
+	return err
 }
 
 // withoutChunks removes from fields, in place, what speaks of chunks.

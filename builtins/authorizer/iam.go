@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/postern-gateway/postern/builtins/internal/sigv4"
@@ -11,9 +13,6 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
-
-// emptyHash is the SHA-256 of nothing.
-const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // IAM returns the authorizer type iam: callers are the principals whose access keys
 // sign requests. AWS: "Control access to a REST API with IAM permissions".
@@ -36,11 +35,17 @@ func newIAM(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	if service == "" {
 		service = "execute-api"
 	}
-	return proxy.Steps{proxy.MethodRequest: &iam{
-		verifier: sigv4.NewVerifier(b.Route.Stage.API.Region, service, a.NormalizePath),
-		callers:  all.byKey,
-		unsigned: a.UnsignedPayload,
-	}}, nil
+	region := b.Route.Stage.API.Region
+	verifier := b.Shared(verifierKey{region, service, a.NormalizePath}, func() any {
+		return sigv4.NewVerifier(region, service, a.NormalizePath)
+	}).(*sigv4.Verifier)
+	return proxy.Steps{proxy.MethodRequest: &iam{verifier: verifier, callers: all.byKey, unsigned: a.UnsignedPayload}}, nil
+}
+
+// verifierKey is the key under which routes share a verifier.
+type verifierKey struct {
+	region, service string
+	normalize       bool
 }
 
 // iam is the method request step of a route for callers who sign.
@@ -64,20 +69,13 @@ func (a *iam) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) 
 		return proxy.Continue, signatureFault(err)
 	}
 	defer check.End()
-	who := a.callers[check.KeyID]
-	if who == nil || who.disabled {
-		return proxy.Continue, proxy.Fault{Kind: proxy.UnrecognizedClient, Cause: errKey}
-	}
-	// The verb that counts must be one that the caller asked for.
-	if in.Fields.HasKnown(http1.XHTTPMethodOverride) && !check.Signs(http1.XHTTPMethodOverride.String()) {
-		return proxy.Continue, proxy.Fault{Kind: proxy.InvalidSignature, Cause: errOverride}
-	}
-	// What counts is when the request came: content may take its time.
-	if err := check.Admit(who.key, ex.Start); err != nil {
-		return proxy.Continue, signatureFault(err)
-	}
-	if err := a.verify(ex, check, who.key); err != nil {
-		return proxy.Continue, signatureFault(err)
+	who, err := a.identify(ex, check)
+	if err != nil {
+		f := signatureFault(err)
+		if f.Cause != nil {
+			f.Cause = fmt.Errorf("access key %q: %w", check.KeyID, f.Cause)
+		}
+		return proxy.Continue, f
 	}
 	if check.Presigned {
 		in.RawQuery = ex.Text.Finish(sigv4.Unsigned(ex.Text.Begin(), in.RawQuery))
@@ -87,6 +85,23 @@ func (a *iam) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) 
 	ex.Caller.Principal = who.identity.User
 	ex.Caller.Policy = who.policies
 	return proxy.Continue, nil
+}
+
+// identify returns who signed the request. The error is a Fault, or a *sigv4.Error.
+func (a *iam) identify(ex *proxy.Exchange, check *sigv4.Check) (*caller, error) {
+	who := a.callers[check.KeyID]
+	if who == nil || who.disabled {
+		return nil, proxy.Fault{Kind: proxy.UnrecognizedClient, Cause: errKey}
+	}
+	// The verb that counts must be one that the caller asked for.
+	if ex.In.Fields.HasKnown(http1.XHTTPMethodOverride) && !check.Signs(http1.XHTTPMethodOverride.String()) {
+		return nil, proxy.Fault{Kind: proxy.InvalidSignature, Cause: errOverride}
+	}
+	// What counts is when the request came: content may take its time.
+	if err := check.Admit(who.key, ex.Start); err != nil {
+		return nil, err
+	}
+	return who, a.verify(ex, check, who.key)
 }
 
 // verify checks the signature and the content that it covers. What says beforehand
@@ -135,7 +150,7 @@ func contentHash(ex *proxy.Exchange) (string, error) {
 		return "", err
 	}
 	if len(ex.In.Content) == 0 {
-		return emptyHash, nil
+		return sigv4.EmptyHash, nil
 	}
 	sum := sha256.Sum256(ex.In.Content)
 	return ex.Text.Finish(hex.AppendEncode(ex.Text.Begin(), sum[:])), nil
@@ -158,14 +173,18 @@ func host(ex *proxy.Exchange) string {
 	return name
 }
 
-// signatureFault is the fault for err, with AWS's text.
-func signatureFault(err error) error {
-	e, is := err.(*sigv4.Error)
-	if !is {
-		return err
+// signatureFault is the fault for err, a Fault or an *sigv4.Error with AWS's text.
+func signatureFault(err error) proxy.Fault {
+	var refused *sigv4.Error
+	if !errors.As(err, &refused) {
+		var f proxy.Fault
+		if !errors.As(err, &f) {
+			f = proxy.Fault{Kind: proxy.Internal, Cause: err}
+		}
+		return f
 	}
-	f := proxy.Fault{Message: e.Text, Cause: e}
-	switch e.Reason {
+	f := proxy.Fault{Message: refused.Text, Cause: refused}
+	switch refused.Reason {
 	case sigv4.Missing:
 		f.Kind = proxy.MissingAuthenticationToken
 	case sigv4.Incomplete:

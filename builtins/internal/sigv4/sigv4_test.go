@@ -96,7 +96,7 @@ func TestDateField(t *testing.T) {
 		r := Request{Method: "GET", Path: "/", Host: "h", Fields: http1.Fields{http1.NewField("Date", date)}}
 		scope := "20260701/eu-west-1/execute-api/aws4_request"
 		c := &Check{verifier: NewVerifier("eu-west-1", "execute-api", false), request: r, signed: signed, scope: scope, date: "20260701T235800Z", when: signedAt}
-		hash := sha256.Sum256(c.appendCanonical(nil, emptyHash))
+		hash := sha256.Sum256(c.appendCanonical(nil, EmptyHash))
 		signing := key.signing(signedAt, scope)
 		sum := mac(&signing, fmt.Appendf(nil, "AWS4-HMAC-SHA256\n20260701T235800Z\n%s\n%x", scope, hash))
 		r.Fields.Add("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%s,SignedHeaders=%s,Signature=%x", scope, signed, sum))
@@ -264,7 +264,7 @@ func BenchmarkVerify(b *testing.B) {
 				if err := c.Admit(key, signedAt); err != nil {
 					b.Fatal(err)
 				}
-				if err := c.Verify(key, emptyHash); err != nil {
+				if err := c.Verify(key, EmptyHash); err != nil {
 					b.Fatal(err)
 				}
 				c.End()

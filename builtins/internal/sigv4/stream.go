@@ -19,12 +19,10 @@ const (
 	maxTrailerLines = 16
 )
 
-// The first lines of what is signed of a chunk and of a trailer, and the hash of
-// nothing, which stands in the former.
+// The first lines of what is signed of a chunk and of a trailer.
 const (
 	chunkAlgorithm   = "AWS4-HMAC-SHA256-PAYLOAD"
 	trailerAlgorithm = "AWS4-HMAC-SHA256-TRAILER"
-	emptyHash        = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
 // Stream reads content that comes as chunks, and gives nothing out that wasn't
@@ -234,7 +232,7 @@ func (s *Stream) readTrailer() error {
 // follows reports whether signature is that of a chunk with this content, after the
 // one before. AWS: "Defining the Chunk Body".
 func (s *Stream) follows(what, signature string, content []byte) bool {
-	text := append(s.begin(what), emptyHash+"\n"...)
+	text := append(s.begin(what), EmptyHash+"\n"...)
 	return s.isNext(text, signature, content)
 }
 
