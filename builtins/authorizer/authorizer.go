@@ -119,7 +119,7 @@ func newStep(b proxy.Build, o proxy.Options, kept *Decisions, d decider, version
 	if s.sources, err = parseSources(sourcesOf(a), b.Route); err != nil {
 		return proxy.Steps{}, err
 	}
-	if err = s.checkToken(a); err != nil {
+	if err = s.checkEvent(a, events); err != nil {
 		return proxy.Steps{}, err
 	}
 	if events {
@@ -143,7 +143,8 @@ func sourcesOf(a *config.Authorizer) []string {
 	return a.IdentitySource
 }
 
-func (s *step) checkToken(a *config.Authorizer) error {
+// checkEvent checks the options that are about what the decider gets.
+func (s *step) checkEvent(a *config.Authorizer, events bool) error {
 	text := a.IdentityValidationExpression
 	switch {
 	case s.token && (len(s.sources) != 1 || s.sources[0].kind != headerSource):
@@ -151,6 +152,8 @@ func (s *step) checkToken(a *config.Authorizer) error {
 			Hint: `["method.request.header.Authorization"], or event = "request"`}
 	case s.token && a.PayloadFormat == "2.0":
 		return &config.KeyError{Path: []string{"payload_format"}, Text: `the event "token" has no version 2.0`, Hint: `event = "request"`}
+	case a.PayloadFormat == "2.0" && a.Event == "" && !events:
+		return &config.KeyError{Path: []string{"payload_format"}, Text: "the plugin decides without an event", Hint: `add event = "request", if it can answer events, too`}
 	case text != "" && !s.token:
 		return &config.KeyError{Path: []string{"identity_validation_expression"}, Text: "there is no token to match", Hint: `event = "token"`}
 	case text == "":
@@ -178,6 +181,8 @@ func (s *step) keep(b proxy.Build, o proxy.Options, kept *Decisions, version str
 	}
 	n, isNative := s.decider.(native)
 	switch {
+	case ttl == 0 && a.TTL == nil && a.CacheBy != "":
+		return &config.KeyError{Path: []string{"cache_by"}, Text: "no answers are kept", Hint: "add ttl and identity_source, or remove cache_by"}
 	case ttl == 0:
 		return nil
 	case len(s.sources) == 0:

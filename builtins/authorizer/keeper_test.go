@@ -121,7 +121,13 @@ func TestNobodySharesAnswers(t *testing.T) {
 	asks("a value twice", s, route, "A: 1", "A: 1", "B: 2")
 	asks("another order of values", s, route, "A: 2", "A: 1", "B: 2")
 	asks("and back", s, route, "A: 1", "A: 2", "B: 2")
+	asks("three values", s, route, "A: 1", "A: 2", "B: 3")
+	asks("three values, of which two are the other's", s, route, "A: 1", "B: 2", "B: 3")
+	asks("an empty value between two", s, route, "A: 1", "A: ", "A: 2", "B: 3")
+	asks("an empty value between the other's", s, route, "A: 1", "B: 2", "B: ", "B: 3")
 	asks("a value with a length in front", s, route, "A: 1", "B: \x01\x012")
+	asks("values with what stands between values", s, route, "A: x", "B: y\x00\x01z")
+	asks("values with what stands between values", s, route, "A: x\x00\x01y", "B: z")
 	asks("another name", r.must(route, "b", a, f), route, "A: 1", "B: 2")
 	asks("another stage", r.must(r.route("test", "GET /a"), "a", a, f), r.route("test", "GET /a"), "A: 1", "B: 2")
 	again := r.must(route, "a", a, f)
@@ -197,10 +203,15 @@ func TestTTL(t *testing.T) {
 	check(0, 1)
 	check(59*time.Second, 1)
 	check(62*time.Second, 2)
+	r.decisions = NewDecisions()
+	defer r.decisions.Close()
+	s = r.must(route, "a", a, f)
+	check(-50*time.Second, 3) // a request that began then, whose answer came just now
+	check(30*time.Second, 3)
 	a.TTL = ttl(0)
 	s = r.must(route, "a", a, f)
-	check(0, 3)
 	check(0, 4)
+	check(0, 5)
 }
 
 // What is kept belongs to nobody's exchange.
@@ -497,6 +508,10 @@ func TestNative(t *testing.T) {
 	run(config.Authorizer{}, 1, 2, 3)
 	run(config.Authorizer{IdentitySource: []string{"method.request.header.A"}}, 1, 2, 3)
 	run(config.Authorizer{IdentitySource: []string{"method.request.header.A"}, TTL: ttl(time.Minute)}, 1, 1, 2)
+	for key, a := range map[string]config.Authorizer{"payload_format": {PayloadFormat: "2.0"}, "cache_by": {CacheBy: "path"}, "identity_validation_expression": {IdentityValidationExpression: "x"}} {
+		_, err := build(a, native)
+		wantKey(t, err, key)
+	}
 	_, err := build(config.Authorizer{IdentitySource: []string{"method.request.header.A"}, TTL: ttl(time.Minute)}, &readingNative{})
 	wantKey(t, err, "ttl")
 	s, err := build(config.Authorizer{}, &readingNative{})
