@@ -81,7 +81,8 @@ func (w *assembly) Apply(file string) string {
 	if modules == nil {
 		return findings.Text()
 	}
-	pairs, findings := w.certificates.Begin(w.t.Context(), cfg)
+	pairs, more := w.certificates.Begin(w.t.Context(), cfg)
+	findings = append(findings, more...)
 	if pairs == nil {
 		modules.Discard()
 		return findings.Text()
