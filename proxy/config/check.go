@@ -337,6 +337,9 @@ func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 		// [listen] instead of [listen.public]: the key is one of an entry's.
 		hint = fmt.Sprintf("an entry's name is missing: [%s]", keyPath(c.path[:last], nil)+".NAME")
 	}
+	if at.hides() {
+		hint = ""
+	}
 	sp := at.whole()
 	if at != nil && (at.form == header || at.form == headers || at.form == implied) {
 		sp = at.key
@@ -353,6 +356,9 @@ func (c *checker) mismatch(f *field, n *node, v any, at *place) {
 
 // gotten describes a value that was found.
 func (c *checker) gotten(v any, at *place) string {
+	if at.hides() {
+		return "another"
+	}
 	switch v := v.(type) {
 	case string:
 		return "the string " + c.shown(v, at)
@@ -375,6 +381,9 @@ func (c *checker) gotten(v any, at *place) string {
 // shown returns a string for a message: quoted, not too long, and when it was
 // expanded then as it stands in the file, for it may be a secret.
 func (c *checker) shown(s string, at *place) string {
+	if at.hides() {
+		return "a value that isn't shown"
+	}
 	prefix := ""
 	if raw, was := c.expanded[joined(c.path)]; was {
 		s, prefix = raw, "what results from "

@@ -44,6 +44,7 @@ func (c *checker) expand(s string, at *place) (result string, ok bool) {
 			c.report(at, at.part(whole), text, hint)
 			ok = false
 		}
+		c.learn(value, whole)
 		b.WriteString(value)
 		rest, replaced = after, true
 	}

@@ -20,6 +20,7 @@ type origin struct {
 	schema   *node
 	files    []string
 	expanded map[string]string // path → string before ${env:…} and ${file:…} were expanded
+	learned  map[string]string // what such expressions stood for → the expression
 }
 
 // loader reads files and collects findings.
@@ -139,7 +140,7 @@ func (l *loader) add(severity string, at *place, sp span, path []string, text, h
 }
 
 func (o *origin) finding(severity string, at *place, sp span, path []string, text, hint string) Finding {
-	f := Finding{Severity: severity, Key: keyPath(path, o.root), Text: text, Hint: hint}
+	f := Finding{Severity: severity, Key: keyPath(path, o.root), Text: o.unlearned(text), Hint: o.unlearned(hint)}
 	src := o.first
 	if at != nil {
 		src = at.src

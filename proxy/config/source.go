@@ -13,6 +13,8 @@ type source struct {
 	order int    // in which it was read
 	text  string // without byte order mark
 	lines []int  // offset of each line's first byte
+
+	hidden []span // values that aren't to be shown
 }
 
 // span is a range of bytes of a source.
@@ -72,7 +74,7 @@ func (s *source) locate(sp span) (line, column, width int, text string) {
 	to := min(end-first, len(text))
 	column = utf8.RuneCountInString(text[:from]) + 1
 	width = max(1, utf8.RuneCountInString(text[from:max(from, to)]))
-	return line, column, width, printable(text)
+	return line, column, width, printable(s.masked(span{first, first + len(text)}))
 }
 
 // printable returns text with each character that could garble a terminal

@@ -18,8 +18,11 @@ func (l *loader) parse(src *source) (map[string]any, *place) {
 	}
 	tree, err := decodeTOML(src.text)
 	if err == nil {
-		return tree, scan(src).root
+		root := scan(src).root
+		src.hide(l.schema, nil, root)
+		return tree, root
 	}
+	src.hide(l.schema, nil, scan(src).root)
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
 		l.syntax(src, span{0, 0}, err.Error(), "")
