@@ -132,12 +132,13 @@ func profileOptions(profile string) Options {
 }
 
 // ours renders a template as the harness does. "sooner" is a mistake that is found
-// here when the template is read, and there when it is come to: a regular expression
-// that isn't one, or a loop over nothing at all.
+// here when the template is read, and there when it is come to.
 func ours(profile, template string) string {
 	tpl, err := Parse("t", template, profileOptions(profile))
-	if err != nil && (strings.Contains(err.Error(), "regular expression") || strings.Contains(err.Error(), "#foreach without arguments")) {
-		return "sooner"
+	for _, mistake := range []string{"regular expression", "#foreach without arguments", "a bare word as an argument of"} {
+		if err != nil && strings.Contains(err.Error(), mistake) {
+			return "sooner"
+		}
 	}
 	if err != nil {
 		return "error parse"
