@@ -222,7 +222,7 @@ func (b *bench) measured(ctx context.Context, s *scenario, p *proxy, x *sample) 
 	}
 	var prefix []string
 	counted := filepath.Join(b.site.dir, "perf.txt")
-	if b.Perf && s.tool != byPace {
+	if b.Perf && s.tool != byPace && s.tool != byHello {
 		prefix = perfPrefix(before.pids, counted)
 	}
 	var l load
@@ -231,6 +231,8 @@ func (b *bench) measured(ctx context.Context, s *scenario, p *proxy, x *sample) 
 		l, err = b.wrk(ctx, s, p, b.Duration, prefix)
 	case byH2load:
 		l, err = b.h2load(ctx, s, p, b.Duration, prefix)
+	case byHello:
+		l, err = handshakes(ctx, s, p, b.Connections, b.Duration)
 	default:
 		l, err = paced(ctx, s, p, b.Connections, b.Duration)
 	}

@@ -21,7 +21,7 @@ func (b *bench) profile(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, p.child.stop()) }()
 	var turns []scenario
 	for _, s := range scenarios(b.Rate, b.Idle) {
-		if s.tool != byIdle && s.tool != byPace {
+		if s.tool == byWrk || s.tool == byH2load {
 			turns = append(turns, s)
 		}
 	}

@@ -13,6 +13,7 @@ const (
 	byH2load = "h2load"
 	byPace   = "paced client"
 	byIdle   = "idle connections"
+	byHello  = "handshakes"
 )
 
 // scenario is one kind of request.
@@ -26,6 +27,7 @@ type scenario struct {
 	send   int    // bytes of the request's content
 	want   []byte // the reply's content
 	secure bool   // TLS 1.3
+	resume bool   // the session of the connection before
 	rate   int    // requests a second, 0 for as fast as it goes
 	idle   int    // connections that wait
 
@@ -52,6 +54,8 @@ func scenarios(rate, idle int) []scenario {
 		{name: "h2", title: "TLS 1.3, HTTP/2, 1 KiB", tool: byH2load, path: "/k1", want: k1, secure: true},
 		{name: "close", title: "a new connection for each, 1 KiB", tool: byWrk, path: "/k1", want: k1, header: map[string]string{"Connection": "close"}},
 		{name: "mock", title: "fixed answer, no backend", tool: byWrk, path: "/mock", want: []byte(mockAnswer)},
+		{name: "handshake", title: "a TLS 1.3 handshake for each, fixed answer", tool: byHello, path: "/mock", want: []byte(mockAnswer), secure: true},
+		{name: "resume", title: "the same, sessions resumed", tool: byHello, path: "/mock", want: []byte(mockAnswer), secure: true, resume: true},
 		wasm("wasm", "Wasm authorizer in Go, then proxy 1 KiB (nginx: proxy alone)", "/guarded/k1"),
 		wasm("wasmsmall", "the same check, hand-made Wasm", "/checked/k1"),
 		{name: "rate", title: fmt.Sprintf("%d requests/s, 1 KiB", rate), tool: byPace, path: "/k1", want: k1, rate: rate},
