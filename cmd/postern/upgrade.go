@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/postern-gateway/postern/proxy/usage"
 )
@@ -152,17 +153,44 @@ func (g *gateway) upgrade(ctx context.Context, path string, s *streams) (pid int
 func (g *gateway) sharedSockets() ([]*inherited, error) {
 	all := g.sockets.passed()
 	public, err := g.server.Sockets()
+	add := func(socket *inherited) {
+		var problem error
+		if socket.file, problem = unblocking(socket.file); problem == nil {
+			all = append(all, socket)
+		}
+		err = errors.Join(err, problem)
+	}
 	for _, socket := range public {
-		all = append(all, &inherited{From: fromListener, Name: socket.Name, Address: socket.Address, file: socket.File})
+		add(&inherited{From: fromListener, Name: socket.Name, Address: socket.Address, file: socket.File})
 	}
 	if err != nil {
 		return all, err
 	}
 	admin, err := g.admin.File()
 	if admin != nil {
-		all = append(all, &inherited{From: fromAdmin, Address: g.admin.Address(), file: admin})
+		add(&inherited{From: fromAdmin, Address: g.admin.Address(), file: admin})
 	}
 	return all, err
+}
+
+// unblocking returns f's descriptor in a file that leaves it as it is, and closes f.
+// What package net returns makes it block when it is passed to a process (os.File.Fd),
+// and with it the socket of everybody: this process would hang in accept, deaf to Close.
+func unblocking(f *os.File) (*os.File, error) {
+	defer f.Close() // a duplicate is kept
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	var failed error
+	if err := raw.Control(func(own uintptr) { fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, fmt.Errorf("duplicate %s: %w", f.Name(), failed)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // socketPair returns a connection between two processes: this one's end, and the

@@ -62,7 +62,9 @@ func newUsageExtend(s *streams) *cobra.Command {
 					return err
 				}
 				granted := map[string]any{"key": id, "plan": of, "requests": n}
-				return o.show(s, granted, func(w io.Writer) { fmt.Fprintf(w, "%s may send %d more requests of plan %s in this period\n", id, n, of) })
+				return o.show(s, granted, func(w io.Writer) {
+					fmt.Fprintf(w, "%s may send %d more requests of plan %s in this period\n", id, n, of)
+				})
 			})
 		},
 	}
