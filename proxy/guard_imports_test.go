@@ -25,6 +25,7 @@ proxy/state           : bbolt
 proxy/usage           : proxy/state zap
 proxy/truststore      :
 proxy/certificate     : proxy/config certmagic acmez ocsp zap net/http
+proxy/certificate/storetest : proxy/certificate
 proxy/certificate/pebbletest : net/http
 proxy/clients         :
 proxy/wire            : x/sys

@@ -99,7 +99,11 @@ func (c *challenges) proof(hello *tls.ClientHelloInfo) *tls.Certificate {
 	if made != nil || name == "" || strings.ContainsAny(name, "/\\") {
 		return made
 	}
-	document, err := c.storage.Load(hello.Context(), proofDocuments+name)
+	ctx := hello.Context()
+	if ctx == nil { // a hello that came by no connection
+		ctx = context.Background()
+	}
+	document, err := c.storage.Load(ctx, proofDocuments+name)
 	if err != nil {
 		return nil
 	}

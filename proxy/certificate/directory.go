@@ -144,7 +144,7 @@ func (d *Directory) Delete(ctx context.Context, key string) error {
 	}
 	// Folders that nothing is in any more; the first that is of use ends it.
 	top := filepath.Join(d.root, documentDir)
-	for dir := filepath.Dir(name); dir != top && os.Remove(dir) == nil; {
+	for dir := filepath.Dir(name); dir != top && syscall.Rmdir(dir) == nil; {
 		dir = filepath.Dir(dir)
 	}
 	return nil

@@ -43,6 +43,7 @@ type Keeper struct {
 	cache      *certmagic.Cache // which stays empty; certmagic wants one
 	wake       chan struct{}
 	end        context.CancelFunc
+	closing    sync.Once
 	work       sync.WaitGroup
 
 	current atomic.Pointer[table]
@@ -92,18 +93,23 @@ func New(o Options) *Keeper {
 }
 
 // Close stops getting certificates and waits for what is under way; orders are
-// given up.
+// given up. What there is can still be found. A second time it does nothing.
 func (k *Keeper) Close() {
-	k.end()
-	k.mu.Lock()
-	for _, n := range k.names {
-		n.drop()
-	}
-	k.mu.Unlock()
-	k.work.Wait()
-	if k.cache != nil {
-		k.cache.Stop()
-	}
+	k.closing.Do(func() {
+		k.end()
+		k.mu.Lock()
+		for _, n := range k.names {
+			n.drop()
+		}
+		for _, a := range k.authorities {
+			a.close()
+		}
+		k.mu.Unlock()
+		k.work.Wait()
+		if k.cache != nil {
+			k.cache.Stop()
+		}
+	})
 }
 
 // Find returns the certificate of the domain that serverName (SNI) names; nil when
@@ -304,11 +310,21 @@ func (g *Generation) Commit() {
 			n.drop()
 		}
 	}
+	changed := len(g.authorities) != len(k.authorities)
+	for makings, a := range k.authorities {
+		if g.authorities[makings] != a {
+			a.close()
+			changed = true
+		}
+	}
 	k.names, k.plan, k.authorities = g.names, g.plan, g.authorities
 	if g.plan != nil {
 		k.budget.set(g.limit)
 		for _, n := range g.names {
 			n.plan(g.plan, k.now())
+			if changed {
+				n.hope()
+			}
 		}
 	}
 	places := make(map[string]*place, len(g.names))

@@ -175,6 +175,13 @@ func (n *name) fail(now time.Time, err error) {
 	n.retry = now.Add(pause + time.Duration(rand.Int64N(int64(pause/10))))
 }
 
+// hope forgets that tries failed: whoever is asked now may do better.
+func (n *name) hope() {
+	n.mu.Lock()
+	n.failures, n.retry = 0, time.Time{}
+	n.mu.Unlock()
+}
+
 // succeed notes that there is a new certificate.
 func (n *name) succeed(now time.Time) {
 	n.mu.Lock()

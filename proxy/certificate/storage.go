@@ -186,6 +186,11 @@ func (s *storage) List(ctx context.Context, prefix string, recursive bool) ([]st
 	if err != nil {
 		return nil, err
 	}
+	if len(siteKeys(prefix)) > 1 && len(keys) == 0 {
+		if _, _, err := s.get(ctx, prefix); err == nil {
+			keys = []string{prefix} // a folder of certmagic's is a document here
+		}
+	}
 	var all []string
 	for _, key := range keys {
 		for _, key := range siteKeys(key) {

@@ -14,7 +14,9 @@ type table struct {
 }
 
 // place is where a name's certificate is, once there is one.
-type place struct{ certificate atomic.Pointer[tls.Certificate] }
+type place struct {
+	certificate atomic.Pointer[tls.Certificate]
+}
 
 // newTable returns the table of places by name.
 func newTable(places map[string]*place) *table {

@@ -57,6 +57,7 @@ type Pebble struct {
 	dir        string
 	management string
 	dns        string
+	api        string
 	options    Options
 	process    *exec.Cmd
 }
@@ -90,6 +91,7 @@ func Start(t testing.TB, o Options) *Pebble {
 	if o.TLSPort == 0 {
 		p.options.TLSPort = FreePort(t)
 	}
+	p.api = api
 	p.configure(api)
 	challtest := host()
 	p.ChallTest = "http://" + challtest
@@ -98,7 +100,7 @@ func Start(t testing.TB, o Options) *Pebble {
 	p.process = p.command(pebble, "-config", filepath.Join(p.dir, "pebble.json"), "-dnsserver", p.dns)
 	p.run(p.process)
 	t.Cleanup(func() { stop(names) })
-	t.Cleanup(func() { stop(p.process) })
+	t.Cleanup(func() { stop(p.process) }) // the last one
 	p.wait()
 	return p
 }
@@ -212,6 +214,13 @@ func stop(c *exec.Cmd) {
 
 // Stop ends Pebble, with all that it knows.
 func (p *Pebble) Stop() { stop(p.process) }
+
+// Move has Pebble ask at other ports from its next Restart on.
+func (p *Pebble) Move(httpPort, tlsPort int) {
+	p.t.Helper()
+	p.options.HTTPPort, p.options.TLSPort = httpPort, tlsPort
+	p.configure(p.api)
+}
 
 // Restart runs it anew at the same place. It knows nothing of what was before.
 func (p *Pebble) Restart() {
