@@ -135,7 +135,7 @@ func profileOptions(profile string) Options {
 // here when the template is read, and there when it is come to.
 func ours(profile, template string) string {
 	tpl, err := Parse("t", template, profileOptions(profile))
-	for _, mistake := range []string{"regular expression", "#foreach without arguments", "a bare word as an argument of"} {
+	for _, mistake := range []string{"regular expression", "#foreach with", " takes one ", "#literal without a text", "a bare word as an argument of", "hexadecimal digits"} {
 		if err != nil && strings.Contains(err.Error(), mistake) {
 			return "sooner"
 		}
