@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -215,4 +216,45 @@ func TestCoalescedNames(t *testing.T) {
 	other := over("other.example", "olaf")
 	other("other.example", `200 "C=ZZ,O=Clients,CN=olaf"`)
 	other("shut.example", misdirected)
+}
+
+// curl, which brings a TLS library of its own, is let in and kept out like others.
+func TestCurlWithCertificate(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl isn't here:", err)
+	}
+	g := newGuarded(t)
+	_, port, err := net.SplitHostPort(g.gateway.Addr("public"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(host, want string, options ...string) {
+		t.Helper()
+		cmd := exec.Command(curl, append([]string{"-sS", "--noproxy", "*", "--cacert", "site.crt", "--connect-to", "::127.0.0.1:" + port,
+			"-w", " %{http_code}", "https://" + host + "/"}, options...)...)
+		cmd.Dir = g.dir
+		out, err := cmd.CombinedOutput()
+		if want == "" {
+			if err == nil {
+				t.Errorf("%s %v: got %s, want no connection", host, options, out)
+			}
+			return
+		}
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s %v: got %s (%v), want %s", host, options, out, err, want)
+		}
+	}
+	ann := []string{"--cert", "ann.crt", "--key", "ann.key"}
+	olaf := []string{"--cert", "olaf.crt", "--key", "olaf.key"}
+	for _, version := range []string{"1.2", "1.3"} {
+		with := func(options []string, more ...string) []string {
+			return append(append([]string{"--tlsv" + version, "--tls-max", version}, options...), more...)
+		}
+		f("shut.example", `"C=ZZ,O=Clients,CN=ann" 200`, with(ann)...)
+		f("shut.example", `{"message":"Forbidden"} 403`, with(olaf)...)
+		f("shut.example", "", with(nil)...)
+		f("other.example", `"" 200`, with(nil)...)
+		f("open.example", `421`, with(ann, "-H", "Host: shut.example")...)
+	}
 }

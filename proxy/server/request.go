@@ -70,7 +70,7 @@ func fillTarget(in *proxy.Request, rawTarget string) (refused proxy.Fault, ok bo
 			in.Host, in.Port = host, port
 		}
 		if err != nil || host != in.Host {
-			return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf("target %q and Host %q disagree", rawTarget, in.Host)}, false
+			return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf("the target's host %q and Host %q disagree", host, in.Host)}, false
 		}
 	}
 	return proxy.Fault{}, true

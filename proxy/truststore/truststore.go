@@ -88,12 +88,43 @@ func readFile(file string) ([]byte, error) {
 	return text, err
 }
 
+// member is a certificate of a bundle.
+type member struct {
+	*x509.Certificate
+	position int
+}
+
 // readBundle returns the certificates of a bundle, and what is wrong with them.
 func readBundle(file string, now time.Time) (certificates []*x509.Certificate, found []Finding) {
 	text, err := readFile(file)
 	if err != nil {
 		return nil, []Finding{{File: file, Text: "can't read the truststore: " + err.Error()}}
 	}
+	members, found := decode(file, text)
+	bySubject := map[string][]*x509.Certificate{}
+	for _, m := range members {
+		certificates = append(certificates, m.Certificate)
+		bySubject[string(m.RawSubject)] = append(bySubject[string(m.RawSubject)], m.Certificate)
+	}
+	for _, m := range members {
+		f := Finding{File: file, Position: m.position}
+		if f.Text, f.Hint = unfit(m.Certificate); f.Text == "" {
+			if f.Text = incomplete(m.Certificate, bySubject); f.Text != "" {
+				f.Hint = "a truststore holds each authority up to its root"
+			} else if f.Text = untimely(m.Certificate, now); f.Text != "" {
+				f.Hint, f.Odd = "clients whose certificates lead to it are refused", true
+			}
+		}
+		if f.Text != "" {
+			f.Text = describe(m.Certificate) + " " + f.Text
+			found = append(found, f)
+		}
+	}
+	return certificates, found
+}
+
+// decode returns the certificates of a bundle's text, and what isn't one.
+func decode(file string, text []byte) (members []member, found []Finding) {
 	position := 0
 	wrong := func(text, hint string) {
 		found = append(found, Finding{File: file, Position: position, Text: text, Hint: hint})
@@ -130,33 +161,12 @@ func readBundle(file string, now time.Time) (certificates []*x509.Certificate, f
 			wrong("a certificate that can't be read: "+err.Error(), "")
 			continue
 		}
-		certificates = append(certificates, c)
-		if text, hint := unfit(c); text != "" {
-			wrong(describe(c)+" "+text, hint)
-			continue
-		}
-		if text := untimely(c, now); text != "" {
-			found = append(found, Finding{File: file, Position: position, Text: describe(c) + " " + text, Hint: "clients whose certificates lead to it are refused", Odd: true})
-		}
-		if text := incomplete(c, certificatesIn(text, certificates)); text != "" {
-			wrong(describe(c)+" "+text, "a truststore holds each authority up to its root")
-		}
+		members = append(members, member{c, position})
 	}
 	if position == 0 {
 		wrong("the truststore holds no certificate", "it is a file of PEM blocks, one for each authority")
 	}
-	return certificates, found
-}
-
-// certificatesIn returns before with those that the rest of a bundle holds.
-func certificatesIn(rest []byte, before []*x509.Certificate) []*x509.Certificate {
-	all := before[:len(before):len(before)]
-	for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
-			all = append(all, c)
-		}
-	}
-	return all
+	return members, found
 }
 
 // describe names c in messages.
@@ -192,13 +202,13 @@ func untimely(c *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// incomplete says what is missing between c and its root in a bundle that holds all.
-func incomplete(c *x509.Certificate, all []*x509.Certificate) string {
+// incomplete says what is missing between c and its root in a bundle.
+func incomplete(c *x509.Certificate, bySubject map[string][]*x509.Certificate) string {
 	for length := 2; !bytes.Equal(c.RawSubject, c.RawIssuer); length++ {
 		if length == longestChain { // the client's own comes in front
 			return fmt.Sprintf("has more than %d certificates between it and its root, with which a client's would make a chain of more than %d", longestChain-2, longestChain)
 		}
-		issuer := issuerOf(c, all)
+		issuer := issuerOf(c, bySubject[string(c.RawIssuer)])
 		if issuer == nil {
 			return fmt.Sprintf("was issued by %q, which isn't in the bundle", rdns(c.RawIssuer))
 		}
@@ -207,10 +217,10 @@ func incomplete(c *x509.Certificate, all []*x509.Certificate) string {
 	return ""
 }
 
-// issuerOf returns which of all signed c, or nil.
-func issuerOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
-	for _, issuer := range all {
-		if bytes.Equal(c.RawIssuer, issuer.RawSubject) && c.CheckSignatureFrom(issuer) == nil {
+// issuerOf returns which of those of its name signed c, or nil.
+func issuerOf(c *x509.Certificate, named []*x509.Certificate) *x509.Certificate {
+	for _, issuer := range named {
+		if c.CheckSignatureFrom(issuer) == nil {
 			return issuer
 		}
 	}
