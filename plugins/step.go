@@ -35,6 +35,9 @@ func (g *Generation) Kinds() []proxy.Kind {
 // plugin returns the plugin called name for one of roles. It is nil without an
 // error when there is a finding about the plugin already.
 func (g *Generation) plugin(b proxy.Build, name string, roles uint32) (*plugin, error) {
+	if pinned, is := b.Pinned[name]; is {
+		name = pinned
+	}
 	p := g.plugins[name]
 	if p == nil {
 		if g.failed[name] {

@@ -103,6 +103,9 @@ type Build struct {
 	// Function returns the plugin called name as a function; nil without an error when
 	// there is a finding about the plugin already. The error is a *config.KeyError.
 	Function func(name string) (Function, error)
+	// Pinned are the plugins that stand for others in what is built, by the names of
+	// those: the versions that a deployment was made with.
+	Pinned map[string]string
 	// OnClose has f run when the snapshot is given up and its last exchange ended.
 	OnClose func(f func())
 	// Shared returns what build returned when it was first called with key in this
@@ -139,10 +142,11 @@ type API struct {
 
 // Stage is one stage of an API.
 type Stage struct {
-	API       *API
-	Name      string
-	Variables map[string]string // read-only
-	Recorder  Recorder          // metrics and access log; never nil in a snapshot
+	API        *API
+	Name       string
+	Variables  map[string]string // read-only
+	Deployment string            // $context.deploymentId: its number; "" where nobody counts
+	Recorder   Recorder          // metrics and access log; never nil in a snapshot
 	// ClientCertificate is what integrations show to backends; nil for nothing.
 	ClientCertificate *config.ClientCertificate
 	Refusal           Refusal // makes gateway responses; nil leaves them as AWS has them

@@ -46,6 +46,7 @@ const (
 	resourceID
 	resourcePath
 	stageName
+	deploymentID
 	certificatePEM
 	certificateSubject
 	certificateIssuer
@@ -61,7 +62,7 @@ var variables = map[string]variable{
 	"accountId":            accountID,
 	"apiId":                apiID,
 	"awsEndpointRequestId": unset,
-	"deploymentId":         unset,
+	"deploymentId":         deploymentID,
 	"domainName":           domainName,
 	"domainPrefix":         domainPrefix,
 	"extendedRequestId":    extendedRequestID,
@@ -199,6 +200,8 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 		return ex.Route.Resource
 	case stageName:
 		return ex.Route.Stage.Name
+	case deploymentID:
+		return ex.Route.Stage.Deployment
 	}
 	if c := ex.Domain.Certificate; c != nil && v.what >= certificatePEM {
 		return v.ofCertificate(c)

@@ -70,6 +70,11 @@ type Gateway struct {
 	Region string `toml:"region" default:"local" pattern:"[a-z0-9-]{1,64}" want:"lower-case letters, digits and \"-\""`
 	// Account id that events and ARNs name.
 	AccountID string `toml:"account_id" default:"000000000000" pattern:"[0-9]{12}" want:"12 digits"`
+	// When what the configuration says of APIs reaches callers, unless a stage says
+	// otherwise: "auto" with each reload, "manual" with "postern deploy".
+	Deploy string `toml:"deploy" enum:"auto,manual" default:"auto" aka:"auto_deploy,autoDeploy"`
+	// How many deployments of each API are kept. Those that stages use are never removed.
+	Deployments int `toml:"deployments" default:"100" min:"1" max:"10000" aka:"history"`
 }
 
 // Listen is one public listener.
@@ -482,6 +487,10 @@ type Stage struct {
 	Description string `toml:"description"`
 	// Stage variables: names of letters, digits and _, at most 64; values of AWS's characters, at most 512.
 	Variables map[string]string `toml:"variables" aka:"stageVariables,stage_variables,vars"`
+	// When what the configuration says of the API reaches the stage's callers: "auto"
+	// with each reload, "manual" with "postern deploy". Variables, throttles and what else
+	// the stage's own table says takes effect at once. Default: what [gateway] says.
+	Deploy string `toml:"deploy" enum:"auto,manual" example:"manual" aka:"auto_deploy,autoDeploy"`
 	// Of the requests to each method by itself, whoever sends them.
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 100, burst = 200 }"`
 	// What is different for single methods, by route key.

@@ -25,6 +25,18 @@ type Options struct {
 	Function func(b proxy.Build, name string) (proxy.Function, error)
 	// Recorder returns who records a stage's exchanges. Nil records nothing.
 	Recorder func(api, stage string) proxy.Recorder
+	// Deployed returns what a stage runs, and what its canary does, nil for the same.
+	// Nil: all stages run the configuration itself.
+	Deployed func(api, stage string) (base Deployed, canary *Deployed)
+}
+
+// Deployed is a version of an API.
+type Deployed struct {
+	// Config is what the version is compiled from: config.Config.With's for the API.
+	// Stages with the same one share what their routes share. Nil: the configuration.
+	Config  *config.Config
+	Number  int               // of the deployment; 0 for none
+	Plugins map[string]string // what stands for plugins of other names than these, by them
 }
 
 // Compile builds cfg. It returns every finding in the order of their places and,
@@ -47,13 +59,14 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 		options:  o,
 		snapshot: &Snapshot{},
 		kinds:    map[kindName]proxy.Kind{},
-		shared:   map[any]any{},
+		versions: map[*config.Config]*version{},
 		reported: map[string]bool{},
 		stages:   map[string]map[string]*stage{},
 	}
 	for _, k := range o.Kinds {
 		c.kinds[kindName{k.Role, k.Name}] = k
 	}
+	c.version = c.versionOf(Deployed{})
 	c.principals()
 	for _, name := range sortedKeys(cfg.API) {
 		c.api(name)
@@ -77,7 +90,9 @@ type compiler struct {
 	kinds    map[kindName]proxy.Kind
 	stages   map[string]map[string]*stage // by API and stage
 	findings config.Findings
-	shared   map[any]any     // what kinds share
+	versions map[*config.Config]*version
+	version  *version        // that is being compiled; its configuration is cfg
+	number   int             // of its deployment, 0 for the configuration itself
 	reported map[string]bool // findings so far: stages of one API share their mistakes
 }
 
@@ -100,41 +115,41 @@ type method struct {
 }
 
 func (c *compiler) api(name string) {
-	configured := c.cfg.API[name]
-	api := &proxy.API{
-		Name:      name,
-		ID:        configured.ID,
-		Type:      configured.Type,
-		Region:    c.cfg.Gateway.Region,
-		AccountID: c.cfg.Gateway.AccountID,
-		Binary:    proxy.NewMediaTypes(configured.BinaryMediaTypes),
-	}
-	if api.ID == "" {
-		api.ID = name
-	}
-	methods := c.methods(api, configured.Route)
 	c.stages[name] = map[string]*stage{}
-	for _, stageName := range sortedKeys(configured.Stage) {
-		st := &stage{
-			stage: &proxy.Stage{
-				API:       api,
-				Name:      stageName,
-				Variables: configured.Stage[stageName].Variables,
-				Recorder:  c.recorder(name, stageName),
-
-				ClientCertificate: c.clientCertificate(configured.Stage[stageName].ClientCertificate),
-			},
-			root:              &node{path: "/"},
-			allowEncodedSlash: configured.AllowEncodedSlash,
-			door:              c.door(configured.Endpoint, []string{"api", name, "endpoint"}),
+	for _, stageName := range sortedKeys(c.cfg.API[name].Stage) {
+		var base Deployed
+		if c.options.Deployed != nil {
+			base, _ = c.options.Deployed(name, stageName)
 		}
-		c.gateway(st)
-		for _, m := range methods {
-			c.route(st, m)
-		}
-		st.root.seal()
-		c.stages[name][stageName] = st
+		c.stages[name][stageName] = c.stage(name, stageName, base)
 	}
+}
+
+// stage compiles what a stage runs.
+func (c *compiler) stage(apiName, name string, d Deployed) *stage {
+	defer c.enter(d)()
+	api, methods := c.definition(apiName)
+	configured := c.cfg.API[apiName]
+	st := &stage{
+		stage: &proxy.Stage{
+			API:        api,
+			Name:       name,
+			Variables:  configured.Stage[name].Variables,
+			Deployment: d.id(),
+			Recorder:   c.recorder(apiName, name),
+
+			ClientCertificate: c.clientCertificate(configured.Stage[name].ClientCertificate),
+		},
+		root:              &node{path: "/"},
+		allowEncodedSlash: configured.AllowEncodedSlash,
+		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
+	}
+	c.gateway(st)
+	for _, m := range methods {
+		c.route(st, m)
+	}
+	st.root.seal()
+	return st
 }
 
 func (c *compiler) recorder(api, stage string) proxy.Recorder {
@@ -365,17 +380,19 @@ func (c *compiler) integration(r *proxy.Route, configured config.Route, at []str
 }
 
 func (c *compiler) build(r *proxy.Route) proxy.Build {
+	v := c.version
 	b := proxy.Build{
+		Pinned:  v.plugins,
 		Logger:  c.options.Logger,
 		Route:   r,
 		Backend: c.options.Backend,
 		Plugin:  func(role proxy.Role, name string) (proxy.Steps, error) { return c.pluginSteps(r, role, name) },
 		OnClose: func(f func()) { c.snapshot.onClose = append(c.snapshot.onClose, f) },
 		Shared: func(key any, build func() any) any {
-			if _, made := c.shared[key]; !made {
-				c.shared[key] = build()
+			if _, made := v.shared[key]; !made {
+				v.shared[key] = build()
 			}
-			return c.shared[key]
+			return v.shared[key]
 		},
 	}
 	b.Function = func(name string) (proxy.Function, error) {
@@ -437,6 +454,9 @@ func (c *compiler) find(at []string, text, hint string) {
 
 // findAs adds a finding, once.
 func (c *compiler) findAs(severity string, at []string, text, hint string) {
+	if c.number != 0 && c.version.deployed {
+		text = fmt.Sprintf("deployment %d: %s", c.number, text)
+	}
 	id := strings.Join(at, "\x00") + "\x00" + text
 	if c.reported[id] {
 		return
