@@ -168,7 +168,7 @@ func (p *predecessor) release() error {
 		return fmt.Errorf("state: the process before doesn't let go of it: %w", err)
 	}
 	if !answer.Released {
-		return fmt.Errorf("state: the process before doesn't let go of it: %v", answer.Reasons)
+		return errors.New("state: the process before doesn't let go of it")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package usage
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -271,6 +270,3 @@ func (l *Ledger) Receive(all []Requests) error {
 	defer l.writing.Unlock()
 	return (*store).Update(changes)
 }
-
-// Now is the ledger's wall clock.
-func (l *Ledger) Now() time.Time { return l.clock() }
