@@ -98,7 +98,7 @@ func TestACMERevoke(t *testing.T) {
 	}
 	until(t, "another certificate", func() bool { return !f.Find("a.postern.test").Leaf.Equal(first) })
 	until(t, "rest", func() bool { return !f.status("a.postern.test").Revoked })
-	chain, key, err := f.Export(t.Context(), "a.postern.test")
+	chain, key, err := f.Export("a.postern.test")
 	if err != nil {
 		t.Fatal(err)
 	}

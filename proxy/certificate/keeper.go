@@ -30,6 +30,8 @@ type Options struct {
 	Store Store
 	// Now is the time. Default: time.Now.
 	Now func() time.Time
+	// Idle keepers only look: they get, renew and make nothing by themselves.
+	Idle bool
 }
 
 // Keeper has the certificates of domains. Safe for concurrent use.
@@ -38,6 +40,7 @@ type Keeper struct {
 	logger     *zap.Logger
 	storage    *storage // nil: nothing is got
 	now        func() time.Time
+	idle       bool
 	budget     *budget
 	challenges *challenges
 	cache      *certmagic.Cache // which stays empty; certmagic wants one
@@ -66,7 +69,7 @@ type plan struct {
 
 // New returns a keeper of nothing yet. Close ends it.
 func New(o Options) *Keeper {
-	k := &Keeper{logger: o.Logger, now: o.Now, wake: make(chan struct{}, 1), names: map[string]*name{}, authorities: map[string]*authority{}}
+	k := &Keeper{logger: o.Logger, now: o.Now, idle: o.Idle, wake: make(chan struct{}, 1), names: map[string]*name{}, authorities: map[string]*authority{}}
 	if k.logger == nil {
 		k.logger = zap.NewNop()
 	}
@@ -88,7 +91,9 @@ func New(o Options) *Keeper {
 		},
 		RenewCheckInterval: 24 * time.Hour, OCSPCheckInterval: 24 * time.Hour, Logger: zap.NewNop(),
 	})
-	k.work.Go(func() { k.tend(ctx) })
+	if !o.Idle {
+		k.work.Go(func() { k.tend(ctx) })
+	}
 	return k
 }
 
@@ -195,6 +200,16 @@ func (k *Keeper) Begin(ctx context.Context, cfg *config.Config) (*Generation, co
 			if n == nil || n.source != config.CertificateACME {
 				n = newName(domain, config.CertificateACME)
 				fresh = append(fresh, n)
+			}
+			g.names[domain] = n
+		case c.Source == config.CertificateInternal:
+			if k.storage == nil {
+				findings = append(findings, cfg.Finding([]string{"domain", domain, "certificate"}, "there is no folder to keep the internal authority in", "set data_dir"))
+				continue
+			}
+			n := before[domain]
+			if n == nil || n.source != config.CertificateInternal {
+				n = newName(domain, config.CertificateInternal)
 			}
 			g.names[domain] = n
 		default:
@@ -304,6 +319,7 @@ const loaders = 8
 // stays, for the day they come back.
 func (g *Generation) Commit() {
 	k := g.keeper
+	g.certify(context.Background())
 	k.mu.Lock()
 	for domain, n := range k.names {
 		if g.names[domain] != n {

@@ -44,6 +44,11 @@ type name struct {
 
 func newName(domain, source string) *name { return &name{name: domain, source: source} }
 
+// managed reports whether the name's certificates are got or made here.
+func (n *name) managed() bool {
+	return n.source == config.CertificateACME || n.source == config.CertificateInternal
+}
+
 // drop ends what is under way for a name that isn't served any more.
 func (n *name) drop() {
 	n.mu.Lock()
@@ -129,7 +134,7 @@ func (n *name) needsAt(now time.Time) (needs, time.Time) {
 			next = at
 		}
 	}
-	if n.source == config.CertificateACME {
+	if n.managed() {
 		at := n.due
 		if n.leaf == nil || n.foreign || n.revoked || n.forced {
 			at = time.Time{}
@@ -138,7 +143,7 @@ func (n *name) needsAt(now time.Time) (needs, time.Time) {
 			at = n.retry
 		}
 		later(at, &all.certificate)
-		if n.leaf != nil {
+		if n.leaf != nil && n.source == config.CertificateACME {
 			later(n.ask, &all.suggestion)
 		}
 	}

@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,13 +27,13 @@ func sortedNames(all map[string]*name) []*name {
 	return names
 }
 
-// managed returns a name that ACME is for, and the plan.
+// managed returns a name whose certificates are got or made here, and the plan.
 func (k *Keeper) managed(domain string) (*name, *plan, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	n := k.names[domain]
-	if n == nil || n.source != config.CertificateACME || k.plan == nil {
-		return nil, nil, fmt.Errorf("%w domain with a certificate of [acme]: %s", ErrUnknown, domain)
+	if n == nil || !n.managed() {
+		return nil, nil, fmt.Errorf("%w domain with a certificate that is got or made here: %s", ErrUnknown, domain)
 	}
 	return n, k.plan, nil
 }
@@ -90,6 +91,9 @@ func (k *Keeper) Revoke(ctx context.Context, domain string, reason int) error {
 	if err != nil {
 		return err
 	}
+	if n.source != config.CertificateACME {
+		return fmt.Errorf("%s: nobody asks whether an internal certificate was revoked; renew it, and it ends within days", domain)
+	}
 	return k.exclusively(n, func() error {
 		n.mu.Lock()
 		issuer := n.issuer
@@ -130,18 +134,22 @@ func (k *Keeper) RollOver(ctx context.Context, name string) error {
 	return fmt.Errorf("%w authority in acme.issuers: %s", ErrUnknown, name)
 }
 
-// Export returns domain's certificate with its issuers, and its private key, in PEM.
-func (k *Keeper) Export(ctx context.Context, domain string) (chain, key []byte, err error) {
-	n, _, err := k.managed(domain)
-	if err != nil {
-		return nil, nil, err
+// Export returns the certificate that domain has, with its issuers, and its private
+// key, in PEM.
+func (k *Keeper) Export(domain string) (chain, key []byte, err error) {
+	k.mu.Lock()
+	n := k.names[domain]
+	k.mu.Unlock()
+	if n == nil {
+		return nil, nil, fmt.Errorf("%w domain with a certificate of its own: %s", ErrUnknown, domain)
 	}
-	n.mu.Lock()
-	issuer := n.issuer
-	n.mu.Unlock()
-	stored, err := k.storage.pair(ctx, document(issuer, domain))
-	if err != nil {
-		return nil, nil, err
+	c := n.place.certificate.Load()
+	if c == nil {
+		return nil, nil, fmt.Errorf("%w certificate yet: %s", ErrUnknown, domain)
 	}
-	return stored.Chain, stored.Key, nil
+	for _, der := range c.Certificate {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	key, err = privateText(c.PrivateKey)
+	return chain, key, err
 }

@@ -63,7 +63,7 @@ func (k *Keeper) next() (worst *name, need needs, p *plan, nap time.Duration) {
 	var rank time.Time
 	for _, n := range k.names {
 		wants, at := n.needsAt(now)
-		if wants.certificate && (k.plan == nil || pause.After(now)) {
+		if wants.certificate && n.source == config.CertificateACME && (k.plan == nil || pause.After(now)) {
 			wants.certificate = false
 			at = pause
 		}
@@ -192,6 +192,13 @@ func (n *name) isGone() bool {
 
 // obtain is renew without what is noted.
 func (k *Keeper) obtain(ctx context.Context, n *name, p *plan) error {
+	if n.source == config.CertificateInternal {
+		r, err := k.rootFor(ctx, []string{n.name})
+		if err != nil {
+			return err
+		}
+		return k.certified(n, r)
+	}
 	lock := "name_" + n.name
 	if err := k.storage.Lock(ctx, lock); err != nil {
 		return err
@@ -352,7 +359,7 @@ func (k *Keeper) suggest(ctx context.Context, n *name, p *plan) {
 // Status is what a name has, and what became of the last try to get it.
 type Status struct {
 	Name   string
-	Source string // config.CertificateACME, or "files"
+	Source string // config.CertificateACME, config.CertificateInternal, or "files"
 	Issuer string // the authority's directory in short; "" for files and for nothing yet
 	Has    bool   // there is a certificate; else what follows up to Renew is zero
 
@@ -416,7 +423,7 @@ func (n *name) status() Status {
 	}
 	s.Has, s.Serial, s.NotBefore, s.NotAfter = true, fmt.Sprintf("%x", n.leaf.SerialNumber), n.leaf.NotBefore, n.leaf.NotAfter
 	s.Stapled = len(n.place.certificate.Load().OCSPStaple) > 0
-	if n.source == config.CertificateACME {
+	if n.managed() {
 		s.Renew = n.due
 	}
 	return s

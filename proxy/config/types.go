@@ -504,9 +504,9 @@ type Stage struct {
 type Domain struct {
 	// Base paths to "api:stage". "/" takes what no longer base path takes.
 	Map map[string]string `toml:"map" required:"true" example:"{ \"/\" = \"hello:prod\" }" aka:"mapping,base_path"`
-	// Where its certificate comes from: "acme", "listener" for the listeners' own, or
-	// { cert, key }. Default: "acme" if there is [acme] and the name can have one, else
-	// "listener".
+	// Where its certificate comes from: "acme"; "internal" for one of the gateway's own
+	// authority, for development; "listener" for the listeners' own; or { cert, key }.
+	// Default: "acme" if there is [acme] and the name can have one, else "listener".
 	Certificate *DomainCertificate `toml:"certificate" short:"source" example:"\"acme\"" aka:"tls,cert,regionalCertificateArn,certificateArn"`
 	// Certificates of clients. Absent: clients aren't asked for any.
 	MTLS *MutualTLS `toml:"mtls" example:"{ truststore = \"clients.pem\" }" aka:"mutualTlsAuthentication,mutual_tls,client_auth"`

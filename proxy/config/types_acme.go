@@ -28,6 +28,10 @@ type ACME struct {
 	RenewWindow int `toml:"renew_window" default:"33" min:"1" max:"90" aka:"renewal_window,renew_before"`
 	// Orders placed in a minute, at all authorities together.
 	OrdersPerMinute int `toml:"orders_per_minute" default:"10" min:"1" max:"300" aka:"rate_limit"`
+	// When the gateway is ready, as far as certificates go: once "any" name that is to
+	// have one has it, or "all" of them have, or "always". Behind a load balancer that
+	// sends nothing to who isn't ready, authorities reach a new gateway only with "always".
+	Ready string `toml:"ready" enum:"any,all,always" default:"any" aka:"readiness,ready_when"`
 }
 
 // Issuer is an authority that speaks ACME.
@@ -56,14 +60,16 @@ type EAB struct {
 // Sources of a domain's certificate.
 const (
 	CertificateACME     = "acme"
+	CertificateInternal = "internal"
 	CertificateListener = "listener"
 )
 
 // DomainCertificate is where the certificate of a domain comes from: "acme" gets it,
-// "listener" leaves it to the listeners' own, and a table names its files.
+// "internal" makes it, "listener" leaves it to the listeners' own, and a table names
+// its files.
 type DomainCertificate struct {
-	// "acme" or "listener".
-	Source string `toml:"source" enum:"acme,listener" example:"acme" aka:"from"`
+	// "acme", "internal" or "listener".
+	Source string `toml:"source" enum:"acme,internal,listener" example:"acme" aka:"from"`
 	// File with the certificate chain, leaf first.
 	Cert string `toml:"cert" file:"true" example:"api.pem" aka:"certificate,cert_file"`
 	// File with its private key.
@@ -160,7 +166,7 @@ func (x *crosser) certificate(name string, a *ACME) {
 	case c.Source == "" && (c.Cert == "") != (c.Key == ""):
 		x.key(path, "cert and key belong together", `write { cert = "chain.pem", key = "key.pem" }`)
 	case c.Source == "" && c.Cert == "":
-		x.key(path, "no source and no files", `write "acme", "listener" or { cert = "chain.pem", key = "key.pem" }`)
+		x.key(path, "no source and no files", `write "acme", "internal", "listener" or { cert = "chain.pem", key = "key.pem" }`)
 	case c.Source != CertificateACME:
 	case a == nil:
 		x.value(path, "", "there is no [acme] table", "add [acme] with agreed = true and your e-mail address")
