@@ -9,7 +9,7 @@ TIMEOUT  ?= 8m
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
-.PHONY: run build examples toolchains tinygo test race check fuzz soak microbench bench bench-short profile h2spec slowhttptest rogues clean
+.PHONY: run build examples toolchains tinygo test race check fuzz soak microbench bench bench-short profile h2spec testssl slowhttptest rogues clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
@@ -106,6 +106,10 @@ soak:
 # Slow clients by slowhttptest, beside which others are served at once.
 slowhttptest: build
 	testdata/slow/run.sh
+
+# What testssl finds on a listener: two minutes.
+testssl: build
+	testdata/testssl/run.sh
 
 # What a plugin must not do to others, for as long as it takes: ten minutes of
 # reloads, 100 a minute, after the tests with rogue guests.

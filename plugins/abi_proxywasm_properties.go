@@ -109,8 +109,11 @@ func (g *proxyWasm) requestProperty(path string) (string, bool) {
 	case "request\x00id":
 		return ex.ID, true
 	case "request\x00protocol":
-		if ex.In.Proto == "HTTP/2.0" {
+		switch ex.In.Proto {
+		case "HTTP/2.0":
 			return "HTTP/2", true
+		case "HTTP/3.0":
+			return "HTTP/3", true
 		}
 		return ex.In.Proto, true
 	case "request\x00size":

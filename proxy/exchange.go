@@ -83,7 +83,7 @@ type Request struct {
 	Path     string // path of the target, raw, starts with "/" (or is "*")
 	RawQuery string // without "?"; HasQuery tells "/a?" from "/a"
 	HasQuery bool
-	Proto    string       // "HTTP/1.0", "HTTP/1.1", "HTTP/2.0"
+	Proto    string       // "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"
 	Fields   http1.Fields // all of them, in order of arrival
 	Body     Body         // nil when there is no content
 	Length   int64        // of Body in bytes; http1.Unknown when it isn't known

@@ -81,10 +81,10 @@ func (p *proxyRequest) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdi
 }
 
 // takesTrailers reports whether f says that the client can do with trailer
-// fields, which is all that TE can say in HTTP/2 (RFC 9113, 8.2.2). gRPC backends
+// fields, which is all that TE can say in HTTP/2 (RFC 9113, 8.2.2) and HTTP/3. gRPC backends
 // want to hear it; over HTTP/1.1, where it is for one connection, it isn't sent.
 func takesTrailers(in *proxy.Request, f *http1.Field) bool {
-	return f.Known() == http1.TE && f.Value == "trailers" && in.Proto == "HTTP/2.0"
+	return f.Known() == http1.TE && f.Value == "trailers" && (in.Proto == "HTTP/2.0" || in.Proto == "HTTP/3.0")
 }
 
 // passesUpgrade reports whether the client's wish to switch protocols is passed

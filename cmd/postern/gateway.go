@@ -371,7 +371,7 @@ func (g *gateway) masked() ([]byte, error) {
 
 func (g *gateway) connections() control.Connections {
 	stats := g.server.Stats()
-	return control.Connections{Open: stats.Connections, InFlight: stats.InFlight}
+	return control.Connections{Open: stats.Connections, InFlight: stats.InFlight, HTTP3: stats.HTTP3}
 }
 
 // overloaded tells of memory that runs short, and of its recovery.

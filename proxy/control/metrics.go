@@ -9,6 +9,7 @@ import (
 type Connections struct {
 	Open     int64 // connections of clients
 	InFlight int64 // requests under way
+	HTTP3    int64 // of the connections, those that use HTTP/3
 }
 
 // Overload is what readiness and the metrics tell of memory that runs short and
@@ -32,7 +33,9 @@ func register(o Options) error {
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_connections", Help: "Open connections of clients."},
 				func() float64 { return float64(o.Connections().Open) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_requests_in_flight", Help: "Requests under way."},
-				func() float64 { return float64(o.Connections().InFlight) }))
+				func() float64 { return float64(o.Connections().InFlight) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_connections_http3", Help: "Those of the connections that use HTTP/3."},
+				func() float64 { return float64(o.Connections().HTTP3) }))
 	}
 	if o.Overload != nil {
 		all = append(all, newOverloadMetrics(o.Overload))

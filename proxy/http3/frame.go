@@ -9,7 +9,6 @@ package http3
 
 import (
 	"bufio"
-	"errors"
 	"io"
 
 	"github.com/quic-go/quic-go"
@@ -95,7 +94,7 @@ func readFrameHead(r *bufio.Reader) (kind, length uint64, err error) {
 
 // unexpected is what the end means in the middle of a frame. RFC 9114, 7.1.
 func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return connError{frameError, "a frame isn't complete"}
 	}
 	return err

@@ -269,7 +269,8 @@ func (s *Stream) end() {
 	s.complete.Store(true)
 }
 
-// broken ends the stream, or the connection, if err is a mistake of the client's.
+// broken ends the stream, or the connection, if err is a mistake of the client's; it
+// returns err.
 func (s *Stream) broken(err error) error {
 	var mistake streamError
 	var fatal connError
@@ -284,13 +285,11 @@ func (s *Stream) broken(err error) error {
 
 // drop ends a stream whose head can't be read.
 func (s *Stream) drop(err error) {
-	code := requestIncomplete
-	var mistake streamError
-	if errors.As(err, &mistake) {
-		code = mistake.code
-	}
 	_ = s.broken(err)
-	s.reset(code)
+	var fatal connError
+	if !errors.As(err, &fatal) { // else the client is to learn that
+		s.reset(requestIncomplete)
+	}
 }
 
 // SetReadDeadline makes reads fail after t, also one in progress; zero takes the
