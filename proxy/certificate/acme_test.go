@@ -62,8 +62,8 @@ func (f *front) reset(domain string) {
 func TestACMERenewal(t *testing.T) {
 	t.Parallel()
 	f := newFront(t, Options{})
-	ca := f.pebble(pebbletest.Options{Life: 12 * time.Second})
-	f.apply(ca.Config("renew_window = 80"), "a.postern.test")
+	ca := f.pebble(pebbletest.Options{Life: 20 * time.Second})
+	f.apply(ca.Config("renew_window = 90"), "a.postern.test")
 	first := f.got("a.postern.test")
 	roots := ca.Issued()
 	until(t, "a renewed certificate", func() bool {

@@ -96,12 +96,16 @@ func (n *name) plan(p *plan, now time.Time) {
 // askSpread is the time in which names ask for their renewal times after a start.
 const askSpread = 30 * time.Minute
 
+// leastRest is what is left at least of a life when the renewal begins, of a short
+// one a third: enough for some tries.
+const leastRest = time.Hour
+
 // renewAt returns when to renew leaf: when the authority suggests, else in the last
 // part of its life. Certificates that were got together aren't renewed together.
 // Near the end no suggestion counts any more.
 func renewAt(domain string, leaf *x509.Certificate, suggested acme.RenewalInfo, window float64) time.Time {
 	life := leaf.NotAfter.Sub(leaf.NotBefore)
-	last := leaf.NotAfter.Add(-life / 20)
+	last := leaf.NotAfter.Add(-max(life/20, min(life/3, leastRest)))
 	if at := suggested.SelectedTime; suggested.HasWindow() && !at.IsZero() {
 		if at.After(last) {
 			return last
