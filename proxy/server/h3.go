@@ -48,6 +48,10 @@ func (l *listener) alternate(s *settings) {
 	case s.h3 && d == nil:
 		d = &datagrams{listener: l, stopping: make(chan struct{})}
 		l.datagrams.Store(d)
+		opened := d.tryOpen()
+		if opened != nil {
+			l.server.logger.Warn("HTTP/3 waits for its UDP port; clients use TCP", zap.String("listener", l.name), zap.Error(opened))
+		}
 		l.server.work.Add(1)
 		go d.run()
 	case !s.h3 && d != nil:
@@ -59,10 +63,10 @@ func (l *listener) alternate(s *settings) {
 // stop takes no new connections, and asks those that are there to end.
 func (d *datagrams) stop() {
 	d.once.Do(func() {
-		d.up.Store(false)
-		close(d.stopping)
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		close(d.stopping)
+		d.up.Store(false)
 		if d.endpoint != nil {
 			d.endpoint.Stop()
 		}
@@ -83,13 +87,12 @@ func (d *datagrams) stopped() bool {
 func (d *datagrams) run() {
 	s := d.listener.server
 	defer s.work.Done()
-	endpoint := d.open()
+	endpoint := d.await()
 	if endpoint == nil {
 		return
 	}
 	defer endpoint.Close()
 	defer d.conns.Wait()
-	d.up.Store(!d.stopped())
 	for {
 		c, err := endpoint.Accept()
 		if err != nil {
@@ -105,30 +108,37 @@ func (d *datagrams) run() {
 	}
 }
 
-// open opens the socket, as soon as the port is free; nil means that it was stopped.
-func (d *datagrams) open() *http3.Endpoint {
-	l := d.listener
-	for attempt := 0; ; attempt++ {
-		endpoint, err := d.listen()
-		if err == nil {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if d.stopped() {
-				_ = endpoint.Close() // nobody is connected
-				return nil
-			}
-			d.endpoint = endpoint
+// await returns the endpoint as soon as the port is free; nil means that it was
+// stopped before.
+func (d *datagrams) await() *http3.Endpoint {
+	for {
+		d.mu.Lock()
+		endpoint := d.endpoint
+		d.mu.Unlock()
+		if endpoint != nil {
 			return endpoint
-		}
-		if attempt == 0 {
-			l.server.logger.Warn("HTTP/3 waits for its UDP port; clients use TCP", zap.String("listener", l.name), zap.Error(err))
 		}
 		select {
 		case <-d.stopping:
 			return nil
 		case <-time.After(udpRetry):
 		}
+		_ = d.tryOpen() // it was told once
 	}
+}
+
+// tryOpen opens the socket, and does nothing once stop was called.
+func (d *datagrams) tryOpen() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped() {
+		return nil
+	}
+	var err error
+	if d.endpoint, err = d.listen(); err == nil {
+		d.up.Store(true)
+	}
+	return err
 }
 
 // listen opens the UDP port that has the number of the TCP port.
