@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy/expr"
 )
@@ -139,6 +140,11 @@ func (v *verb) wellFormed() bool {
 	if (v.has('-') || v.has('0')) && v.width < 0 || v.has('-') && v.has('0') || v.has('+') && v.has(' ') {
 		return false
 	}
+	for i := range len(v.flags) {
+		if strings.IndexByte(v.flags[:i], v.flags[i]) >= 0 {
+			return false
+		}
+	}
 	switch v.kind | 0x20 {
 	case 's', 'b', 'h':
 		return strings.Trim(v.flags, "-") == ""
@@ -161,7 +167,7 @@ func (v *verb) wellFormed() bool {
 	case 't':
 		return v.precision < 0 && strings.Trim(v.flags, "-") == ""
 	}
-	return v.kind == '%' || v.kind == 'n' && v.flags == "" && v.width < 0
+	return v.precision < 0 && (v.kind == '%' && strings.Trim(v.flags, "-") == "" || v.kind == 'n' && v.flags == "" && v.width < 0)
 }
 
 func (v *verb) format(r *run) (string, error) {
@@ -223,7 +229,7 @@ func (v *verb) char() (string, error) {
 		return "null", nil
 	case k == expr.CharKind:
 		return string(expr.AppendUnit(nil, v.v.Unit())), nil
-	case k >= expr.ByteKind && k <= expr.IntKind:
+	case k >= expr.ByteKind && k <= expr.IntKind && v.v.Long() >= 0 && v.v.Long() <= utf8.MaxRune:
 		return string(rune(v.v.Long())), nil
 	}
 	return "", errFormat
@@ -241,20 +247,27 @@ func (v *verb) integer() (string, error) {
 		digits := n.String()
 		return v.signed(strings.TrimPrefix(digits, "-"), n.Sign() < 0), nil
 	}
-	radix := 8
+	radix, prefix := 8, "0"
 	if v.kind != 'o' {
-		radix = 16
+		radix, prefix = 16, "0x"
 	}
-	digits := n.Text(radix)
+	digits := strings.TrimPrefix(n.Text(radix), "-")
 	switch k := v.v.Kind(); {
-	case n.Sign() >= 0 || k == expr.BigIntKind:
+	case k == expr.BigIntKind:
+		if v.has('#') {
+			digits = prefix + digits
+		}
+		return v.signed(digits, n.Sign() < 0), nil
+	case strings.ContainsAny(v.flags, "( +"): // for numbers without a bound only
+		return "", errFormat
+	case n.Sign() >= 0:
 	case k == expr.LongKind:
 		digits = strconv.FormatUint(uint64(v.v.Long()), radix)
 	default:
 		digits = strconv.FormatUint(uint64(uint32(v.v.Long())), radix)
 	}
 	if v.has('#') {
-		digits = map[int]string{8: "0", 16: "0x"}[radix] + digits
+		digits = prefix + digits
 	}
 	if v.has('0') && len(digits) < v.width {
 		digits = strings.Repeat("0", v.width-len(digits)) + digits
@@ -293,7 +306,7 @@ func (v *verb) signed(digits string, negative bool) string {
 
 func (v *verb) float() (string, error) {
 	if v.v.IsNull() {
-		return "null", nil
+		return v.cut("null"), nil
 	}
 	if k := v.v.Kind(); k != expr.DoubleKind && k != expr.FloatKind && k != expr.BigDecimalKind {
 		return "", errFormat
@@ -318,7 +331,14 @@ func (v *verb) float() (string, error) {
 			return "", errFormat
 		}
 		digits = hexFloat(abs, v.precision)
-		gap := v.width - len(digits)
+		gap := v.width - len(hexFloat(abs, -1)) // Java adds the digits of the precision later
+		if v.precision >= 0 {
+			mantissa, exponent, _ := strings.Cut(digits, "p")
+			gap = v.width - len(strings.TrimRight(mantissa, "0")+"p"+exponent)
+			if strings.HasSuffix(strings.TrimRight(mantissa, "0"), ".") {
+				gap--
+			}
+		}
 		if math.Signbit(f) || v.has('+') || v.has(' ') {
 			gap--
 		}
@@ -328,26 +348,49 @@ func (v *verb) float() (string, error) {
 	case 'f':
 		digits = roundHalfUp(abs, precision)
 	case 'e':
-		digits = strconv.FormatFloat(abs, 'e', precision, 64)
+		digits = scientific(abs, precision)
 	default:
 		precision = max(precision, 1)
-		if abs != 0 && (abs < 1e-4 || abs >= math.Pow10(precision)) {
-			digits = strconv.FormatFloat(abs, 'e', precision-1, 64)
+		digits = scientific(abs, precision-1)
+		_, text, _ := strings.Cut(digits, "e")
+		exponent, _ := strconv.Atoi(text) // after rounding; digits with a sign
+		if abs != 0 && (exponent < -4 || exponent >= precision) {
+			v.flags = strings.ReplaceAll(v.flags, ",", "")
 			break
-		}
-		exponent := 0
-		if abs != 0 {
-			exponent = int(math.Floor(math.Log10(abs)))
 		}
 		digits = roundHalfUp(abs, max(0, precision-1-exponent))
 	}
+	if v.has('#') && precision == 0 && v.kind|0x20 != 'a' { // the point stays, though nothing is behind it
+		mantissa, exponent, found := strings.Cut(digits, "e")
+		if digits = mantissa + "."; found {
+			digits += "e" + exponent
+		}
+	}
 	return v.signed(digits, math.Signbit(f)), nil
+}
+
+// scientific formats f as "1.50e+10", rounding as roundHalfUp does.
+func scientific(f float64, precision int) string {
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	rounded := roundDigits(whole, fraction, precision)
+	if strings.HasPrefix(rounded, "10") { // 9.99 became 10.0
+		n, _ := strconv.Atoi(exponent) // digits with a sign, from FormatFloat
+		rounded = roundDigits("1", "", precision)
+		exponent = fmt.Sprintf("%+03d", n+1)
+	}
+	return rounded + "e" + exponent
 }
 
 // roundHalfUp formats f, rounding its shortest decimal form half up, as Java does.
 func roundHalfUp(f float64, precision int) string {
 	text := strconv.FormatFloat(f, 'f', -1, 64)
 	whole, fraction, _ := strings.Cut(text, ".")
+	return roundDigits(whole, fraction, precision)
+}
+
+// roundDigits rounds whole.fraction half up to as many digits behind the point.
+func roundDigits(whole, fraction string, precision int) string {
 	if len(fraction) <= precision {
 		if precision == 0 {
 			return whole

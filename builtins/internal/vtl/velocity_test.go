@@ -413,3 +413,34 @@ func methodsOf(receiver string) (first, last method) {
 
 // untested are methods that print what differs from run to run.
 var untested = map[string]bool{"iterator": true, "listIterator": true, "toArray": true, "clone": true, "compare": true}
+
+// TestFormatAgainstVelocity compares random formats of String.format with Java's.
+func TestFormatAgainstVelocity(t *testing.T) {
+	v := startVelocity(t, "Harness", "-XX:TieredStopAtLevel=1")
+	r := rand.New(rand.NewPCG(1, 3))
+	values := []string{"$n", "$d", "$s", "$t", "$nope", "$L", "$B", "$u", "-3", "0.1", "1.0E10", "12345.678", "9.9996"}
+	failures := 0
+	for range 4000 {
+		format := "%"
+		if r.IntN(6) == 0 {
+			format += "1$"
+		}
+		for range r.IntN(3) {
+			format += string("-#+ 0,("[r.IntN(7)])
+		}
+		if r.IntN(2) == 0 {
+			format += fmt.Sprint(1 + r.IntN(12))
+		}
+		if r.IntN(3) == 0 {
+			format += fmt.Sprint(".", r.IntN(6))
+		}
+		format += string("bBhHsScCdoxXeEfgGaA%n"[r.IntN(21)])
+		template := fmt.Sprintf("#set($z = %s)$s.format(\"%s|\", $z)", values[r.IntN(len(values))], format)
+		if got, want := ours("velocity", template), v.render(t, "velocity", template); !agree(got, want) {
+			t.Errorf("%q\ngot  %q\nwant %q", template, got, want)
+			if failures++; failures == 10 {
+				t.Fatal("that is enough")
+			}
+		}
+	}
+}
