@@ -152,7 +152,7 @@ func (a *authority) Issue(ctx context.Context, csr *x509.CertificateRequest) (*c
 	var chain acme.Certificate
 	if err == nil {
 		if chain, err = a.order(ctx, csr); err != nil {
-			err = a.judge(ctx, err)
+			err = a.judge(ctx, strings.Join(csr.DNSNames, " "), err)
 		}
 	}
 	if err != nil {
@@ -273,7 +273,7 @@ const (
 // judge looks at what an order failed with. When it wasn't about the order but the
 // authority's state, nobody asks it for a while: neither those names whose turn it
 // would be next, nor this one again.
-func (a *authority) judge(ctx context.Context, err error) error {
+func (a *authority) judge(ctx context.Context, name string, err error) error {
 	err = fmt.Errorf("authority %s: %w", a.name, err)
 	if ctx.Err() != nil {
 		return err
@@ -282,6 +282,9 @@ func (a *authority) judge(ctx context.Context, err error) error {
 	var problem acme.Problem
 	isProblem := errors.As(err, &problem)
 	busy := isProblem && (problem.Status == http.StatusTooManyRequests || problem.Status >= 500 || problem.Type == acme.ProblemTypeRateLimited)
+	if asked && isProblem && problem.Status == http.StatusTooManyRequests && concerns(problem.Detail, name) {
+		return errors.Join(err, &limitedError{name, a.now().Add(min(pause, longPause))})
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -296,6 +299,32 @@ func (a *authority) judge(ctx context.Context, err error) error {
 	}
 	a.cause = err.Error()
 	return errors.Join(err, &pausedError{a.name, a.until})
+}
+
+// limitedError is the error of an order that would be too many for one name, or for
+// those of one domain; other names aren't concerned.
+type limitedError struct {
+	name  string
+	until time.Time
+}
+
+func (e *limitedError) Error() string {
+	return fmt.Sprintf("no orders for %s before %s", e.name, e.until.UTC().Format(time.RFC3339))
+}
+
+// concerns reports whether the reason for a limit is about name and its like, and not
+// about all that we order: it quotes the name or a domain above it, or speaks of its
+// certificates. Source: Let's Encrypt's documentation, "Rate Limits".
+func concerns(detail, name string) bool {
+	if strings.Contains(detail, "exact set of") {
+		return true
+	}
+	for domain := strings.TrimPrefix(name, "*."); strings.Contains(domain, "."); _, domain, _ = strings.Cut(domain, ".") {
+		if strings.Contains(detail, strconv.Quote(domain)) {
+			return true
+		}
+	}
+	return false
 }
 
 // unreachable reports whether err is the network's.

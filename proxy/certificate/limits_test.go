@@ -193,6 +193,47 @@ func TestRetryAfter(t *testing.T) {
 	until(t, "another order", func() bool { return ca.orders.Load() > first })
 }
 
+// A limit that is about one name, or those of one domain, stops nobody else.
+func TestLimitOfOneName(t *testing.T) {
+	now := &clock{now: time.Now()}
+	f := newFront(t, Options{Logger: zap.NewNop(), Now: now.Now, Store: NewDirectory(t.TempDir())})
+	ca := newBusyCA(t)
+	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7200")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(429)
+		fmt.Fprint(w, `{"type":"urn:ietf:params:acme:error:rateLimited","status":429,"detail":"too many certificates (50) already issued for \"postern.test\" in the last 168h0m0s"}`)
+	})
+	ca.answer.Store(&limited)
+	f.apply(ca.config(), "a.postern.test", "b.postern.test")
+	until(t, "two orders", func() bool { return f.status("a.postern.test").Failures > 0 && f.status("b.postern.test").Failures > 0 })
+	if paused := f.Figures().Paused; len(paused) > 0 {
+		t.Errorf("nobody may ask: %q", paused)
+	}
+	for _, name := range []string{"a.postern.test", "b.postern.test"} {
+		if next := f.status(name).Next.Sub(now.Now()); next < 2*time.Hour || next > 2*time.Hour+time.Minute {
+			t.Errorf("%s again in %v, the authority said 2h", name, next)
+		}
+	}
+	now.add(time.Hour)
+	f.poke()
+	time.Sleep(50 * time.Millisecond) // what shouldn't happen gets its chance
+	if n := ca.orders.Load(); n != 2 {
+		t.Errorf("%d orders", n)
+	}
+	g := func(detail, name string, want bool) {
+		t.Helper()
+		if got := concerns(detail, name); got != want {
+			t.Errorf("%q about %s: %v", detail, name, got)
+		}
+	}
+	g(`too many failed authorizations (5) for "a.example.com" in the last 1h0m0s`, "a.example.com", true)
+	g(`too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s`, "a.example.com", true)
+	g(`too many certificates (50) already issued for "example.com" in the last 168h0m0s`, "*.example.com", true)
+	g(`too many certificates (50) already issued for "ample.com" in the last 168h0m0s`, "a.example.com", false)
+	g(`too many new orders (300) from this account in the last 3h0m0s`, "a.example.com", false)
+}
+
 // The pauses of an authority that fails for itself grow; a 503 with a date counts as
 // one that says when to come back.
 func TestPausesGrow(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,7 +170,7 @@ const (
 func (n *name) fail(now time.Time, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.failure, n.tried = err.Error(), now
+	n.failure, n.tried = strings.ReplaceAll(err.Error(), "\n", "; "), now
 	pause := firstRetry
 	for range min(n.failures, 10) {
 		pause = min(3*pause, lastRetry)
@@ -181,6 +182,10 @@ func (n *name) fail(now time.Time, err error) {
 		return
 	}
 	n.failures++
+	if limited := (*limitedError)(nil); errors.As(err, &limited) {
+		n.retry = limited.until.Add(time.Duration(rand.Int64N(int64(time.Minute))))
+		return
+	}
 	n.retry = now.Add(pause + time.Duration(rand.Int64N(int64(pause/10))))
 }
 

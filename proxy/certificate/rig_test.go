@@ -74,7 +74,7 @@ func newFront(t *testing.T, o Options) *front {
 // load reads a configuration with domains and acme, as config.Load does.
 func load(t testing.TB, dir, acme string, domains ...string) *config.Config {
 	t.Helper()
-	text := acme + "\n[listen.tls]\naddress = \"127.0.0.1:0\"\ntls = {}\n[api.a]\ntype = \"rest\"\n[api.a.stage.s]\n[api.a.route.\"GET /\"]\nintegration = { type = \"mock\" }\n"
+	text := acme + "\n[listen.clear]\naddress = \"127.0.0.1:0\"\n[listen.tls]\naddress = \"127.0.0.1:0\"\ntls = {}\n[api.a]\ntype = \"rest\"\n[api.a.stage.s]\n[api.a.route.\"GET /\"]\nintegration = { type = \"mock\" }\n"
 	for _, d := range domains {
 		name, more, _ := strings.Cut(d, " ")
 		text += fmt.Sprintf("[domain.%q]\nmap = { \"/\" = \"a:s\" }\n%s\n", name, more)

@@ -102,6 +102,7 @@ func (x *crosser) acme() {
 			x.value([]string{"acme", "agreed"}, "", "no certificate without agreement", "read the authorities' terms of service and write agreed = true, or leave [acme] out")
 		}
 		x.issuers(a)
+		x.answerable(a)
 	}
 	for _, name := range x.entries("domain") {
 		x.certificate(name, a)
@@ -143,6 +144,35 @@ func (x *crosser) issuers(a *ACME) {
 			a.Issuers = append(a.Issuers, "zerossl")
 		}
 	}
+}
+
+// answerable takes out of the challenges those that authorities would ask in vain,
+// for no listener answers: a try that fails counts against limits. One that is
+// written down is a mistake.
+func (x *crosser) answerable(a *ACME) {
+	secure, clear := false, false
+	for _, l := range x.cfg.Listen {
+		secure, clear = secure || l.TLS != nil, clear || l.TLS == nil
+	}
+	if x.lost("listen") {
+		return
+	}
+	path := []string{"acme", "challenges"}
+	a.Challenges = slices.DeleteFunc(slices.Clone(a.Challenges), func(kind string) bool {
+		needs := ""
+		switch {
+		case kind == "tls-alpn-01" && !secure:
+			needs = "one with tls"
+		case kind == "http-01" && !clear:
+			needs = "one without tls"
+		default:
+			return false
+		}
+		if x.has(path...) {
+			x.value(path, kind, "no listener answers "+kind, "add "+needs+", which authorities reach, or take "+kind+" out")
+		}
+		return true
+	})
 }
 
 // certificate checks where the certificate of one domain comes from. A domain that
