@@ -30,6 +30,7 @@ const guardedConfig = `
 address = "127.0.0.1:0"
 [listen.public.tls]
 certificates = [{ cert = "site.crt", key = "site.key" }]
+alpn = ["h3", "h2", "http/1.1"]
 [api.pets]
 type = "rest"
 disable_default_endpoint = true

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/netip"
@@ -144,11 +143,7 @@ func (d *datagrams) tryOpen() error {
 // listen opens the UDP port that has the number of the TCP port.
 func (d *datagrams) listen() (*http3.Endpoint, error) {
 	l := d.listener
-	with := net.ListenConfig{}
-	if l.settings.Load().reusePort {
-		with.Control = reusePort
-	}
-	socket, err := with.ListenPacket(context.Background(), "udp", l.socket.Addr().String())
+	socket, err := net.ListenPacket("udp", l.socket.Addr().String()) // not with reuse_port: see datagrams
 	if err != nil {
 		return nil, err
 	}

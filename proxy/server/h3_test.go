@@ -406,3 +406,38 @@ func TestHTTP3Bounds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Names and policies hold for clients of HTTP/3 as for others.
+func TestHTTP3Names(t *testing.T) {
+	g := start(t, offering(t, ""))
+	g.release()
+	g.apply(fmt.Sprintf(plain, offering(t, "")) + `
+[domain."strict.test"]
+access_mode = "strict"
+map."/" = "a:s"
+`)
+	g.waitHTTP3()
+	f := func(serverName, host string, want int) {
+		t.Helper()
+		transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: serverName}}
+		defer transport.Close()
+		r, err := http.NewRequest("GET", g.url()+"/echo", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		response, err := (&http.Client{Transport: transport}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("SNI %s, host %s: got %d, want %d", serverName, host, response.StatusCode, want)
+		}
+	}
+	f("strict.test", "strict.test", 200)
+	f("strict.test", "STRICT.test:8443", 200)
+	f("localhost", "strict.test", 421)
+	f("strict.test", "localhost", 200)
+	f("localhost", "nobody.test", 404)
+}

@@ -48,8 +48,6 @@ type settings struct {
 	private  bool
 	redirect *redirect // nil: clients stay
 
-	reusePort bool
-
 	policy  string      // of TLS
 	tickets *tls.Config // whose keys seal tickets
 	ways    sync.Map    // *tls.Config by the snapshot.TLS of the names that it is for
@@ -58,7 +56,7 @@ type settings struct {
 // newSettings returns what c says; current returns the snapshot that serves, or nil,
 // the keys of tickets seal those of sessions, and keeper has domains' certificates.
 func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *tls.Config, keeper *certificate.Keeper) (*settings, error) {
-	s := &settings{Limits: c.Limits, private: c.Private, redirect: newRedirect(c.RedirectHTTPS), tickets: tickets, reusePort: c.ReusePort}
+	s := &settings{Limits: c.Limits, private: c.Private, redirect: newRedirect(c.RedirectHTTPS), tickets: tickets}
 	var err error
 	if s.admission, err = newAdmission(c); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ func (c *compiler) hosts() {
 	if suffix == "" || h.wildcard[suffix] != nil {
 		return // no default hosts, or all of them hidden
 	}
+	h.suffix = suffix
 	for api, stages := range c.stages {
 		name := strings.ToLower(api) + "." + suffix
 		if h.exact[name] != nil {

@@ -42,6 +42,7 @@ type mapping struct {
 // hosts finds hosts. A custom domain beats a wildcard domain, and either beats
 // a default host, because the operator wrote it down.
 type hosts struct {
+	suffix   string           // of default hosts
 	exact    map[string]*host // custom domains, and default hosts that no domain hides
 	wildcard map[string]*host // "*.example.com" by "example.com"
 }
@@ -59,6 +60,20 @@ func (h *hosts) find(name string) *host {
 		return nil
 	}
 	return h.wildcard[parent]
+}
+
+// named returns the default host of the API whose name is in X-Apigw-Api-Id, by which
+// those who come by a private listener can call it under whatever host they know; nil
+// for none. AWS: "Invoke a private API".
+func (h *hosts) named(in *proxy.Request) *host {
+	api := in.Fields.Get("x-apigw-api-id")
+	if api == "" {
+		return nil
+	}
+	if found := h.exact[strings.ToLower(api)+"."+h.suffix]; found != nil && found.isDefault && found.door != nil {
+		return found
+	}
+	return nil
 }
 
 // mapped finds whom path belongs to, and the rest of it: "" or from the slash

@@ -34,6 +34,9 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	ex.Domain = proxy.Domain{Name: strings.TrimSuffix(in.Host, ".")} // RFC 3986, 3.2.2: the root's dot
 
 	h := s.hosts.find(ex.Domain.Name)
+	if h == nil && in.Private {
+		h = s.hosts.named(in)
+	}
 	if h == nil {
 		return proxy.Fault{Kind: proxy.UnknownAPI}, false
 	}
