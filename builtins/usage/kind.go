@@ -35,7 +35,7 @@ func (k *kind) newSteps(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	settings := o.Config.API[api].Stage[stage]
 	s := &step{ledger: k.ledger}
 	own := settings.Throttle
-	if m := settings.Method[b.Route.Key]; m.Throttle != nil {
+	if m := settings.Settings(b.Route.Key); m.Throttle != nil {
 		own = m.Throttle
 	}
 	if own != nil {

@@ -493,7 +493,10 @@ type Stage struct {
 	Deploy string `toml:"deploy" enum:"auto,manual" example:"manual" aka:"auto_deploy,autoDeploy"`
 	// Of the requests to each method by itself, whoever sends them.
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 100, burst = 200 }"`
-	// What is different for single methods, by route key.
+	// Keeps answers. {} will do. Absent: none are kept.
+	Cache *StageCache `toml:"cache" short:"enabled" example:"{ ttl = \"1m\" }" aka:"caching,response_cache"`
+	// What is different for single methods, by route key; "*" is for those that say
+	// nothing else.
 	Method map[string]MethodSettings `toml:"method" example:"GET /" aka:"methodSettings,method_settings"`
 	// What backends with https URLs get to see when they ask for a certificate, in all of
 	// the stage's integrations of the types http and http_proxy.

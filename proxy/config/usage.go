@@ -26,7 +26,7 @@ func (x *crosser) usage() {
 	}
 	for _, api := range x.entries("api") {
 		for _, stage := range x.entries("api", api, "stage") {
-			x.routeKeys(api, "api", api, "stage", stage, "method")
+			x.routeKeys(api, []string{EveryMethod}, "api", api, "stage", stage, "method")
 		}
 		x.opened(api)
 	}
@@ -52,7 +52,7 @@ func (x *crosser) plan(name string) {
 			continue
 		}
 		api, _, _ := strings.Cut(stage, ":")
-		x.routeKeys(api, path...)
+		x.routeKeys(api, nil, path...)
 		for _, key := range x.entries(path...) {
 			if route, there := x.cfg.API[api].Route[key]; there && !route.APIKeyRequired {
 				x.key(append(slices.Clone(path), key), "not used: the method needs no API key", "say api_key_required = true there, or throttle the method itself, in its stage")
@@ -61,11 +61,11 @@ func (x *crosser) plan(name string) {
 	}
 }
 
-// routeKeys checks that the keys of a table are route keys of an API.
-func (x *crosser) routeKeys(api string, table ...string) {
+// routeKeys checks that the keys of a table are route keys of an API, or among others.
+func (x *crosser) routeKeys(api string, others []string, table ...string) {
 	routes := x.entries("api", api, "route")
 	for _, key := range x.entries(table...) {
-		if !slices.Contains(routes, key) && !x.lost("api", api, "route") {
+		if !slices.Contains(routes, key) && !slices.Contains(others, key) && !x.lost("api", api, "route") {
 			x.key(append(slices.Clone(table), key), fmt.Sprintf("API %q has no route %q", api, key), x.existing("routes", key, "api", api, "route"))
 		}
 	}
