@@ -56,6 +56,11 @@ func (l *listener) alternate(s *settings) {
 	case !s.h3 && d != nil:
 		d.stop()
 		l.datagrams.Store(nil)
+		for c := range l.server.conns {
+			if c, ok := c.(*shared); ok && c.listener == l && c.protocol == &l.server.h3 {
+				c.below.Shutdown()
+			}
+		}
 	}
 }
 

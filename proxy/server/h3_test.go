@@ -441,3 +441,52 @@ map."/" = "a:s"
 	f("strict.test", "localhost", 200)
 	f("localhost", "nobody.test", 404)
 }
+
+// A reload keeps connections and requests under way; one that takes HTTP/3 away asks
+// its clients to go, and one that brings it back serves them again.
+func TestHTTP3Reload(t *testing.T) {
+	more := offering(t, "")
+	g := start(t, more)
+	g.waitHTTP3()
+	client := newHTTP3(t)
+	answers := make(chan string, 1)
+	go func() {
+		response, err := client.Get(g.url() + "/hold")
+		if err != nil {
+			answers <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		content, err := io.ReadAll(response.Body)
+		answers <- fmt.Sprint(string(content), err)
+	}()
+	for g.Stats().InFlight == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	get := func(client *http.Client) error {
+		response, err := client.Get(g.url() + "/echo")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	for range 3 {
+		g.apply(fmt.Sprintf(plain, more))
+		if err := get(client); err != nil || g.Stats().HTTP3 != 1 {
+			t.Fatalf("after a reload: %v, %d connections", err, g.Stats().HTTP3)
+		}
+	}
+	g.apply(fmt.Sprintf(plain, strings.Replace(more, `"h3", `, "", 1)))
+	if err := get(newHTTP3(t)); err == nil {
+		t.Error("HTTP/3 goes on though the configuration doesn't offer it")
+	}
+	g.release()
+	if got := <-answers; got != "held<nil>" {
+		t.Errorf("what was under way: %q", got)
+	}
+	g.apply(fmt.Sprintf(plain, more))
+	g.waitHTTP3()
+	if err := get(newHTTP3(t)); err != nil {
+		t.Errorf("when it is back: %v", err)
+	}
+}
