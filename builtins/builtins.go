@@ -9,6 +9,7 @@ import (
 	"github.com/postern-gateway/postern/builtins/gatewayresponse"
 	"github.com/postern-gateway/postern/builtins/guard"
 	"github.com/postern-gateway/postern/builtins/integration"
+	"github.com/postern-gateway/postern/builtins/responsecache"
 	"github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/builtins/validation"
 	"github.com/postern-gateway/postern/proxy"
@@ -19,15 +20,16 @@ import (
 type Options struct {
 	Usage       usage.Options
 	Authorizers authorizer.Options
-	Guards      *guard.Memory // nil for checks alone
+	Guards      *guard.Memory         // nil for checks alone
+	Answers     *responsecache.Memory // nil for checks alone
 }
 
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
 // from a plugin. Guards and what checks access stand in the order in which they run.
 func Kinds(o Options) []proxy.Kind {
 	return []proxy.Kind{
-		integration.HTTPProxy(),
-		integration.HTTP(),
+		responsecache.Around(integration.HTTPProxy(), o.Answers),
+		responsecache.Around(integration.HTTP(), o.Answers),
 		integration.Mock(),
 		integration.Custom(),
 		coding.Kind(),
@@ -46,5 +48,6 @@ func Kinds(o Options) []proxy.Kind {
 		access.Access(),
 		usage.Kind(o.Usage),
 		validation.Validator(),
+		responsecache.Kind(o.Answers),
 	}
 }

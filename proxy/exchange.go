@@ -250,6 +250,7 @@ type Notes struct {
 	Plugin        string // the last one that was called, or the first that failed
 	PluginRole    string // what it was called for: "authorize", "request", …
 	PluginFailure string // "trap", "deadline", "answer", ...; "" for none
+	Cache         Cached // what the cache had
 	Truncated     bool   // the reply ended before its content did
 	ClientGone    bool   // the client left before the reply was complete
 
@@ -257,6 +258,16 @@ type Notes struct {
 	PluginWaiting  time.Duration // in calls of plugins, for answers to their own requests
 	PluginRequests int           // of plugins, to other servers
 }
+
+// Cached says what a cache had for an exchange.
+type Cached uint8
+
+// What a cache had.
+const (
+	CacheUnasked Cached = iota // there is none, or the request isn't one for it
+	CacheMiss                  // the integration was asked. AWS: CacheMissCount
+	CacheHit                   // the answer. AWS: CacheHitCount
+)
 
 // Client is the connection that an exchange came in by.
 type Client interface {

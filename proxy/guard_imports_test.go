@@ -58,6 +58,7 @@ builtins/access       : proxy proxy/http1 proxy/config builtins/internal/iam
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/usage        : proxy proxy/config proxy/usage
 builtins/internal/origin :
+builtins/responsecache : proxy proxy/http1 proxy/config proxy/cache builtins/access builtins/mapping
 builtins/guard        : proxy proxy/clients proxy/config builtins/internal/origin
 builtins/cors         : proxy proxy/http1 proxy/config builtins/internal/origin
 builtins/gatewayresponse : proxy proxy/http1 proxy/config proxy/document builtins/mapping
@@ -67,12 +68,12 @@ builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema 
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl builtins/internal/xmljson
 builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/guard builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/usage builtins/validation
+builtins              : proxy builtins/guard builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/responsecache builtins/usage builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
-proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/guard builtins/authorizer builtins/usage proxy/usage plugins zap txtar
-cmd/postern           : proxy proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/guard builtins/responsecache builtins/authorizer builtins/usage proxy/usage plugins zap txtar
+cmd/postern           : proxy proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/responsecache builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

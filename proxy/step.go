@@ -87,6 +87,7 @@ const (
 	GuardKind                       // nowhere: before the authorizer of every route for which it has steps
 	AccessKind                      // nowhere: after the authorizer of every route for which it has steps
 	PrincipalKind                   // [principal.x]: all of them; it has no steps, and its Build no Route
+	CacheKind                       // nowhere: after the validator of every route for which it has steps
 	DeciderKind                     // plugin of an [authorizer.x]: one that decides by itself, without an event
 )
 

@@ -14,6 +14,7 @@ import (
 	"github.com/postern-gateway/postern/builtins"
 	"github.com/postern-gateway/postern/builtins/authorizer"
 	"github.com/postern-gateway/postern/builtins/guard"
+	"github.com/postern-gateway/postern/builtins/responsecache"
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
@@ -32,6 +33,7 @@ type parts struct {
 	usage        *usage.Ledger
 	state        string // where the ledger's state is; "" while it has none
 	guards       *guard.Memory
+	kept         *responsecache.Memory
 	answers      *authorizer.Decisions
 	issuers      *authorizer.Issuers
 	certificates *certificate.Keeper
@@ -59,7 +61,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 	}
 	return &parts{
 		certificates: certificate.New(keeping),
-		logger:       logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
+		logger:       logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), kept: responsecache.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
 		usage:    usage.New(usage.Options{Logger: logger.Named("usage")}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
@@ -70,6 +72,7 @@ func (p *parts) close() {
 	if err := p.plugins.Close(); err != nil {
 		p.logger.Warn("the plugins' runtime didn't end well", zap.Error(err))
 	}
+	p.kept.Close()
 	p.backends.Close()
 	if err := p.usage.Detach(); err != nil {
 		p.logger.Error("the state didn't end well", zap.Error(err))
@@ -81,7 +84,7 @@ func (p *parts) close() {
 
 // options are what the builtin kinds need of p.
 func (p *parts) options() builtins.Options {
-	return builtins.Options{Guards: p.guards, Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
+	return builtins.Options{Guards: p.guards, Answers: p.kept, Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
 }
 
 // candidate is a snapshot that may come to serve, with the generations of

@@ -81,5 +81,8 @@ func (c *Cache[V]) Put(key string, value V, size int, expires time.Time) {
 	}
 }
 
+// Cost returns how many bytes are in use.
+func (c *Cache[V]) Cost() int64 { return c.store.MaxCost() - c.store.RemainingCost() }
+
 // Close gives the memory back. Nothing may use c any more.
 func (c *Cache[V]) Close() { c.store.Close() }

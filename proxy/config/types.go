@@ -493,6 +493,8 @@ type Stage struct {
 	Deploy string `toml:"deploy" enum:"auto,manual" example:"manual" aka:"auto_deploy,autoDeploy"`
 	// Of the requests to each method by itself, whoever sends them.
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 100, burst = 200 }"`
+	// Keeps answers. {} will do. Absent: none are kept.
+	Cache *StageCache `toml:"cache" short:"enabled" example:"{ ttl = \"1m\" }" aka:"caching,response_cache"`
 	// What is different for single methods, by route key; "*" is for those that say
 	// nothing else.
 	Method map[string]MethodSettings `toml:"method" example:"GET /" aka:"methodSettings,method_settings"`

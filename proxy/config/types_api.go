@@ -138,6 +138,13 @@ type Integration struct {
 	ContentHandling string `toml:"content_handling" for:"http_proxy,http,mock,wasm_custom" enum:"convert_to_text,convert_to_binary" aka:"contentHandling"`
 	// Pass protocol upgrades (WebSocket) through to the backend.
 	Upgrade bool `toml:"upgrade" for:"http_proxy" default:"true"`
+	// What tells requests apart for the stage's cache, as parameters write their sources, or by
+	// integration.request.NAME that one is mapped to. Absent: the whole path and query.
+	CacheKeyParameters []string `toml:"cache_key_parameters" example:"[\"method.request.querystring.type\"]" aka:"cacheKeyParameters,cache_key,cache_keys"`
+	// Methods with the same namespace share answers to the same keys. Default: the resource's id.
+	CacheNamespace string `toml:"cache_namespace" pattern:"[!-~]{1,128}" want:"1 to 128 characters without spaces" example:"pets" aka:"cacheNamespace"`
+	// A cache of this integration's own, instead of the stage's.
+	Cache *IntegrationCache `toml:"cache" for:"http_proxy,http" short:"mode" example:"\"rfc9111\"" aka:"caching,response_cache"`
 	// X-Forwarded-For, -Host, -Port, -Proto and Forwarded for the backend:
 	// "off" drops what the client sent and adds none, as AWS does; "set"
 	// replaces them by what the gateway knows.

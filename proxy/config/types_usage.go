@@ -29,6 +29,8 @@ type GatewayThrottle struct {
 type MethodSettings struct {
 	// Of the method's requests, whoever sends them, instead of the stage's.
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 10, burst = 20 }"`
+	// Of the method's answers, instead of what the stage's cache says. true or false will do.
+	Cache *MethodCache `toml:"cache" short:"enabled" example:"{ ttl = \"30s\" }" aka:"caching"`
 }
 
 // Plan says which stages the API keys in it open, and how many requests each key may

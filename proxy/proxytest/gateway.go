@@ -10,6 +10,7 @@ import (
 	"github.com/postern-gateway/postern/builtins"
 	"github.com/postern-gateway/postern/builtins/authorizer"
 	"github.com/postern-gateway/postern/builtins/guard"
+	"github.com/postern-gateway/postern/builtins/responsecache"
 	counting "github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/plugins"
 	"github.com/postern-gateway/postern/proxy"
@@ -32,6 +33,7 @@ type assembly struct {
 	issuers      *authorizer.Issuers
 	guards       *guard.Memory
 	usage        *usage.Ledger
+	kept         *responsecache.Memory
 	certificates *certificate.Keeper
 	server       *server.Server
 }
@@ -67,6 +69,7 @@ func assemble(t testing.TB, cache string) Gateway {
 		issuers:  authorizer.NewIssuers(logger),
 		guards:   guard.NewMemory(),
 		server:   server.New(server.Options{Logger: logger, Poison: true, Certificates: certificates}),
+		kept:     responsecache.NewMemory(),
 	}
 }
 
@@ -89,7 +92,7 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:    append(builtins.Kinds(builtins.Options{Guards: w.guards, Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
+		Kinds:    append(builtins.Kinds(builtins.Options{Guards: w.guards, Answers: w.kept, Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
 		Logger:   w.logger,
 		Backend:  backends.Backend,
 		Function: modules.Function,
@@ -148,6 +151,7 @@ func (w *assembly) Close() {
 	}
 	w.certificates.Close()
 	w.backends.Close()
+	w.kept.Close()
 	w.answers.Close()
 	w.issuers.Close()
 }

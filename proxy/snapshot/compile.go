@@ -204,6 +204,7 @@ func (c *compiler) route(st *stage, m method) {
 	parts = append(parts,
 		c.plugin(r, proxy.RequestMapperKind, in.MapRequest, under(at, "integration", "map_request")),
 		c.plugin(r, proxy.ResponseMapperKind, in.MapResponse, under(at, "integration", "map_response")))
+	parts = append(parts, c.all(proxy.CacheKind, r, &m.route)...)
 	r.Pipeline = proxy.NewPipeline(c.coded(r, append(parts, after...))...)
 	if err := insert(st.root, m.key, r); err != nil {
 		c.wrong(err, at...)

@@ -1,0 +1,235 @@
+package responsecache
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/postern-gateway/postern/builtins/access"
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// Kind returns the kind that answers from a stage's cache what the stage's methods answered
+// before, and keeps what they answer. What it keeps is in memory, which outlives snapshots;
+// nil will do for a check. AWS: "Cache settings for REST APIs in API Gateway".
+func Kind(memory *Memory) proxy.Kind {
+	return proxy.Kind{Name: "cache", Role: proxy.CacheKind, New: memory.newSteps}
+}
+
+// mode9111 is the mode of an integration's cache that goes by RFC 9111.
+const mode9111 = "rfc9111"
+
+func (m *Memory) newSteps(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
+	var wrong []error
+	s := settingsOf(b, o, &wrong)
+	if !s.enabled || len(wrong) > 0 {
+		return proxy.Steps{}, errors.Join(wrong...)
+	}
+	c := &stageCache{settings: s, keys: newKeys(b, o, &wrong), verb: b.Route.Verb}
+	if c.verb == "ANY" {
+		c.verb = "GET"
+	}
+	if len(wrong) > 0 {
+		return proxy.Steps{}, errors.Join(wrong...)
+	}
+	c.personal(b, o)
+	c.mayInvalidate = access.Permission(b, o, proxy.InvalidateCache)
+	if m != nil {
+		c.store = m.open(b, o)
+	}
+	return proxy.Steps{proxy.IntegrationRequest: (*lookUp)(c), proxy.MethodResponse: (*keep)(c)}, nil
+}
+
+// open returns the cache of a route's stage, which is released with the snapshot.
+func (m *Memory) open(b proxy.Build, o proxy.Options) *store {
+	name := stageName{b.Route.Stage.API.Name, b.Route.Stage.Name}
+	return b.Shared(name, func() any {
+		s := m.store(name, sizeOf(o.Config, name))
+		b.OnClose(s.release)
+		return s
+	}).(*store)
+}
+
+// settings are what a stage says of the answers of one method.
+type settings struct {
+	enabled   bool
+	ttl       time.Duration
+	wait      time.Duration
+	most      int64 // bytes of content
+	encrypted bool
+	shared    bool
+
+	requireAuthorization bool
+	unauthorized         string
+}
+
+// settingsOf returns what holds for a route: what the stage says of the method, else of all.
+func settingsOf(b proxy.Build, o proxy.Options, wrong *[]error) settings {
+	stage := o.Config.API[b.Route.Stage.API.Name].Stage[b.Route.Stage.Name]
+	all := stage.Cache
+	own := stage.Settings(b.Route.Key).Cache
+	if all == nil {
+		if own != nil {
+			*wrong = append(*wrong, &config.KeyError{
+				Path: []string{"stage", b.Route.Stage.Name, "method", b.Route.Key, "cache"},
+				Text: "the stage has no cache", Hint: fmt.Sprintf("add [api.%s.stage.%s.cache]", b.Route.Stage.API.Name, b.Route.Stage.Name),
+			})
+		}
+		return settings{}
+	}
+	s := settings{
+		enabled: all.Enabled && (b.Route.Verb == "GET" || b.Route.Verb == "ANY"),
+		ttl:     time.Duration(all.TTL), wait: time.Duration(all.Wait), most: int64(all.MaxEntry),
+		encrypted: all.Encrypted, shared: all.Shared,
+		requireAuthorization: all.RequireAuthorization, unauthorized: all.Unauthorized,
+	}
+	if own != nil {
+		s.override(own)
+	}
+	s.enabled = s.enabled && s.ttl > 0 && o.Route.Integration.Cache == nil
+	return s
+}
+
+// override takes what a stage says of one method.
+func (s *settings) override(own *config.MethodCache) {
+	if own.Enabled != nil {
+		s.enabled = *own.Enabled
+	}
+	if own.TTL != nil {
+		s.ttl = time.Duration(*own.TTL)
+	}
+	if own.Encrypted != nil {
+		s.encrypted = *own.Encrypted
+	}
+	if own.Shared != nil {
+		s.shared = *own.Shared
+	}
+	if own.RequireAuthorization != nil {
+		s.requireAuthorization = *own.RequireAuthorization
+	}
+	if own.Unauthorized != "" {
+		s.unauthorized = own.Unauthorized
+	}
+}
+
+// stageCache is the cache of a stage for one route.
+type stageCache struct {
+	settings
+	keys
+	verb          string
+	store         *store
+	mayInvalidate func(*proxy.Exchange) bool
+
+	// What tells callers apart and isn't in the key: an answer to somebody who is known is for
+	// nobody else, unless the backend says that it is public.
+	identified            bool // the method has an authorizer, or needs an API key
+	authorization, cookie bool // a request with this field
+}
+
+// personal finds out what tells callers apart.
+func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
+	if c.shared {
+		return
+	}
+	has := func(parameter string) bool {
+		return slices.ContainsFunc(o.Route.Integration.CacheKeyParameters, func(p string) bool {
+			if mapped, is := o.Route.Integration.Parameters[p]; is {
+				p = mapped
+			}
+			p = strings.Replace(p, ".multivalueheader.", ".header.", 1)
+			return strings.EqualFold(p, parameter)
+		})
+	}
+	c.authorization = !has("method.request.header.Authorization")
+	c.cookie = !has("method.request.header.Cookie")
+	byCaller := slices.ContainsFunc(o.Route.Integration.CacheKeyParameters, func(p string) bool {
+		return strings.HasPrefix(p, "context.authorizer.") || slices.Contains(callers, p)
+	})
+	if name := o.Route.Authorizer; name != "" && name != "none" && !byCaller && c.authorization {
+		c.identified = !hasAll(has, sourcesOf(o, b.Route.Stage.API.Name, name))
+	}
+	if o.Route.APIKeyRequired && !byCaller && !has("method.request.header.X-API-Key") &&
+		!has("context.identity.apiKey") && !has("context.identity.apiKeyId") {
+		c.identified = true
+	}
+}
+
+// callers are the parameters that are different for every principal that signs requests.
+var callers = []string{"context.identity.caller", "context.identity.user", "context.identity.userArn", "context.identity.accessKey"}
+
+// sourcesOf returns the parameters by which an authorizer tells callers apart.
+func sourcesOf(o proxy.Options, api, name string) []string {
+	a, found := o.Config.API[api].Authorizer[name]
+	if !found {
+		a = o.Config.Authorizer[name]
+	}
+	return a.IdentitySource
+}
+
+func hasAll(has func(string) bool, parameters []string) bool {
+	return len(parameters) > 0 && !slices.ContainsFunc(parameters, func(p string) bool { return !has(p) })
+}
+
+// traits are what is found out about a request in one look at its fields.
+type traits struct {
+	credentialed bool // the answer is for the caller alone
+	conditional  bool // If-None-Match or If-Modified-Since
+	special      bool // it asks for a part, or for the answer to be as it was: not of the cache's
+	fresh        bool // Cache-Control: max-age=0
+}
+
+func (c *stageCache) look(ex *proxy.Exchange) (t traits) {
+	in := &ex.In
+	t.credentialed = c.identified
+	t.special = in.Upgrade != ""
+	if !c.body && (in.Body != nil || len(in.Content) > 0) {
+		t.special = true // content that isn't in the key may decide about the answer
+	}
+	for i := range in.Fields {
+		f := &in.Fields[i]
+		switch f.Known() {
+		case http1.Authorization:
+			t.credentialed = t.credentialed || c.authorization
+		case http1.Cookie:
+			t.credentialed = t.credentialed || c.cookie
+		case http1.Other:
+			t.read(f)
+		}
+	}
+	return t
+}
+
+// read takes what a field without a number says.
+func (t *traits) read(f *http1.Field) {
+	is := func(name string) bool { return strings.EqualFold(f.Name, name) }
+	switch len(f.Name) {
+	case len("Range"):
+		t.special = t.special || is("Range")
+	case len("If-Match"), len("If-Unmodified-Since"):
+		t.special = t.special || is("If-Match") || is("If-Range") || is("If-Unmodified-Since")
+	case len("If-None-Match"): // and Cache-Control
+		t.conditional = t.conditional || is("If-None-Match")
+		if is("Cache-Control") {
+			t.fresh = t.fresh || wantsFresh(f.Value)
+		}
+	case len("If-Modified-Since"):
+		t.conditional = t.conditional || is("If-Modified-Since")
+	}
+}
+
+// wantsFresh reports whether a Cache-Control has max-age=0: AWS's way to have an answer
+// replaced.
+func wantsFresh(value string) bool {
+	for value != "" {
+		var name, age string
+		if name, age, value = nextDirective(value); strings.EqualFold(name, "max-age") {
+			n, valid := parseSeconds(age)
+			return valid && n == 0
+		}
+	}
+	return false
+}
