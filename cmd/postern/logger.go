@@ -45,6 +45,16 @@ func (j *journal) configure(cfg *config.Config) error {
 	return nil
 }
 
+// adopt takes what libraries write to Go's own log, such as that of QUIC, which tells
+// when the kernel's buffers are small. leave gives it back.
+func (j *journal) adopt() (leave func()) {
+	leave, err := zap.RedirectStdLogAt(j.Logger, zapcore.WarnLevel)
+	if err != nil { // for levels that aren't
+		return func() {}
+	}
+	return leave
+}
+
 func level(cfg *config.Config) zapcore.Level {
 	l, err := zapcore.ParseLevel(cfg.Log.Level)
 	if err != nil { // the configuration allows only levels that parse

@@ -89,6 +89,7 @@ func serve(ctx context.Context, s *streams, o *runOptions) error {
 		return &failure{exitFailed, err}
 	}
 	defer g.close()
+	defer g.journal.adopt()()
 	g.shared.Store(before != nil) // until it is this process's
 	g.before = before
 	setMemory(g.journal.Logger)
