@@ -40,13 +40,14 @@ var (
 )
 
 // atDesk calls f with the gateway that runs with the configuration in file or, when
-// none does, with its state.
+// none does, with its state. Of a gateway that runs only the address is wanted: the
+// file may have mistakes, such as variables that this shell doesn't have.
 func atDesk(ctx context.Context, s *streams, file string, f func(desk, *config.Config) error) error {
 	if err := absent(file); err != nil {
 		return &failure{exitInvalid, err}
 	}
 	cfg, findings := config.Load(file)
-	if cfg == nil || findings.Failed() {
+	if cfg == nil {
 		return refused(s, findings)
 	}
 	address, err := adminAddress(cfg)
@@ -58,6 +59,8 @@ func atDesk(ctx context.Context, s *streams, file string, f func(desk, *config.C
 	case err == nil:
 		defer client.Close()
 		err = f(client, cfg)
+	case findings.Failed():
+		return refused(s, findings)
 	case errors.Is(err, control.ErrNobody):
 		err = atLedger(s, cfg, address, f)
 	default:
