@@ -53,6 +53,7 @@ func checkAges(cfg *config.Config, now time.Time) (findings config.Findings) {
 
 // age warns of certificates that should be renewed.
 func (g *gateway) age(now time.Time) {
+	g.ageDomains(now)
 	if cfg := g.serving.Load(); cfg != nil {
 		for _, c := range aging(cfg) {
 			if text := old(&c, now); text != "" {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,27 +10,27 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/postern-gateway/postern/proxy/config"
-	"github.com/postern-gateway/postern/proxy/truststore"
 )
 
 func newCert(s *streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cert",
-		Short: "Make and list certificates that the gateway shows to backends",
-		Example: "  postern cert client orders > orders.crt     # make one; orders.crt is for the backend\n" +
-			"  postern cert list\n" +
+		Short: "Look after the certificates of domains, and make those shown to backends",
+		Example: "  postern cert list                           # which domains have certificates, for how long, and what failed\n" +
+			"  postern cert renew api.example.com\n" +
+			"  postern cert export api.example.com --key api.key > api.pem\n" +
+			"  sudo postern cert trust -c postern.toml     # trust the internal authority, on this machine\n" +
+			"  postern cert client orders > orders.crt     # make one for backends; orders.crt is what they trust\n" +
 			"  postern cert rotate orders > orders-2.crt   # its successor, for the backend to trust, too\n" +
 			"  postern cert rotate orders --activate       # and now in its place",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newCertClient(s), newCertRotate(s), newCertList(s))
+	c.AddCommand(newCertList(s), newCertRenew(s), newCertRevoke(s), newCertExport(s), newCertTrust(s), newCertClient(s), newCertRotate(s))
 	return c
 }
 
@@ -150,47 +149,6 @@ func newCertRotate(s *streams) *cobra.Command {
 	addKey(c, &rsa, &days)
 	c.Flags().BoolVar(&activate, "activate", false, "put the successor into its place")
 	return c
-}
-
-func newCertList(s *streams) *cobra.Command {
-	var folder certFolder
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List the certificates that were made",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			dir, err := folder.path()
-			if err != nil {
-				return &failure{exitFailed, err}
-			}
-			files, err := filepath.Glob(filepath.Join(dir, "*.pem"))
-			if err != nil {
-				return &failure{exitFailed, err}
-			}
-			if len(files) == 0 {
-				_, err = fmt.Fprintf(s.out, "no certificates in %s\n", dir)
-				return wrote(err)
-			}
-			table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(table, "NAME\tEXPIRES\tSERIAL NUMBER\tSHA-256") // Flush has the error
-			for _, file := range files {
-				_, _ = fmt.Fprintln(table, listCertificate(file))
-			}
-			return wrote(table.Flush())
-		},
-	}
-	folder.addFlags(c)
-	return c
-}
-
-// listCertificate is the line of a list for file.
-func listCertificate(file string) string {
-	name := strings.TrimSuffix(filepath.Base(file), ".pem")
-	leaf, err := readLeaf(file)
-	if err != nil {
-		return name + "\t" + err.Error()
-	}
-	return fmt.Sprintf("%s\t%s\t%s\t%x", name, leaf.NotAfter.UTC().Format(time.DateOnly), truststore.Serial(leaf), sha256.Sum256(leaf.Raw))
 }
 
 // readLeaf returns the first certificate of a PEM file.

@@ -47,7 +47,8 @@ type gateway struct {
 	digest  string     // theirs
 	tried   string     // digest, or "" when files may have changed since they were read
 	stopped bool
-	lent    bool // the state is another process's, or about to be
+	lent    bool   // the state is another process's, or about to be
+	root    string // fingerprint of the internal authority's, once it was told
 }
 
 // ErrStopping is what a change fails with once the gateway is on its way out.
@@ -95,6 +96,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	g.admin, err = control.New(control.Options{
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
 		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Issuers: g.issuerFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
+		Domains: g.parts.certificates, Missing: g.missing,
 		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
 		Inherited: sockets.admin,
 	})
@@ -118,6 +120,7 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
 	next.commit()
 	g.parts.catalog(cfg)
 	g.serving.Store(cfg)
+	g.publishRoot(ctx, cfg)
 	g.warn(findings)
 	return nil
 }
@@ -371,7 +374,7 @@ func (g *gateway) masked() ([]byte, error) {
 
 func (g *gateway) connections() control.Connections {
 	stats := g.server.Stats()
-	return control.Connections{Open: stats.Connections, InFlight: stats.InFlight, HTTP3: stats.HTTP3}
+	return control.Connections{Handshakes: stats.Handshakes, Open: stats.Connections, InFlight: stats.InFlight, HTTP3: stats.HTTP3}
 }
 
 // overloaded tells of memory that runs short, and of its recovery.

@@ -162,11 +162,11 @@ func (k *Keeper) rootFor(ctx context.Context, domains []string) (*root, error) {
 	if err == nil && good(r) {
 		return r, nil
 	}
-	if err != nil && (k.idle || !errors.Is(err, fs.ErrNotExist)) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if k.idle {
-		return nil, errors.New("the next start makes another root")
+		return nil, errors.New("the next start makes the internal authority")
 	}
 	const lock = "internal_root"
 	if err := k.storage.Lock(ctx, lock); err != nil {

@@ -66,11 +66,16 @@ func (k *Keeper) Renew(ctx context.Context, domain string) error {
 	return k.exclusively(n, func() error {
 		n.mu.Lock()
 		n.forced = true
+		failure, failures, retry := n.failure, n.failures, n.retry
 		n.mu.Unlock()
 		err := k.renew(ctx, n, p)
 		n.mu.Lock()
+		defer n.mu.Unlock()
 		n.forced = false // it was asked for once
-		n.mu.Unlock()
+
+		if ctx.Err() != nil && err != nil { // whoever asked gave it up: nothing failed
+			n.failure, n.failures, n.retry = failure, failures, retry
+		}
 		return err
 	})
 }

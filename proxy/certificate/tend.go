@@ -429,6 +429,13 @@ func (n *name) status() Status {
 	return s
 }
 
+// Names returns how many names are to have certificates.
+func (k *Keeper) Names() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.names)
+}
+
 // Missing says of each name that has no certificate, or one that isn't valid any
 // more, why not: for the readiness of the gateway. Without any it is empty.
 func (k *Keeper) Missing() []string {

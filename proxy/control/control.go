@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/usage"
 )
 
@@ -38,6 +39,10 @@ type Options struct {
 	Issuers      func() []Issuer        // nil: not shown
 	Certificates func() []Certificate   // nil: not shown
 	Overload     func() Overload        // nil: not shown, and no reason to be unready
+	Missing      func() Missing         // certificates of domains; nil: no reason to be unready
+
+	// Domains has the certificates of domains. nil: nobody can ask.
+	Domains *certificate.Keeper
 
 	// Usage returns what knows of API keys and plans, with its state open. nil: nobody
 	// can ask.
@@ -70,7 +75,7 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	o.Status.watch(o.Overload)
+	o.Status.watch(o.Overload, o.Missing)
 	if err := register(o); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -88,6 +93,9 @@ func New(o Options) (*Server, error) {
 	s.offer("/debug/pprof/trace", pprof.Trace)
 	if o.Usage != nil {
 		s.offerKeys()
+	}
+	if o.Domains != nil {
+		s.offerDomains()
 	}
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil

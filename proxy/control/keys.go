@@ -106,13 +106,20 @@ func (s *Server) asked(q question) http.HandlerFunc {
 // change adds a path that changes something. A page of a browser can't ask for it:
 // what it may send unasked isn't taken, and it tells its origin.
 func (s *Server) change(method, path string, q question) {
+	want := jsonType
+	if path == importPath {
+		want = "text/csv"
+	}
+	s.guarded(method, path, want, s.asked(q))
+}
+
+// jsonType is the Content-Type of JSON.
+const jsonType = "application/json"
+
+// guarded is change for any answer to a body of the type want.
+func (s *Server) guarded(method, path, want string, answer http.HandlerFunc) {
 	s.methods[path] = append(s.methods[path], method)
-	answer := s.asked(q)
 	s.mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
-		want := "application/json"
-		if path == importPath {
-			want = "text/csv"
-		}
 		got, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // "" is wrong, too
 		switch {
 		case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":

@@ -10,6 +10,8 @@ type Connections struct {
 	Open     int64 // connections of clients
 	InFlight int64 // requests under way
 	HTTP3    int64 // of the connections, those that use HTTP/3
+
+	Handshakes map[string]uint64 // of TLS that failed so far, by the reason
 }
 
 // Overload is what readiness and the metrics tell of memory that runs short and
@@ -29,7 +31,7 @@ func register(o Options) error {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
 	if o.Connections != nil {
-		all = append(all,
+		all = append(all, newHandshakeMetrics(o.Connections),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_connections", Help: "Open connections of clients."},
 				func() float64 { return float64(o.Connections().Open) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_requests_in_flight", Help: "Requests under way."},
@@ -51,6 +53,9 @@ func register(o Options) error {
 	}
 	if o.Issuers != nil {
 		all = append(all, newIssuerMetrics(o.Issuers))
+	}
+	if o.Domains != nil {
+		all = append(all, newDomainMetrics(o.Domains))
 	}
 	if o.Certificates != nil {
 		all = append(all, newCertificateMetrics(o.Certificates))

@@ -15,6 +15,7 @@ type Status struct {
 
 	mu       sync.Mutex // guards what follows
 	overload func() Overload
+	missing  func() Missing
 	loaded   *loaded
 	failed   *failed
 	draining *time.Time
@@ -73,11 +74,11 @@ func (s *Status) Draining() {
 	}
 }
 
-// watch makes o's figures part of readiness.
-func (s *Status) watch(o func() Overload) {
+// watch makes the figures of o and m part of readiness; nil ones aren't.
+func (s *Status) watch(o func() Overload, m func() Missing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.overload = o
+	s.overload, s.missing = o, m
 }
 
 // readiness is the answer of /health/ready.
@@ -90,6 +91,7 @@ type checks struct {
 	Configuration configurationCheck `json:"configuration"`
 	Reload        reloadCheck        `json:"reload"`
 	Drain         drainCheck         `json:"drain"`
+	Certificates  *certificateCheck  `json:"certificates,omitempty"`
 	Overload      *overloadCheck     `json:"overload,omitempty"`
 }
 
@@ -146,6 +148,11 @@ func (s *Status) readiness() readiness {
 		c.Drain = drainCheck{Reason: "the gateway is stopping", Since: &at}
 	}
 	ready := c.Configuration.OK && c.Drain.OK
+	if s.missing != nil && s.loaded != nil {
+		m := s.missing()
+		check, may := m.check()
+		c.Certificates, ready = check, ready && may
+	}
 	if s.overload != nil {
 		o := s.overload()
 		c.Overload = &overloadCheck{OK: !o.Shedding, Level: o.Level, Used: o.Used, Limit: o.Limit}

@@ -188,6 +188,7 @@ func (l *listener) greet(socket net.Conn) *greeted {
 	limited, cancel := context.WithTimeout(context.Background(), time.Duration(settings.HeaderTimeout))
 	defer cancel()
 	if err := g.session.HandshakeContext(limited); err != nil {
+		s.failures.count(err)
 		s.logger.Debug("TLS handshake", zap.String("listener", l.name), zap.Stringer("client", g.client), zap.Error(err))
 		l.crowd.open.Leave(g.key)
 		return nil

@@ -69,6 +69,7 @@ type Server struct {
 	shards   atomic.Uint32 // connections so far
 	overload *overload.Monitor
 	refusals refusals
+	failures handshakes
 	open     atomic.Int64
 	tunnels  atomic.Int64
 	// HTTP/3 connections.
@@ -222,11 +223,17 @@ type Stats struct {
 	// "proxy_protocol", "connections", "client_connections" and "client_connection_rate"
 	// count connections, "memory", "in_flight" and "client_request_rate" requests.
 	Refused map[string]uint64
+
+	// Handshakes says which TLS handshakes over TCP failed so far, by the reason:
+	// "unrecognized_name" for names that have no certificate, "timeout", "closed" by the
+	// client, "client_alert" for what the client said no to, such as a certificate that
+	// it doesn't trust, and "protocol" for what the client couldn't do.
+	Handshakes map[string]uint64
 }
 
 // Stats returns current figures.
 func (s *Server) Stats() Stats {
-	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Tunnels: s.tunnels.Load(), HTTP3: s.alternatives.Load(), Refused: s.refusals.all()}
+	return Stats{Connections: s.open.Load(), InFlight: s.flying(), Tunnels: s.tunnels.Load(), HTTP3: s.alternatives.Load(), Refused: s.refusals.all(), Handshakes: s.failures.all()}
 }
 
 // idleGrace is how long an idle connection may still begin a request once the
