@@ -24,7 +24,9 @@ proxy/cache           : ristretto
 proxy/state           : bbolt
 proxy/usage           : proxy/state zap
 proxy/truststore      :
-proxy/certificate     : proxy/config certmagic acmez ocsp zap net/http
+proxy/zone            : proxy/config libdns dns aws net/http
+proxy/zone/zonetest   : dns
+proxy/certificate     : proxy/config proxy/zone certmagic acmez libdns ocsp zap net/http
 proxy/certificate/storetest : proxy/certificate
 proxy/certificate/pebbletest : net/http
 proxy/clients         :
@@ -92,6 +94,9 @@ prometheus  github.com/prometheus/client_golang
 certmagic   github.com/caddyserver/certmagic
 acmez       github.com/mholt/acmez/v3
 ocsp        golang.org/x/crypto/ocsp
+libdns      github.com/libdns/libdns
+dns         github.com/miekg/dns
+aws         github.com/aws/aws-sdk-go-v2
 x/net       golang.org/x/net
 x/sys       golang.org/x/sys
 go-systemd  github.com/coreos/go-systemd/v22

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -170,7 +171,24 @@ type trialKey struct{}
 
 // trial is one attempt to get a certificate: what each authority said. certmagic
 // returns only what the last one did.
-type trial struct{ failures []error }
+type trial struct {
+	proof    proof
+	failures []error
+}
+
+// prover returns the client for an attempt, which answers as the name wants it.
+func (a *authority) prover(ctx context.Context) *acmez.Client {
+	t, _ := ctx.Value(trialKey{}).(*trial)
+	if t == nil || t.proof.records == nil {
+		return a.client
+	}
+	solvers := map[string]acmez.Solver{}
+	if !t.proof.only {
+		maps.Copy(solvers, a.client.ChallengeSolvers)
+	}
+	solvers[acme.ChallengeTypeDNS01] = t.proof.records
+	return &acmez.Client{Client: a.client.Client, ChallengeSolvers: solvers}
+}
 
 // order places an order and sees it through.
 func (a *authority) order(ctx context.Context, csr *x509.CertificateRequest) (acme.Certificate, error) {
@@ -193,7 +211,7 @@ func (a *authority) order(ctx context.Context, csr *x509.CertificateRequest) (ac
 		if len(csr.DNSNames) == 1 && directory.RenewalInfo != "" {
 			p.Replaces = a.leaf(a.key, csr.DNSNames[0])
 		}
-		chains, err := a.client.ObtainCertificate(ctx, p)
+		chains, err := a.prover(ctx).ObtainCertificate(ctx, p)
 		var problem acme.Problem
 		if err != nil && !retried && errors.As(err, &problem) && problem.Type == acme.ProblemTypeAccountDoesNotExist {
 			// The authority began anew: so does the account.

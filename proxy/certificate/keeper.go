@@ -30,6 +30,8 @@ type Options struct {
 	Store Store
 	// Now is the time. Default: time.Now.
 	Now func() time.Time
+	// Extensions are the plugins that configurations may name. Without any, none can.
+	Extensions Extensions
 	// Idle keepers only look: they get, renew and make nothing by themselves.
 	Idle bool
 }
@@ -41,6 +43,7 @@ type Keeper struct {
 	storage    *storage // nil: nothing is got
 	now        func() time.Time
 	idle       bool
+	extensions Extensions
 	budget     *budget
 	challenges *challenges
 	cache      *certmagic.Cache // which stays empty; certmagic wants one
@@ -65,6 +68,8 @@ type plan struct {
 	config      *certmagic.Config
 	authorities []*authority
 	window      float64 // of a life
+	proofs      map[string]proof
+	usual       proof // of names that have none of their own
 }
 
 // New returns a keeper of nothing yet. Close ends it.
@@ -76,6 +81,7 @@ func New(o Options) *Keeper {
 	if k.now == nil {
 		k.now = time.Now
 	}
+	k.extensions = o.Extensions
 	k.budget = &budget{now: k.now, limit: 1}
 	k.current.Store(newTable(nil))
 	ctx, end := context.WithCancel(context.Background())
@@ -268,6 +274,9 @@ func (g *Generation) prepare(cfg *config.Config) config.Findings {
 		g.authorities[makings] = au
 		p.authorities = append(p.authorities, au)
 		issuers = append(issuers, au)
+	}
+	if err := p.prove(cfg, k); err != nil {
+		findings = append(findings, finding(cfg, []string{"acme", "dns"}, err))
 	}
 	if findings.Failed() {
 		return findings

@@ -221,7 +221,7 @@ func (k *Keeper) obtain(ctx context.Context, n *name, p *plan) error {
 	if err == nil && !forced && has != had && renewAt(n.name, has, acme.RenewalInfo{}, p.window).After(k.now()) {
 		return nil // somebody else was faster
 	}
-	t := new(trial)
+	t := &trial{proof: p.proofOf(n.name)}
 	trying := context.WithValue(ctx, trialKey{}, t)
 	if err == nil {
 		err = p.config.RenewCertSync(trying, n.name, true)

@@ -19,13 +19,16 @@ type ACME struct {
 	// Authorities by name.
 	Issuer map[string]Issuer `toml:"issuer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// How authorities may see that a name is ours: "tls-alpn-01" on port 443,
-	// "http-01" on port 80.
-	Challenges []string `toml:"challenges" enum:"tls-alpn-01,http-01" default:"tls-alpn-01,http-01" aka:"challenge"`
+	// "http-01" on port 80, "dns-01" for all names whose certificate names no zones of
+	// its own, by the one table of dns.
+	Challenges []string `toml:"challenges" enum:"tls-alpn-01,http-01,dns-01" default:"tls-alpn-01,http-01" aka:"challenge"`
 	// Keys of certificates. Each certificate gets a new one.
 	KeyType string `toml:"key_type" enum:"p256,p384,rsa2048,rsa4096" default:"p256" aka:"keyType,key"`
 	// The last part of a certificate's life, in percent, in which it is renewed, if the
 	// authority suggests no other time (RFC 9773).
 	RenewWindow int `toml:"renew_window" default:"33" min:"1" max:"90" aka:"renewal_window,renew_before"`
+	// Who lets us put records into zones, by name: for dns-01, and so for wildcards.
+	DNS map[string]Zones `toml:"dns" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"dns_provider,dns01"`
 	// Orders placed in a minute, at all authorities together.
 	OrdersPerMinute int `toml:"orders_per_minute" default:"10" min:"1" max:"300" aka:"rate_limit"`
 	// When the gateway is ready, as far as certificates go: once "any" name that is to
@@ -70,6 +73,9 @@ const (
 type DomainCertificate struct {
 	// "acme", "internal" or "listener".
 	Source string `toml:"source" enum:"acme,internal,listener" example:"acme" aka:"from"`
+	// The table of acme.dns by which it is proved to be ours, and by nothing else. A
+	// wildcard takes the only one there is.
+	DNS string `toml:"dns" example:"zones"`
 	// File with the certificate chain, leaf first.
 	Cert string `toml:"cert" file:"true" example:"api.pem" aka:"certificate,cert_file"`
 	// File with its private key.
@@ -103,6 +109,10 @@ func (x *crosser) acme() {
 		}
 		x.issuers(a)
 		x.answerable(a)
+		x.zones(a)
+		if slices.Contains(a.Challenges, "dns-01") && len(x.entries("acme", "dns")) != 1 && !x.lost("acme", "dns") {
+			x.value([]string{"acme", "challenges"}, "dns-01", "dns-01 without exactly one table of zones", "add one [acme.dns.NAME], or take dns-01 out and write dns where a domain's certificate comes from")
+		}
 	}
 	for _, name := range x.entries("domain") {
 		x.certificate(name, a)
@@ -180,7 +190,8 @@ func (x *crosser) answerable(a *ACME) {
 func (x *crosser) certificate(name string, a *ACME) {
 	d := x.cfg.Domain[name]
 	path := []string{"domain", name, "certificate"}
-	possible := a != nil && !strings.HasPrefix(name, "*.") && (publicName(name) || x.private(a))
+	wildcard := strings.HasPrefix(name, "*.")
+	possible := a != nil && (!wildcard || len(x.entries("acme", "dns")) == 1) && (publicName(name) || x.private(a))
 	c := d.Certificate
 	switch {
 	case c == nil:
@@ -197,13 +208,18 @@ func (x *crosser) certificate(name string, a *ACME) {
 		x.key(path, "cert and key belong together", `write { cert = "chain.pem", key = "key.pem" }`)
 	case c.Source == "" && c.Cert == "":
 		x.key(path, "no source and no files", `write "acme", "internal", "listener" or { cert = "chain.pem", key = "key.pem" }`)
+	case c.Source != CertificateACME && c.DNS != "":
+		x.value(append(path, "dns"), "", "dns is for certificates of source \"acme\"", `write { source = "acme", dns = "`+c.DNS+`" }`)
 	case c.Source != CertificateACME:
 	case a == nil:
 		x.value(path, "", "there is no [acme] table", "add [acme] with agreed = true and your e-mail address")
-	case strings.HasPrefix(name, "*."):
-		x.value(path, "", "authorities give certificates for wildcards only by dns-01", "give the certificate's files, or name the hosts one by one")
-	case !possible:
+	case wildcard && len(x.entries("acme", "dns")) == 0:
+		x.value(path, "", "authorities give certificates for wildcards only by dns-01", "add [acme.dns.NAME], give the certificate's files, or name the hosts one by one")
+	case !publicName(name) && !x.private(a):
 		x.value(path, "", "no public authority gives a certificate for this name", "give the certificate's files, or an authority of your own in acme.issuers")
+	}
+	if a != nil && x.cfg.Domain[name].Certificate.Source == CertificateACME && !x.lost(path...) {
+		x.provable(name, a)
 	}
 }
 

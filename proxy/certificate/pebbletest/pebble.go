@@ -44,6 +44,9 @@ type Options struct {
 	EAB map[string]string
 	// Blocked are names that it gives no certificates for.
 	Blocked []string
+	// DNS is the "host:port" of the server that it asks about names. Default: its own,
+	// which is Pebble.DNS.
+	DNS string
 }
 
 // Pebble is a running authority.
@@ -97,7 +100,11 @@ func Start(t testing.TB, o Options) *Pebble {
 	p.ChallTest = "http://" + challtest
 	names := p.command(dns, "-dnsserver", p.dns, "-management", challtest, "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-defaultIPv6", "")
 	p.run(names)
-	p.process = p.command(pebble, "-config", filepath.Join(p.dir, "pebble.json"), "-dnsserver", p.dns)
+	asked := p.dns
+	if o.DNS != "" {
+		asked = o.DNS
+	}
+	p.process = p.command(pebble, "-config", filepath.Join(p.dir, "pebble.json"), "-dnsserver", asked)
 	p.run(p.process)
 	t.Cleanup(func() { stop(names) })
 	t.Cleanup(func() { stop(p.process) }) // the last one
