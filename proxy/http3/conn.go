@@ -3,6 +3,7 @@ package http3
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"sync"
@@ -67,8 +68,8 @@ var errLeft = errors.New("the connection has ended")
 
 func newConn(q *quic.Conn, s Settings) *Conn { return &Conn{quic: q, settings: s} }
 
-// TLS returns what was agreed on in the handshake, and who is at the two ends.
-func (c *Conn) TLS() quic.ConnectionState { return c.quic.ConnectionState() }
+// TLS returns what was agreed on in the handshake.
+func (c *Conn) TLS() tls.ConnectionState { return c.quic.ConnectionState().TLS }
 
 // Serve takes requests until the connection ends, and waits for those that are being
 // served. serve is called for each, by a goroutine of its own, and owns the Stream

@@ -218,7 +218,7 @@ func (d *datagrams) serve(below *http3.Conn) {
 	l := d.listener
 	defer l.server.work.Done()
 	defer d.conns.Done()
-	state := below.TLS().TLS
+	state := below.TLS()
 	var e ends
 	e.client, e.local = below.Ends()
 	c := l.newShared(&l.server.h3, e, describeTLS(&state))
