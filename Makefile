@@ -98,6 +98,16 @@ h2spec: bin/h2spec
 bin/h2spec:
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 
+# What of http-cache-tests' cases the cache of RFC 9111 passes; with
+# HTTP_CACHE_TEST=ID all that happens in one of them.
+.PHONY: cachetests
+cachetests: bin/http-cache-tests
+	HTTP_CACHE_TESTS=$(CURDIR)/$</node_modules/http-cache-tests $(GO) test -count=1 -v -run '^TestCacheTests$$' ./proxy/proxytest
+
+bin/http-cache-tests:
+	@mkdir -p $@ && echo '{"private":true}' >$@/package.json
+	cd $@ && npm install --no-audit --no-fund --no-package-lock http-cache-tests@0.4.5 || { cd ..; rm -rf http-cache-tests; exit 1; }
+
 # Half an hour of faults on all sides, reloads, new binaries and restarts; a
 # shorter or a raced one: make soak SOAK='-duration 3m -race -seed 42'
 soak:
