@@ -3,6 +3,8 @@ package vtl
 import (
 	"math"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy/expr"
 )
@@ -149,7 +151,13 @@ func (c *call) positional(t text16) (expr.Value, bool, error) {
 		if from < 0 || to > n || from > to {
 			return c.fail("from %d to %d of %d", from, to, n)
 		}
-		return c.result(expr.Int(int32(len([]rune(t.slice(from, to))))))
+		count := to - from
+		for i := from; i+1 < to; i++ {
+			if utf16.IsSurrogate(rune(t.at(i))) && utf16.DecodeRune(rune(t.at(i)), rune(t.at(i+1))) != utf8.RuneError {
+				count--
+			}
+		}
+		return c.result(expr.Int(int32(count)))
 	case mToCharArray:
 		items := make([]expr.Value, n)
 		for i := range items {
