@@ -121,6 +121,7 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
 	g.parts.catalog(cfg)
 	g.serving.Store(cfg)
 	g.publishRoot(ctx, cfg)
+	g.ageDomains(time.Now())
 	g.warn(findings)
 	return nil
 }
