@@ -96,15 +96,29 @@ type question struct {
 func (c *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 	switch ex.Out.Method {
 	case "GET":
-		var q question
-		if c.answers && c.ask(ex, &q) {
-			return c.find(ctx, ex, &q)
+		if c.answers {
+			return c.get(ctx, ex)
 		}
 	case "HEAD", "OPTIONS", "TRACE":
 	default:
 		return c.change(ctx, ex)
 	}
 	return c.next.Send(ctx, ex)
+}
+
+// get is Send for GET.
+func (c *backend) get(ctx context.Context, ex *proxy.Exchange) error {
+	lent := c.store.memory.pendings.take()
+	q := question{key: lent.key}
+	var err error
+	if c.ask(ex, &q) {
+		err = c.find(ctx, ex, &q)
+	} else {
+		err = c.next.Send(ctx, ex)
+	}
+	lent.key = q.key
+	c.store.memory.pendings.give(lent)
+	return err
 }
 
 // ask fills q, and reports false for a request that isn't one for the cache.
@@ -144,7 +158,7 @@ func (c *backend) ask(ex *proxy.Exchange, q *question) bool {
 	}
 	q.generation = c.store.generation.Load()
 	q.epoch = c.store.epoch(out.Host, out.Target).Load()
-	q.key = append(make([]byte, 0, 512), c.scope...)
+	q.key = append(q.key, c.scope...)
 	q.key = binary.LittleEndian.AppendUint64(q.key, q.generation)
 	q.key = appendPart(appendPart(q.key, out.Host), out.Target)
 	q.primary = len(q.key)

@@ -26,15 +26,15 @@ const mode9111 = "rfc9111"
 func (m *Memory) newSteps(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	var wrong []error
 	s := settingsOf(b, o, &wrong)
-	if !s.enabled || len(wrong) > 0 {
+	if !s.enabled && len(o.Route.Integration.CacheKeyParameters) == 0 {
 		return proxy.Steps{}, errors.Join(wrong...)
 	}
 	c := &stageCache{settings: s, keys: newKeys(b, o, &wrong), verb: b.Route.Verb}
+	if !s.enabled || len(wrong) > 0 {
+		return proxy.Steps{}, errors.Join(wrong...)
+	}
 	if c.verb == "ANY" {
 		c.verb = "GET"
-	}
-	if len(wrong) > 0 {
-		return proxy.Steps{}, errors.Join(wrong...)
 	}
 	c.personal(b, o)
 	c.mayInvalidate = access.Permission(b, o, proxy.InvalidateCache)
