@@ -147,6 +147,8 @@ type Stage struct {
 	Name       string
 	Variables  map[string]string // read-only
 	Deployment string            // $context.deploymentId: its number; "" where nobody counts
+	Canaried   bool              // it has a canary: $context.isCanaryRequest
+	Canary     bool              // it is the canary
 	Recorder   Recorder          // metrics and access log; never nil in a snapshot
 	// ClientCertificate is what integrations show to backends; nil for nothing.
 	ClientCertificate *config.ClientCertificate

@@ -22,6 +22,7 @@ const (
 	noVariable variable = iota
 	accountID
 	apiID
+	canaryRequest
 	authorizerPrincipal
 	authorizerValue
 	domainName
@@ -67,7 +68,7 @@ var variables = map[string]variable{
 	"domainPrefix":         domainPrefix,
 	"extendedRequestId":    extendedRequestID,
 	"httpMethod":           httpMethod,
-	"isCanaryRequest":      unset,
+	"isCanaryRequest":      canaryRequest,
 	"path":                 fullPath,
 	"protocol":             protocol,
 	"requestId":            requestID,
@@ -160,6 +161,10 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 		return ex.Route.Stage.API.AccountID
 	case apiID:
 		return ex.Route.Stage.API.ID
+	case canaryRequest:
+		if ex.Route.Stage.Canaried { // it is there for stages with a canary alone
+			return strconv.FormatBool(ex.Route.Stage.Canary)
+		}
 	case authorizerPrincipal:
 		return ex.Caller.Principal
 	case authorizerValue:

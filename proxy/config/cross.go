@@ -186,7 +186,8 @@ func (x *crosser) api(name string, ids map[string]string) {
 	}
 	ids[api.ID] = name
 	for _, stage := range x.entries("api", name, "stage") {
-		x.variables([]string{"api", name, "stage", stage, "variables"}, api.Stage[stage].Variables)
+		configured := api.Stage[stage]
+		x.stage([]string{"api", name, "stage", stage}, &configured)
 	}
 	paths := new(branch)
 	for _, key := range x.entries("api", name, "route") {
@@ -260,49 +261,4 @@ func (p *place) partOfKey(text string) span {
 		return span{p.key.start + i, p.key.start + i + len(text)}
 	}
 	return p.key
-}
-
-// AWS: "API Gateway stage variables reference" (names and values), quotas page.
-const (
-	maxVariables     = 100
-	maxVariableName  = 64
-	maxVariableValue = 512
-)
-
-// variables checks stage variables.
-func (x *crosser) variables(path []string, variables map[string]string) {
-	if len(variables) > maxVariables {
-		x.key(path, fmt.Sprintf("%d stage variables; at most %d are allowed", len(variables), maxVariables), "")
-	}
-	for _, name := range x.entries(path...) {
-		at := append(slices.Clone(path), name)
-		if i := strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 || r == '-' || !isBare(byte(r)) }); i >= 0 || name == "" {
-			x.key(at, "not a name for a stage variable", `names are made of letters, digits and "_"`)
-		} else if len(name) > maxVariableName {
-			x.key(at, fmt.Sprintf("the name is longer than %d characters", maxVariableName), "")
-		}
-		value := variables[name]
-		if i := strings.IndexFunc(value, func(r rune) bool { return !isVariableRune(r) }); i >= 0 {
-			bad := string([]rune(value[i:])[0])
-			if _, secret := x.expanded[joined(at)]; secret {
-				bad = ""
-			}
-			x.value(at, bad, "a character that stage variables can't hold", "values are made of letters, digits and -._~:/?#&=,")
-		} else if len(value) > maxVariableValue {
-			x.value(at, "", fmt.Sprintf("the value is longer than %d characters", maxVariableValue), "")
-		} else if value == "" && x.isString(at) {
-			x.value(at, "", "must not be empty", "leave the variable out, and its uses")
-		}
-	}
-}
-
-// isString reports whether the value of path is a string that needed no
-// expansion: if it is empty now, then it is so in the file.
-func (x *crosser) isString(path []string) bool {
-	at := x.nearest(path)
-	return at.form == scalar && !x.spoiled[joined(path)] && !strings.Contains(at.src.text[at.value.start:at.value.end], "${")
-}
-
-func isVariableRune(r rune) bool {
-	return r < 0x80 && (isBare(byte(r)) || strings.ContainsRune(".~:/?#&=,", r))
 }

@@ -498,6 +498,9 @@ type Stage struct {
 	// What is different for single methods, by route key; "*" is for those that say
 	// nothing else.
 	Method map[string]MethodSettings `toml:"method" example:"GET /" aka:"methodSettings,method_settings"`
+	// A share of the requests runs what is deployed to it, before all do. Absent: there is
+	// no canary.
+	Canary *Canary `toml:"canary" example:"{ percent = 10 }" aka:"canarySettings,canary_settings"`
 	// What backends with https URLs get to see when they ask for a certificate, in all of
 	// the stage's integrations of the types http and http_proxy.
 	ClientCertificate string `toml:"client_certificate" ref:"client_certificate" example:"orders" aka:"clientCertificateId,client_certificate_id"`

@@ -48,10 +48,10 @@ func (x *crosser) badURL(api *API, apiName, template string, key routeKey) *mist
 	if len(variables) == 0 || len(stages) == 0 {
 		return badURL(substitute(template, nil), "")
 	}
-	for _, s := range stages {
-		where := fmt.Sprintf(" in stage %q", s)
-		u := substitute(template, api.Stage[s].Variables)
-		if !x.secretVariables(apiName, s, variables) {
+	for _, v := range x.variants(apiName, api) {
+		where := " in " + v.String()
+		u := substitute(template, v.variables)
+		if !x.secretVariables(apiName, v.stage, variables) {
 			where += ", where it is " + strconv.Quote(u)
 		}
 		if bad := badURL(u, where); bad != nil {
@@ -61,11 +61,13 @@ func (x *crosser) badURL(api *API, apiName, template string, key routeKey) *mist
 	return nil
 }
 
-// secretVariables reports whether one of the variables came from outside the file.
+// secretVariables reports whether one of the variables, or what a canary has in its
+// place, came from outside the file.
 func (x *crosser) secretVariables(api, stage string, variables []string) bool {
 	return slices.ContainsFunc(variables, func(v string) bool {
-		_, was := x.expanded[joined([]string{"api", api, "stage", stage, "variables", v})]
-		return was
+		_, own := x.expanded[joined([]string{"api", api, "stage", stage, "variables", v})]
+		_, canary := x.expanded[joined([]string{"api", api, "stage", stage, "canary", "variables", v})]
+		return own || canary
 	})
 }
 

@@ -25,9 +25,12 @@ type Options struct {
 	Function func(b proxy.Build, name string) (proxy.Function, error)
 	// Recorder returns who records a stage's exchanges. Nil records nothing.
 	Recorder func(api, stage string) proxy.Recorder
-	// Deployed returns what a stage runs, and what its canary does, nil for the same.
-	// Nil: all stages run the configuration itself.
-	Deployed func(api, stage string) (base Deployed, canary *Deployed)
+	// CanaryRecorder is Recorder for a stage's canary. Nil: Recorder.
+	CanaryRecorder func(api, stage string) proxy.Recorder
+	// Running returns what a stage runs. Nil: all run the configuration itself.
+	Running func(api, stage string) Running
+	// Undeployed has what stages don't run yet compiled, too, for what is wrong with it.
+	Undeployed bool
 }
 
 // Deployed is a version of an API.
@@ -61,7 +64,7 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 		kinds:    map[kindName]proxy.Kind{},
 		versions: map[*config.Config]*version{},
 		reported: map[string]bool{},
-		stages:   map[string]map[string]*stage{},
+		matched:  map[string]map[string]*stage{},
 	}
 	for _, k := range o.Kinds {
 		c.kinds[kindName{k.Role, k.Name}] = k
@@ -88,7 +91,7 @@ type compiler struct {
 	options  Options
 	snapshot *Snapshot
 	kinds    map[kindName]proxy.Kind
-	stages   map[string]map[string]*stage // by API and stage
+	matched  map[string]map[string]*stage // by API and stage
 	findings config.Findings
 	versions map[*config.Config]*version
 	version  *version        // that is being compiled; its configuration is cfg
@@ -115,18 +118,14 @@ type method struct {
 }
 
 func (c *compiler) api(name string) {
-	c.stages[name] = map[string]*stage{}
+	c.matched[name] = map[string]*stage{}
 	for _, stageName := range sortedKeys(c.cfg.API[name].Stage) {
-		var base Deployed
-		if c.options.Deployed != nil {
-			base, _ = c.options.Deployed(name, stageName)
-		}
-		c.stages[name][stageName] = c.stage(name, stageName, base)
+		c.matched[name][stageName] = c.stages(name, stageName)
 	}
 }
 
-// stage compiles what a stage runs.
-func (c *compiler) stage(apiName, name string, d Deployed) *stage {
+// stage compiles a deployment for one side of a stage.
+func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 	defer c.enter(d)()
 	api, methods := c.definition(apiName)
 	configured := c.cfg.API[apiName]
@@ -134,9 +133,11 @@ func (c *compiler) stage(apiName, name string, d Deployed) *stage {
 		stage: &proxy.Stage{
 			API:        api,
 			Name:       name,
-			Variables:  configured.Stage[name].Variables,
+			Variables:  s.variables,
 			Deployment: d.id(),
-			Recorder:   c.recorder(apiName, name),
+			Canaried:   s.canaried,
+			Canary:     s.canary,
+			Recorder:   c.recorder(apiName, name, s),
 
 			ClientCertificate: c.clientCertificate(configured.Stage[name].ClientCertificate),
 		},
@@ -152,15 +153,14 @@ func (c *compiler) stage(apiName, name string, d Deployed) *stage {
 	return st
 }
 
-func (c *compiler) recorder(api, stage string) proxy.Recorder {
-	if c.options.Recorder == nil {
-		return discard{}
-	}
-	if r := c.options.Recorder(api, stage); r != nil {
-		return r
-	}
-	return discard{}
+// methodRecorder is a stage's Recorder that has others for some of its routes.
+type methodRecorder interface {
+	// Method returns who records a route's exchanges, nil for the stage's Recorder.
+	Method(route string, stage *config.Stage) proxy.Recorder
 }
+
+// live returns what the configuration, whatever is deployed, says of a stage.
+func (c *compiler) live(s *proxy.Stage) config.Stage { return c.cfg.API[s.API.Name].Stage[s.Name] }
 
 // methods reads the route keys of an API. Wrong ones are reported and left out.
 func (c *compiler) methods(api *proxy.API, routes map[string]config.Route) []method {

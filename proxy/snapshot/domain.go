@@ -19,7 +19,7 @@ func (c *compiler) hosts() {
 		return // no default hosts, or all of them hidden
 	}
 	h.suffix = suffix
-	for api, stages := range c.stages {
+	for api, stages := range c.matched {
 		name := strings.ToLower(api) + "." + suffix
 		if h.exact[name] != nil {
 			continue
@@ -130,9 +130,9 @@ func (c *compiler) target(target string, at []string) *stage {
 		c.find(at, fmt.Sprintf("%q names no stage", target), `write it as "api:stage"`)
 		return nil
 	}
-	stages, found := c.stages[api]
+	stages, found := c.matched[api]
 	if !found {
-		c.find(at, fmt.Sprintf("no API %q", api), listed("APIs", sortedKeys(c.stages)))
+		c.find(at, fmt.Sprintf("no API %q", api), listed("APIs", sortedKeys(c.matched)))
 		return nil
 	}
 	st := stages[name]

@@ -14,6 +14,7 @@ type stage struct {
 	preflights        bool         // some route, or nowhere, answers preflights of CORS
 	nowhere           *proxy.Route // answers preflights for what no route takes; nil for nobody
 	door              *door        // nil: it is open to all
+	canary            *canary      // what a share of the requests run instead; nil for nothing
 }
 
 // host is what a host name answers.

@@ -83,6 +83,9 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 			return f, false
 		}
 	}
+	if st.canary != nil && st.canary.drawn() {
+		st = st.canary.stage
+	}
 	ex.Stage = st.stage
 	ex.Domain.BasePath = basePath
 	ex.Path = oneLeadingSlash(rest)
