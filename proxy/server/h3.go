@@ -189,7 +189,7 @@ func (l *listener) enterHTTP3(client netip.AddrPort) (leave func(), ok bool) {
 		l.server.refusals.memory.Add(1)
 		return nil, false
 	}
-	if !l.active.try(int64(s.Connections) + 1) { // TCP's accept loop has counted the one that it waits for
+	if !l.active.try(int64(s.Connections)) {
 		l.server.refusals.full.Add(1)
 		return nil, false
 	}

@@ -108,6 +108,7 @@ func (l *listener) accept() {
 			return
 		}
 		socket, err := l.socket.Accept()
+		l.active.arrived()
 		if err == nil && l.server.short(socket) {
 			err = ErrFiles
 			_ = socket.Close() // shed: nothing was read or written yet
@@ -219,6 +220,7 @@ type gauge struct {
 	mu    sync.Mutex
 	freed *sync.Cond
 	n     int64
+	ahead int64 // of n: 1 while the accept loop waits for whom it has counted already
 }
 
 // enter waits until there are fewer than limit and counts one more; false
@@ -236,14 +238,23 @@ func (g *gauge) enter(limit int64, stopped *atomic.Bool) bool {
 		return false
 	}
 	g.n++
+	g.ahead = 1
 	return true
 }
 
-// try counts one more if there are fewer than limit.
+// arrived says that the accept loop doesn't wait any more.
+func (g *gauge) arrived() {
+	g.mu.Lock()
+	g.ahead = 0
+	g.mu.Unlock()
+}
+
+// try counts one more if there are fewer than limit, not counting whom the accept loop
+// waits for: that one may be one too many.
 func (g *gauge) try(limit int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.n >= limit {
+	if g.n-g.ahead >= limit {
 		return false
 	}
 	g.n++
