@@ -44,6 +44,7 @@ type Keeper struct {
 	now        func() time.Time
 	idle       bool
 	extensions Extensions
+	demand     *demand
 	budget     *budget
 	challenges *challenges
 	cache      *certmagic.Cache // which stays empty; certmagic wants one
@@ -83,6 +84,7 @@ func New(o Options) *Keeper {
 	}
 	k.extensions = o.Extensions
 	k.budget = &budget{now: k.now, limit: 1}
+	k.demand = newDemand(k)
 	k.current.Store(newTable(nil))
 	ctx, end := context.WithCancel(context.Background())
 	k.end = end
@@ -108,6 +110,7 @@ func New(o Options) *Keeper {
 func (k *Keeper) Close() {
 	k.closing.Do(func() {
 		k.end()
+		k.demand.close()
 		k.mu.Lock()
 		for _, n := range k.names {
 			n.drop()
@@ -184,6 +187,7 @@ type Generation struct {
 	limit       int
 	names       map[string]*name
 	authorities map[string]*authority
+	rules       *rules // nil: nothing is got on demand
 }
 
 // Begin reads the certificates of cfg's domains: those of files, and of the store
@@ -200,7 +204,7 @@ func (k *Keeper) Begin(ctx context.Context, cfg *config.Config) (*Generation, co
 	for _, domain := range slices.Sorted(maps.Keys(cfg.Domain)) {
 		c := cfg.Domain[domain].Certificate
 		switch {
-		case c == nil || c.Source == config.CertificateListener:
+		case c == nil || c.Source == config.CertificateListener || c.Source == config.CertificateOnDemand:
 		case c.Source == config.CertificateACME:
 			n := before[domain]
 			if n == nil || n.source != config.CertificateACME {
@@ -251,7 +255,7 @@ func (g *Generation) prepare(cfg *config.Config) config.Findings {
 	if k.storage == nil {
 		return config.Findings{cfg.Finding([]string{"acme"}, "there is no folder to keep certificates in", "set data_dir")}
 	}
-	g.limit = a.OrdersPerMinute
+	g.limit, g.rules = a.OrdersPerMinute, newRules(cfg)
 	p := &plan{window: float64(a.RenewWindow) / 100}
 	var findings config.Findings
 	var issuers []certmagic.Issuer
@@ -330,6 +334,7 @@ func (g *Generation) Commit() {
 	k := g.keeper
 	g.certify(context.Background())
 	k.mu.Lock()
+	k.demand.commit(g)
 	for domain, n := range k.names {
 		if g.names[domain] != n {
 			n.drop()
@@ -354,7 +359,9 @@ func (g *Generation) Commit() {
 	}
 	places := make(map[string]*place, len(g.names))
 	for domain, n := range g.names {
-		places[domain] = &n.place
+		if n.demand == nil {
+			places[domain] = &n.place
+		}
 	}
 	k.mu.Unlock()
 	k.current.Store(newTable(places))

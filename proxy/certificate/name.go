@@ -23,6 +23,7 @@ type name struct {
 	name   string
 	source string
 	place  place
+	demand *demanded // nil for names of the configuration
 
 	mu       sync.Mutex // guards what follows
 	leaf     *x509.Certificate

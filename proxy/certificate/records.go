@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ import (
 type Extensions interface {
 	// Zones returns the plugin as one who lets us put records into zones.
 	Zones(plugin string) zone.Provider
+
+	// Certify has the plugin decide if a name may have a certificate; client is who asked
+	// for it, if anybody did. An error is none of the two.
+	Certify(ctx context.Context, plugin, name string, client netip.Addr) (bool, error)
 }
 
 // overDNS answers dns-01 by records in a zone: at the name that is asked about, or

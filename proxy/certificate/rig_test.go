@@ -64,7 +64,7 @@ func newFront(t *testing.T, o Options) *front {
 	f.tls = socket.Addr().(*net.TCPAddr).Port
 	secure := &http.Server{ErrorLog: zap.NewStdLog(zap.NewNop()), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") })}
 	go secure.Serve(tls.NewListener(socket, &tls.Config{
-		GetCertificate:     func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return f.Find(h.ServerName), nil },
+		GetCertificate:     func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return f.For(h), nil },
 		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) { return f.Proof(h), nil },
 	}))
 	t.Cleanup(func() { secure.Close() })

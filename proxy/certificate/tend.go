@@ -146,6 +146,10 @@ func (k *Keeper) visit(ctx context.Context, n *name, need needs, p *plan) {
 	if gone {
 		return
 	}
+	if need.certificate && n.demand != nil {
+		k.demand.visit(ctx, n.demand, p)
+		return
+	}
 	if need.certificate {
 		_ = k.renew(ctx, n, p) // noted and told
 		return
@@ -369,6 +373,7 @@ type Status struct {
 	Renew     time.Time // when it is to be renewed; zero for files
 	Stapled   bool      // clients get the responder's word on it with it
 	Revoked   bool      // it was revoked, and is to be replaced
+	OnDemand  bool      // somebody asked for it; the configuration doesn't name it
 
 	Tried    time.Time // the last time to get one
 	Failures int       // since the last success
@@ -379,6 +384,7 @@ type Status struct {
 // Figures are what there is to tell of all names, for metrics.
 type Figures struct {
 	Names      []Status // in order of their names
+	Demand     DemandFigures
 	Paused     []string // why authorities aren't asked just now
 	OrdersLeft int      // how many may be placed at once
 	Orders     int64    // placed so far
@@ -390,7 +396,7 @@ type Figures struct {
 
 // Figures returns current figures.
 func (k *Keeper) Figures() Figures {
-	f := Figures{Got: k.renewed.Load(), Failed: k.failed.Load()}
+	f := Figures{Got: k.renewed.Load(), Failed: k.failed.Load(), Demand: k.demand.left()}
 	f.OrdersLeft, f.Orders = k.budget.left()
 	if k.storage != nil {
 		f.Damaged, f.Unstored = k.storage.corrupt.Load(), k.storage.failed.Load()
@@ -414,7 +420,7 @@ func (k *Keeper) Figures() Figures {
 func (n *name) status() Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := Status{Name: n.name, Source: n.source, Issuer: n.issuer, Tried: n.tried, Failures: n.failures, Failure: n.failure, Revoked: n.revoked}
+	s := Status{Name: n.name, Source: n.source, Issuer: n.issuer, Tried: n.tried, Failures: n.failures, Failure: n.failure, Revoked: n.revoked, OnDemand: n.demand != nil}
 	if n.failure != "" {
 		s.Next = n.retry
 	}
@@ -443,6 +449,9 @@ func (k *Keeper) Missing() []string {
 	f := k.Figures()
 	now := k.now()
 	for _, s := range f.Names {
+		if s.OnDemand {
+			continue
+		}
 		what := "no certificate yet"
 		if s.Has {
 			if now.Before(s.NotAfter) {

@@ -29,6 +29,9 @@ type ACME struct {
 	RenewWindow int `toml:"renew_window" default:"33" min:"1" max:"90" aka:"renewal_window,renew_before"`
 	// Who lets us put records into zones, by name: for dns-01, and so for wildcards.
 	DNS map[string]Zones `toml:"dns" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"dns_provider,dns01"`
+	// Certificates for names below wildcard domains, when they are first asked for.
+	// Absent: none.
+	OnDemand *OnDemand `toml:"on_demand" example:"{ ask = \"http://127.0.0.1:9000/may-have\" }" aka:"ondemand,on_demand_tls"`
 	// Orders placed in a minute, at all authorities together.
 	OrdersPerMinute int `toml:"orders_per_minute" default:"10" min:"1" max:"300" aka:"rate_limit"`
 	// When the gateway is ready, as far as certificates go: once "any" name that is to
@@ -71,8 +74,8 @@ const (
 // "internal" makes it, "listener" leaves it to the listeners' own, and a table names
 // its files.
 type DomainCertificate struct {
-	// "acme", "internal" or "listener".
-	Source string `toml:"source" enum:"acme,internal,listener" example:"acme" aka:"from"`
+	// "acme", "on_demand", "internal" or "listener".
+	Source string `toml:"source" enum:"acme,on_demand,internal,listener" example:"acme" aka:"from"`
 	// The table of acme.dns by which it is proved to be ours, and by nothing else. A
 	// wildcard takes the only one there is.
 	DNS string `toml:"dns" example:"zones"`
@@ -110,6 +113,7 @@ func (x *crosser) acme() {
 		x.issuers(a)
 		x.answerable(a)
 		x.zones(a)
+		x.onDemand(a)
 		if slices.Contains(a.Challenges, "dns-01") && len(x.entries("acme", "dns")) != 1 && !x.lost("acme", "dns") {
 			x.value([]string{"acme", "challenges"}, "dns-01", "dns-01 without exactly one table of zones", "add one [acme.dns.NAME], or take dns-01 out and write dns where a domain's certificate comes from")
 		}
@@ -210,6 +214,8 @@ func (x *crosser) certificate(name string, a *ACME) {
 		x.key(path, "no source and no files", `write "acme", "internal", "listener" or { cert = "chain.pem", key = "key.pem" }`)
 	case c.Source != CertificateACME && c.DNS != "":
 		x.value(append(path, "dns"), "", "dns is for certificates of source \"acme\"", `write { source = "acme", dns = "`+c.DNS+`" }`)
+	case c.Source == CertificateOnDemand:
+		x.demanded(name, a)
 	case c.Source != CertificateACME:
 	case a == nil:
 		x.value(path, "", "there is no [acme] table", "add [acme] with agreed = true and your e-mail address")

@@ -75,7 +75,7 @@ func newSettings(c *config.Listen, current func() *snapshot.Snapshot, tickets *t
 	// A domain's certificate, else the listener's own: the one that fits, or the first.
 	// A listener without any refuses who names nothing of ours, or nothing at all, with
 	// unrecognized_name (RFC 6066, 3), and so tells nobody what else it has.
-	s.tls.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return keeper.Find(hello.ServerName), nil }
+	s.tls.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return keeper.For(hello), nil }
 	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if proof := keeper.Proof(hello); proof != nil {
 			return proof, nil
