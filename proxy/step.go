@@ -178,4 +178,6 @@ type Route struct {
 	// counts for nothing. Nil for none.
 	Last     Step
 	Pipeline *Pipeline
+	// Recorder records its exchanges; nil leaves them to the stage's.
+	Recorder Recorder
 }

@@ -39,6 +39,13 @@ func (ex *Exchange) TraceID() string {
 	return ex.traceID
 }
 
+// TraceRoot returns the Root of what TraceID returned, "" if nobody has asked it:
+// $context.xrayTraceId.
+func (ex *Exchange) TraceRoot() string {
+	root, _, _ := strings.Cut(strings.TrimPrefix(ex.traceID, "Root="), ";")
+	return root
+}
+
 // traceRoot returns the Root part of a trace header if it has the form
 // 1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx, else "".
 func traceRoot(header string) string {

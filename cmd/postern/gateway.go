@@ -82,7 +82,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		return g, err
 	}
 	if g.observer, err = observe.New(observe.Options{
-		Log: cfg.Log, Logger: g.journal.Named("observe"), Registry: registry, Stdout: s.out, Stderr: s.err,
+		Log: cfg.Log, Variable: contextVariable, Logger: g.journal.Named("observe"), Registry: registry, Stdout: s.out, Stderr: s.err,
 	}); err != nil {
 		return g, err
 	}
@@ -150,8 +150,8 @@ func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
 		}
 		return errors.Join(err, g.admin.Listen(before))
 	}
-	if err := g.observer.Configure(cfg.Log); err != nil {
-		g.journal.Error("the access log stays where it is", zap.Error(err))
+	if err := g.observer.Follow(cfg); err != nil {
+		g.journal.Error("a log of requests stays as it is", zap.Error(err))
 	}
 	if err := g.journal.configure(cfg); err != nil {
 		g.journal.Error("the operator log stays where it is", zap.Error(err))

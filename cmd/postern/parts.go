@@ -20,6 +20,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/observe"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
 	"github.com/postern-gateway/postern/proxy/usage"
@@ -100,6 +101,7 @@ type candidate struct {
 // when the findings have an error.
 func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api, stage string) proxy.Recorder) (*candidate, config.Findings) {
 	findings := append(checkCertificates(cfg), checkAges(cfg, time.Now())...)
+	findings = append(findings, observe.Check(cfg, contextVariable)...)
 	modules, more := p.plugins.Begin(ctx, cfg)
 	findings = append(findings, more...)
 	if modules == nil {

@@ -189,13 +189,26 @@ func badHost(s string) *mistake {
 
 // outputs checks that the folders of log files are there.
 func (x *crosser) outputs() {
-	for _, o := range []struct{ key, path string }{{"output", x.cfg.Log.Output}, {"access", x.cfg.Log.Access}} {
-		if o.path == "stdout" || o.path == "stderr" || o.path == "off" || o.path == "" {
-			continue
+	x.output(x.cfg.Log.Output, "log", "output")
+	x.output(x.cfg.Log.Access, "log", "access")
+	for api := range x.cfg.API {
+		for stage, s := range x.cfg.API[api].Stage {
+			if s.Log != nil && s.Log.Access != nil {
+				x.output(s.Log.Access.Output, "api", api, "stage", stage, "log", "access", "output")
+			}
+			if s.Log != nil && s.Log.Execution != nil {
+				x.output(s.Log.Execution.Output, "api", api, "stage", stage, "log", "execution", "output")
+			}
 		}
-		folder := filepath.Dir(o.path)
-		if st, err := os.Stat(folder); err != nil || !st.IsDir() {
-			x.value([]string{"log", o.key}, "", "the folder "+folder+" isn't there", lookedAt(folder))
-		}
+	}
+}
+
+func (x *crosser) output(file string, at ...string) {
+	if file == "stdout" || file == "stderr" || file == "off" || file == "" || strings.HasPrefix(file, "syslog+") {
+		return
+	}
+	folder := filepath.Dir(file)
+	if st, err := os.Stat(folder); err != nil || !st.IsDir() {
+		x.value(at, "", "the folder "+folder+" isn't there", lookedAt(folder))
 	}
 }

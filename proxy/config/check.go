@@ -499,7 +499,7 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 		c.wrong(at, "must not be empty", "")
 	case f.ref != "":
 		c.refs = append(c.refs, reference{f.ref, s, slices.Clone(c.path), at})
-	case f.file && f.remote != "" && strings.HasPrefix(s, f.remote):
+	case f.remote != "" && strings.HasPrefix(s, f.remote):
 	case f.file && s != "":
 		s = c.resolve(s, at)
 		into.SetString(s)

@@ -16,5 +16,14 @@ func (m MethodSettings) over(below MethodSettings) MethodSettings {
 	if m.Throttle == nil {
 		m.Throttle = below.Throttle
 	}
+	if m.LogLevel == "" {
+		m.LogLevel = below.LogLevel
+	}
+	if m.DataTrace == nil {
+		m.DataTrace = below.DataTrace
+	}
+	if m.Metrics == nil {
+		m.Metrics = below.Metrics
+	}
 	return m
 }

@@ -44,6 +44,7 @@ const (
 //	ref       table in which the string must name an entry
 //	file      the string is a path, relative to the file that holds it, of a readable file
 //	path      the string is such a path, of something to create; the tag lists other words
+//	remote    a string that begins so names no file
 //	secret    not to be shown
 //	short     of a table, or of a list of them: a string, or true or false, is its key of that name
 type node struct {
@@ -77,7 +78,7 @@ type field struct {
 	aka      []string
 	ref      string
 	file     bool
-	remote   string   // a file's value that begins so is none; "" for no such
+	remote   string   // a value that begins so names no file; "" for no such
 	path     []string // nil: not a path
 	secret   bool
 	short    string

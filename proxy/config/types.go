@@ -495,6 +495,10 @@ type Stage struct {
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 100, burst = 200 }"`
 	// Keeps answers. {} will do. Absent: none are kept.
 	Cache *StageCache `toml:"cache" short:"enabled" example:"{ ttl = \"1m\" }" aka:"caching,response_cache"`
+	// What is logged of its requests, besides or instead of the gateway's access log.
+	Log *StageLog `toml:"log" example:"{ access = \"json\" }" aka:"logging,logs"`
+	// Figures of each method by itself: postern_method_….
+	Metrics bool `toml:"metrics" aka:"metricsEnabled,detailed_metrics"`
 	// What is different for single methods, by route key; "*" is for those that say
 	// nothing else.
 	Method map[string]MethodSettings `toml:"method" example:"GET /" aka:"methodSettings,method_settings"`

@@ -31,6 +31,12 @@ type MethodSettings struct {
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 10, burst = 20 }"`
 	// Of the method's answers, instead of what the stage's cache says. true or false will do.
 	Cache *MethodCache `toml:"cache" short:"enabled" example:"{ ttl = \"30s\" }" aka:"caching"`
+	// Level of the execution log, instead of the stage's.
+	LogLevel string `toml:"log_level" enum:"off,error,info" example:"info" aka:"loggingLevel,logging_level"`
+	// What the execution log has of the method's requests, instead of what the stage says.
+	DataTrace *bool `toml:"data_trace" aka:"dataTraceEnabled"`
+	// Figures of the method by itself.
+	Metrics *bool `toml:"metrics" aka:"metricsEnabled"`
 }
 
 // Plan says which stages the API keys in it open, and how many requests each key may

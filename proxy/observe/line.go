@@ -263,10 +263,11 @@ func appendRune(b []byte, r rune, size int, c control) []byte {
 	return utf8.AppendRune(b, r)
 }
 
-// stamps appends times, of which all but the milliseconds is made once a
-// second. The zero value is ready to use. Safe for concurrent use.
+// stamps writes times, of which all but the milliseconds is made once a second. The
+// zero value is ready to use. Safe for concurrent use.
 type stamps struct {
-	now atomic.Pointer[stampText]
+	layout string // "" for RFC 3339 up to the seconds
+	now    atomic.Pointer[stampText]
 }
 
 type stampText struct {
@@ -274,15 +275,24 @@ type stampText struct {
 	text   string
 }
 
-// append appends t in UTC, in the form of RFC 3339 with milliseconds.
-func (s *stamps) append(b []byte, t time.Time) []byte {
+// second returns t in UTC, to the second.
+func (s *stamps) second(t time.Time) string {
 	second := t.Unix()
 	now := s.now.Load()
 	if now == nil || now.second != second {
-		now = &stampText{second, t.UTC().Format("2006-01-02T15:04:05.")}
+		layout := s.layout
+		if layout == "" {
+			layout = "2006-01-02T15:04:05."
+		}
+		now = &stampText{second, t.UTC().Format(layout)}
 		s.now.Store(now)
 	}
+	return now.text
+}
+
+// append appends t in UTC, in the form of RFC 3339 with milliseconds.
+func (s *stamps) append(b []byte, t time.Time) []byte {
 	ms := t.Nanosecond() / 1e6
-	b = append(b, now.text...)
+	b = append(b, s.second(t)...)
 	return append(b, '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10), 'Z')
 }

@@ -1,12 +1,16 @@
 package observe
 
 import (
+	"maps"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
 )
 
 // shards is how many copies of its counters a stage has, so that two processors
@@ -44,6 +48,7 @@ type shard struct {
 	bytesIn, bytesOut           atomic.Uint64
 	truncated, clientGone       atomic.Uint64
 	retries                     atomic.Uint64
+	cacheHits, cacheMisses      atomic.Uint64
 
 	_ [64]byte // the next shard is on another cache line
 }
@@ -55,7 +60,13 @@ type series struct {
 }
 
 func (s *series) record(ex *proxy.Exchange) {
-	one := &s.shards[ex.Shard%shards]
+	s.shards[ex.Shard%shards].record(ex)
+	if ex.Fault != nil {
+		s.faults.inc(ex.Fault.Kind)
+	}
+}
+
+func (one *shard) record(ex *proxy.Exchange) {
 	one.latency.observe(ex.Times.Total)
 	if ex.Times.Integration > 0 {
 		one.integrationLatency.observe(ex.Times.Integration)
@@ -76,8 +87,11 @@ func (s *series) record(ex *proxy.Exchange) {
 	if notes.ClientGone {
 		one.clientGone.Add(1)
 	}
-	if ex.Fault != nil {
-		s.faults.inc(ex.Fault.Kind)
+	switch notes.Cache {
+	case proxy.CacheHit:
+		one.cacheHits.Add(1)
+	case proxy.CacheMiss:
+		one.cacheMisses.Add(1)
 	}
 }
 
@@ -92,45 +106,66 @@ func addTo(c *atomic.Uint64, n int64) {
 // implements prometheus.Collector.
 //
 // AWS: "Amazon API Gateway dimensions and metrics"; the help texts name the
-// metric that has the same meaning there.
+// metric that has the same meaning there. Its dimensions ApiName and Stage are the labels
+// api and stage; Method and Resource are those of postern_method_….
 type metrics struct {
-	stages   func() map[stageName]*stage // a copy
-	counters []counterFamily
+	stages    func() map[stageName]*stage // a copy
+	perStage  families
+	perMethod families
 
-	latency, integrationLatency *prometheus.Desc
-	faults, unmatched           *prometheus.CounterVec
+	faults, unmatched *prometheus.CounterVec
 }
 
-// counterFamily is one counter that every stage has.
+// families are what is counted of each stage, or of each method.
+type families struct {
+	counters                    []counterFamily
+	latency, integrationLatency *prometheus.Desc
+}
+
+// counterFamily is one counter.
 type counterFamily struct {
 	desc  *prometheus.Desc
 	value func(*shard) uint64
 }
 
+// newFamilies returns AWS's set with names that begin with prefix.
+func newFamilies(prefix string, labels ...string) families {
+	describe := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(prefix+name, help, labels, nil) }
+	return families{
+		counters: []counterFamily{
+			{describe("requests_total", "Requests that reached a stage. AWS: Count."), func(s *shard) uint64 { return s.latency.count() }},
+			{describe("4xx_total", "Requests answered with 400 to 499. AWS: 4XXError (Sum)."), func(s *shard) uint64 { return s.clientErrors.Load() }},
+			{describe("5xx_total", "Requests answered with 500 to 599. AWS: 5XXError (Sum)."), func(s *shard) uint64 { return s.serverErrors.Load() }},
+			{describe("cache_hits_total", "Requests answered from the stage's cache. AWS: CacheHitCount."), func(s *shard) uint64 { return s.cacheHits.Load() }},
+			{describe("cache_misses_total", "Requests that the stage's cache had no answer to. AWS: CacheMissCount."), func(s *shard) uint64 { return s.cacheMisses.Load() }},
+		},
+		latency:            describe("latency_seconds", "Time from a request's head to the end of its reply. AWS: Latency."),
+		integrationLatency: describe("integration_latency_seconds", "Time from sending to the backend to the head of its answer. AWS: IntegrationLatency."),
+	}
+}
+
 // newMetrics makes the families and registers them.
 func newMetrics(r prometheus.Registerer, stages func() map[stageName]*stage) (*metrics, error) {
-	perStage := []string{"api", "stage"}
-	describe := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, perStage, nil) }
+	describe := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"api", "stage"}, nil)
+	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		stages: stages,
-		counters: []counterFamily{
-			{describe("postern_requests_total", "Requests that reached a stage. AWS: Count."), func(s *shard) uint64 { return s.latency.count() }},
-			{describe("postern_4xx_total", "Requests answered with 400 to 499. AWS: 4XXError (Sum)."), func(s *shard) uint64 { return s.clientErrors.Load() }},
-			{describe("postern_5xx_total", "Requests answered with 500 to 599. AWS: 5XXError (Sum)."), func(s *shard) uint64 { return s.serverErrors.Load() }},
-			{describe("postern_request_bytes_total", "Bytes of content received from clients. AWS: part of DataProcessed."), func(s *shard) uint64 { return s.bytesIn.Load() }},
-			{describe("postern_reply_bytes_total", "Bytes of content sent to clients. AWS: part of DataProcessed."), func(s *shard) uint64 { return s.bytesOut.Load() }},
-			{describe("postern_truncated_replies_total", "Replies that ended before their content did."), func(s *shard) uint64 { return s.truncated.Load() }},
-			{describe("postern_client_gone_total", "Requests whose client left before the reply was complete."), func(s *shard) uint64 { return s.clientGone.Load() }},
-			{describe("postern_integration_retries_total", "Further tries of integrations."), func(s *shard) uint64 { return s.retries.Load() }},
-		},
-		latency:            describe("postern_latency_seconds", "Time from a request's head to the end of its reply. AWS: Latency."),
-		integrationLatency: describe("postern_integration_latency_seconds", "Time from sending to the backend to the head of its answer. AWS: IntegrationLatency."),
-		faults:             counter("postern_faults_total", "Requests that the gateway itself refused or failed, by gateway response type.", "api", "stage", "type"),
-		unmatched:          counter("postern_unmatched_requests_total", "Requests that no stage took, by gateway response type.", "type"),
+		stages:    stages,
+		perStage:  newFamilies("postern_", "api", "stage"),
+		perMethod: newFamilies("postern_method_", "api", "stage", "method", "resource"),
+		faults:    counter("postern_faults_total", "Requests that the gateway itself refused or failed, by gateway response type.", "api", "stage", "type"),
+		unmatched: counter("postern_unmatched_requests_total", "Requests that no stage took, by gateway response type.", "type"),
 	}
+	m.perStage.counters = append(m.perStage.counters, []counterFamily{
+		{describe("postern_request_bytes_total", "Bytes of content received from clients. AWS: part of DataProcessed."), func(s *shard) uint64 { return s.bytesIn.Load() }},
+		{describe("postern_reply_bytes_total", "Bytes of content sent to clients. AWS: part of DataProcessed."), func(s *shard) uint64 { return s.bytesOut.Load() }},
+		{describe("postern_truncated_replies_total", "Replies that ended before their content did."), func(s *shard) uint64 { return s.truncated.Load() }},
+		{describe("postern_client_gone_total", "Requests whose client left before the reply was complete."), func(s *shard) uint64 { return s.clientGone.Load() }},
+		{describe("postern_integration_retries_total", "Further tries of integrations."), func(s *shard) uint64 { return s.retries.Load() }},
+	}...)
 	for _, c := range []prometheus.Collector{m, m.faults, m.unmatched} {
 		if err := r.Register(c); err != nil {
 			return nil, err
@@ -141,30 +176,88 @@ func newMetrics(r prometheus.Registerer, stages func() map[stageName]*stage) (*m
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.counters {
-		to <- c.desc
+	for _, f := range []*families{&m.perStage, &m.perMethod} {
+		for _, c := range f.counters {
+			to <- c.desc
+		}
+		to <- f.latency
+		to <- f.integrationLatency
 	}
-	to <- m.latency
-	to <- m.integrationLatency
 }
 
 // Collect implements prometheus.Collector: it adds the shards up.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for name, st := range m.stages() {
-		all := &st.series.shards
-		for _, c := range m.counters {
-			total := uint64(0)
-			for i := range all {
-				total += c.value(&all[i])
-			}
-			to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(total), name.api, name.stage)
+		m.perStage.collect(to, &st.series.shards, name.api, name.stage)
+		for route, s := range st.methods.all() {
+			verb, resource, _ := strings.Cut(route, " ")
+			m.perMethod.collect(to, &s.shards, name.api, name.stage, verb, resource)
 		}
-		to <- collect(m.latency, name, all, func(s *shard) *histogram { return &s.latency })
-		to <- collect(m.integrationLatency, name, all, func(s *shard) *histogram { return &s.integrationLatency })
 	}
 }
 
-func collect(desc *prometheus.Desc, name stageName, all *[shards]shard, of func(*shard) *histogram) prometheus.Metric {
+func (f *families) collect(to chan<- prometheus.Metric, all *[shards]shard, labels ...string) {
+	for _, c := range f.counters {
+		total := uint64(0)
+		for i := range all {
+			total += c.value(&all[i])
+		}
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(total), labels...)
+	}
+	to <- collect(f.latency, all, func(s *shard) *histogram { return &s.latency }, labels)
+	to <- collect(f.integrationLatency, all, func(s *shard) *histogram { return &s.integrationLatency }, labels)
+}
+
+// methodSeries are one method's counters.
+type methodSeries struct{ shards [shards]shard }
+
+func (s *methodSeries) record(ex *proxy.Exchange) { s.shards[ex.Shard%shards].record(ex) }
+
+// methodTable has the counters of a stage's methods by route key. The zero value is ready
+// to use. Safe for concurrent use.
+type methodTable struct {
+	mu     sync.Mutex // guards what follows
+	series map[string]*methodSeries
+}
+
+// bind returns a method's counters, new ones if there are none.
+func (t *methodTable) bind(route string) *methodSeries {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.series[route]
+	if s == nil {
+		s = new(methodSeries)
+		if t.series == nil {
+			t.series = map[string]*methodSeries{}
+		}
+		t.series[route] = s
+	}
+	return s
+}
+
+// all returns a copy.
+func (t *methodTable) all() map[string]*methodSeries {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.series)
+}
+
+// keep drops the methods whose figures c doesn't want any more.
+func (t *methodTable) keep(c *config.Stage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for route := range t.series {
+		wanted := c.Metrics
+		if own := c.Settings(route).Metrics; own != nil {
+			wanted = *own
+		}
+		if !wanted {
+			delete(t.series, route)
+		}
+	}
+}
+
+func collect(desc *prometheus.Desc, all *[shards]shard, of func(*shard) *histogram, labels []string) prometheus.Metric {
 	var seconds float64
 	var count uint64
 	buckets := make(map[float64]uint64, len(bounds))
@@ -179,7 +272,7 @@ func collect(desc *prometheus.Desc, name stageName, all *[shards]shard, of func(
 	for s := range all {
 		seconds += time.Duration(of(&all[s]).sum.Load()).Seconds()
 	}
-	return prometheus.MustNewConstHistogram(desc, count, seconds, buckets, name.api, name.stage)
+	return prometheus.MustNewConstHistogram(desc, count, seconds, buckets, labels...)
 }
 
 // count returns how many durations were observed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,10 @@ type Options struct {
 	Registry *prometheus.Registry // where the metrics go; nil for none
 	Buffer   int                  // bytes of access lines that wait; 0 takes DefaultBuffer
 
+	// Variable returns the context variable of a name, without "$context.", for the formats
+	// of stages; false for none. Nil has none but those that only access logs have.
+	Variable func(name string) (Variable, bool)
+
 	// Stdout and Stderr are what the destinations of these names mean.
 	// Default: the process's.
 	Stdout, Stderr io.Writer
@@ -42,11 +47,13 @@ type Observer struct {
 	lines     sync.Pool // of *[]byte
 	unmatched *unmatched
 
-	access  atomic.Pointer[Sink] // nil when off
-	dropped atomic.Uint64        // by sinks that are closed
+	access  atomic.Pointer[Sink]    // nil when off
+	dropped atomic.Uint64           // by sinks that are closed
+	losses  atomic.Pointer[[]*Sink] // the stages' sinks, for who asks what they dropped
 
 	mu     sync.Mutex // guards what follows
 	stages map[stageName]*stage
+	sinks  map[string]*Sink // of stages' logs, by destination; replaced, never changed
 }
 
 type stageName struct{ api, stage string }
@@ -72,7 +79,7 @@ func New(o Options) (*Observer, error) {
 	ob.unmatched = &unmatched{observer: ob, faults: faultCounters{family: m.unmatched}}
 	err = o.Registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "postern_access_log_dropped_lines_total",
-		Help: "Lines of the access log that were lost because its destination is full, broken or too slow.",
+		Help: "Lines of access and execution logs that were lost because their destination is full, broken or too slow.",
 	}, func() float64 { return float64(ob.Dropped()) }))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -85,13 +92,22 @@ func New(o Options) (*Observer, error) {
 
 // Stage returns the recorder of a stage: the same one as long as Keep doesn't
 // drop it.
-func (o *Observer) Stage(api, name string) proxy.Recorder {
+func (o *Observer) Stage(api, name string) proxy.Recorder { return o.stage(api, name) }
+
+// Canary returns the recorder of a stage's canary. It counts and logs by itself, as
+// AWS's does, as "NAME/Canary".
+func (o *Observer) Canary(api, name string) proxy.Recorder { return o.stage(api, name+canarySuffix) }
+
+// canarySuffix is what AWS has behind the name of the log of a stage's canary.
+const canarySuffix = "/Canary"
+
+func (o *Observer) stage(api, name string) *stage {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	key := stageName{api, name}
 	s := o.stages[key]
 	if s == nil {
-		s = &stage{observer: o, prefix: stagePrefix(api, name), series: o.metrics.bind(api, name)}
+		s = &stage{observer: o, name: key, prefix: stagePrefix(api, name), series: o.metrics.bind(api, name)}
 		o.stages[key] = s
 	}
 	return s
@@ -113,7 +129,7 @@ func (o *Observer) Keep(cfg *config.Config) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for name := range o.stages {
-		if _, there := cfg.API[name.api].Stage[name.stage]; !there {
+		if _, there := cfg.API[name.api].Stage[strings.TrimSuffix(name.stage, canarySuffix)]; !there {
 			delete(o.stages, name)
 			o.metrics.drop(name.api, name.stage)
 		}
@@ -156,39 +172,51 @@ func (o *Observer) retire(sink *Sink) error {
 	return err
 }
 
-// Reopen opens the access log's file anew, as after a rotation. On an error the
-// old one stays.
+// Reopen opens the files of the logs anew, as after a rotation. Where that fails, the old
+// one stays.
 func (o *Observer) Reopen() error {
-	if sink := o.access.Load(); sink != nil {
-		return sink.Switch(sink.Target())
-	}
-	return nil
+	return o.each(func(s *Sink) error { return s.Switch(s.Target()) })
 }
 
-// Flush waits until the lines so far have left, 2 s at most.
-func (o *Observer) Flush() error {
+// Flush waits until the lines so far have left, 2 s at most for each destination.
+func (o *Observer) Flush() error { return o.each((*Sink).Flush) }
+
+// each does f for all sinks.
+func (o *Observer) each(f func(*Sink) error) error {
+	var errs []error
 	if sink := o.access.Load(); sink != nil {
-		return sink.Flush()
+		errs = append(errs, f(sink))
 	}
-	return nil
+	if sinks := o.losses.Load(); sinks != nil {
+		for _, sink := range *sinks {
+			errs = append(errs, f(sink))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// Dropped returns how many access lines were lost so far.
+// Dropped returns how many lines were lost so far.
 func (o *Observer) Dropped() uint64 {
 	n := o.dropped.Load()
-	if sink := o.access.Load(); sink != nil {
-		n += sink.Dropped()
-	}
+	_ = o.each(func(s *Sink) error { // which never fails
+		n += s.Dropped()
+		return nil
+	})
 	return n
 }
 
-// Close writes the lines that wait and closes the access log. It returns an
-// error when they couldn't leave within 2 s.
+// Close writes the lines that wait and closes the logs. It returns an error when they
+// couldn't leave within 2 s.
 func (o *Observer) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	err := o.retire(o.access.Swap(nil))
-	return errors.Join(err)
+	errs := []error{o.retire(o.access.Swap(nil))}
+	for _, sink := range o.sinks {
+		errs = append(errs, o.retire(sink))
+	}
+	o.sinks = nil
+	o.losses.Store(nil)
+	return errors.Join(errs...)
 }
 
 // log writes the access line of ex, which begins with the members in prefix.
@@ -197,11 +225,16 @@ func (o *Observer) log(prefix string, ex *proxy.Exchange) {
 	if sink == nil {
 		return
 	}
-	line, _ := o.lines.Get().(*[]byte)
-	if line == nil {
-		line = new([]byte)
-	}
+	line := o.line()
 	*line = appendLine((*line)[:0], prefix, &o.stamps, ex)
 	_, _ = sink.Write(*line) // it counts what it drops
 	o.lines.Put(line)
+}
+
+// line returns memory for a line.
+func (o *Observer) line() *[]byte {
+	if line, _ := o.lines.Get().(*[]byte); line != nil {
+		return line
+	}
+	return new([]byte)
 }

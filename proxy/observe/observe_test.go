@@ -249,7 +249,7 @@ func TestFullDisk(t *testing.T) {
 	if got := logs.Len(); got != 1 {
 		t.Errorf("%d warnings, want 1: %v", got, logs.All())
 	}
-	want := "# HELP postern_access_log_dropped_lines_total Lines of the access log that were lost because its destination is full, broken or too slow.\n" +
+	want := "# HELP postern_access_log_dropped_lines_total Lines of access and execution logs that were lost because their destination is full, broken or too slow.\n" +
 		"# TYPE postern_access_log_dropped_lines_total counter\npostern_access_log_dropped_lines_total 1000\n"
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "postern_access_log_dropped_lines_total"); err != nil {
 		t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ const (
 // SinkOptions say what a sink writes and how much it holds.
 type SinkOptions struct {
 	Name   string      // for messages: "access log"
-	Target string      // "stdout", "stderr" or a file's path
+	Target string      // "stdout", "stderr", a file's path, or a syslog server's address
 	Buffer int         // bytes; 0 takes DefaultBuffer
 	Gather bool        // lines wait up to 50 ms for company
 	Logger *zap.Logger // gets one warning when lines begin to be lost
@@ -73,8 +74,8 @@ type Sink struct {
 // target is an opened destination.
 type target struct {
 	out   io.Writer
-	owned *os.File // out, when it is ours to close
-	torn  bool     // the last write ended inside a line; the writer's alone
+	owned io.Closer // out, when it is ours to close
+	torn  bool      // the last write ended inside a line; the writer's alone
 }
 
 func (t *target) close() {
@@ -119,6 +120,13 @@ func (s *Sink) open(name string) (*target, error) {
 		return &target{out: s.options.Stdout}, nil
 	case "stderr":
 		return &target{out: s.options.Stderr}, nil
+	}
+	if strings.HasPrefix(name, syslogPrefix) {
+		out, err := newSyslog(name, s.options.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.options.Name, err)
+		}
+		return &target{out: out, owned: out}, nil
 	}
 	// 0640: logs hold addresses of clients.
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)

@@ -137,6 +137,9 @@ func route(snap *snapshot.Snapshot, ex *proxy.Exchange) (refused proxy.Fault, ok
 // recorderOf returns who is told of ex: its stage's recorder, if it has a stage.
 func (s *Server) recorderOf(ex *proxy.Exchange) proxy.Recorder {
 	if ex.Stage != nil {
+	if ex.Route != nil && ex.Route.Recorder != nil {
+		return ex.Route.Recorder
+	}
 		return ex.Stage.Recorder
 	}
 	return s.recorder

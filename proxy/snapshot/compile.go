@@ -193,6 +193,10 @@ func (c *compiler) route(st *stage, m method) {
 		ResourceID: m.resourceID,
 		Kind:       m.route.Integration.Type,
 	}
+	if stage, can := st.stage.Recorder.(methodRecorder); can {
+		configured := c.live(st.stage)
+		r.Recorder = stage.Method(m.name, &configured)
+	}
 	parts, after := c.filters(r, m.route.Filters, at)
 	parts = c.routeCORS(st, r, m.route.CORS, at, parts)
 	parts = append(parts, c.all(proxy.GuardKind, r, &m.route)...)
