@@ -110,6 +110,9 @@ func (c *call) replaceMethod(s string) (expr.Value, bool, error) {
 	if n := len(s) + strings.Count(s, from)*max(0, len(to)-len(from)); n > c.r.limits.Output {
 		return expr.Value{}, true, c.r.tooLarge()
 	}
+	if t := newText16(s); t.units != nil && (from == "" || !utf8.ValidString(from)) {
+		return c.string(t.replace(expr.UTF16(from), expr.UTF16(to)))
+	}
 	return c.string(strings.ReplaceAll(s, from, to))
 }
 

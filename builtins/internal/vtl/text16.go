@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,6 +44,24 @@ func (t text16) slice(from, to int) string {
 		return expr.FromUTF16(t.units[from:to])
 	}
 	return t.s[from:to]
+}
+
+// replace replaces from by to everywhere; nothing at all stands between all units.
+func (t text16) replace(from, to []uint16) string {
+	var units []uint16
+	for rest := t.units; ; {
+		switch {
+		case len(from) == 0:
+			units = append(units, to...)
+		case len(rest) >= len(from) && slices.Equal(rest[:len(from)], from):
+			units, rest = append(units, to...), rest[len(from):]
+			continue
+		}
+		if len(rest) == 0 {
+			return expr.FromUTF16(units)
+		}
+		units, rest = append(units, rest[0]), rest[1:]
+	}
 }
 
 // index returns where sub begins at from or later, -1 if nowhere.
