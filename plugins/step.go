@@ -32,9 +32,14 @@ func (g *Generation) Kinds() []proxy.Kind {
 	}
 }
 
-// plugin returns the plugin called name for one of roles. It is nil without an
-// error when there is a finding about the plugin already.
+// plugin returns the plugin called name, in which stage variables may stand, for one of
+// roles. It is nil without an error when there is a finding about the plugin already.
 func (g *Generation) plugin(b proxy.Build, name string, roles uint32) (*plugin, error) {
+	expanded, missing := config.ExpandVariables(name, b.Route.Stage.Variables)
+	if missing != "" {
+		return nil, &config.KeyError{Path: []string{"plugin"}, Text: fmt.Sprintf("stage %q has no variable %q, which the name of the plugin has", b.Route.Stage.Name, missing)}
+	}
+	name = expanded
 	if pinned, is := b.Pinned[name]; is {
 		name = pinned
 	}

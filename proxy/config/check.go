@@ -27,6 +27,7 @@ type reference struct {
 	name  string
 	path  []string
 	at    *place
+	where string // in which stage it names that, for messages; "" for all
 }
 
 // report adds an error about the value at c.path.
@@ -498,7 +499,7 @@ func (c *checker) text(f *field, n *node, s string, at *place, into reflect.Valu
 	case f.required && s == "":
 		c.wrong(at, "must not be empty", "")
 	case f.ref != "":
-		c.refs = append(c.refs, reference{f.ref, s, slices.Clone(c.path), at})
+		c.refs = append(c.refs, reference{f.ref, s, slices.Clone(c.path), at, ""})
 	case f.remote != "" && strings.HasPrefix(s, f.remote):
 	case f.file && s != "":
 		s = c.resolve(s, at)

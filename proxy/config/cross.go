@@ -94,6 +94,10 @@ const noAuthorizer = "none"
 func (x *crosser) references() {
 	for _, r := range x.refs {
 		tables := [][]string{{r.table}}
+		if r.table == pluginTable && strings.Contains(r.name, "${") && (r.path[0] == "api" || r.path[0] == "authorizer") {
+			x.aliases(r)
+			continue
+		}
 		if r.table == "authorizer" {
 			if r.name == noAuthorizer {
 				continue
@@ -156,7 +160,7 @@ func (x *crosser) dangling(r reference, tables [][]string) {
 	if meant := closest(r.name, names); meant != "" {
 		hint = fmt.Sprintf("did you mean %q? ", meant) + hint
 	}
-	x.value(r.path, "", fmt.Sprintf("no %s %q", r.table, r.name), hint)
+	x.value(r.path, "", fmt.Sprintf("no %s %q", r.table, r.name)+r.where, hint)
 }
 
 // unused warns of entries that nothing refers to.

@@ -35,7 +35,7 @@ type Config struct {
 	// What happens between the signal to stop and the end.
 	Drain Drain `toml:"drain"`
 	// WebAssembly modules by name.
-	Plugin map[string]Plugin `toml:"plugin" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
+	Plugin map[string]Plugin `toml:"plugin" name:"[A-Za-z0-9_.:-]{1,64}" names:"1 to 64 letters, digits and _.:-"`
 	// Registries that plugins come from, by host as modules name them:
 	// "registry.example.com:5000". One without a table is spoken to with TLS, and with
 	// the password that docker or oras keeps for it, if any.

@@ -54,6 +54,90 @@ func (s *Stage) CanaryVariables() map[string]string {
 	return all
 }
 
+// ExpandVariables returns s with the values of the stage variables that it refers to, as
+// in "pets:${stageVariables.alias}". missing is the name of one that isn't there, or
+// what else stands in ${}.
+func ExpandVariables(s string, variables map[string]string) (expanded, missing string) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), ""
+		}
+		reference, after, _ := strings.Cut(rest, "}")
+		name, _ := strings.CutPrefix("${"+reference, stageVariable)
+		value, there := variables[name]
+		if !there {
+			return "", name
+		}
+		b.WriteString(value)
+		s = after
+	}
+}
+
+// aliases looks up a plugin whose name stage variables choose: there has to be one in
+// every stage. AWS: "Using API Gateway stage variables", Lambda functions.
+func (x *crosser) aliases(r reference) {
+	if badReference(r.name) {
+		x.value(r.path, "", "only stage variables can be in the name of a plugin", `write "name:${stageVariables.alias}"`)
+		return
+	}
+	for _, api := range x.referrers(r) {
+		configured, seen := x.cfg.API[api], map[string]bool{}
+		for _, v := range x.variants(api, &configured) {
+			name, missing := ExpandVariables(r.name, v.variables)
+			switch {
+			case missing != "" && x.lost("api", api, "stage", v.stage, "variables", missing):
+			case missing != "":
+				x.value(r.path, "", fmt.Sprintf("%v has no variable %q", v, missing), fmt.Sprintf("add it to [api.%s.stage.%s.variables]", api, v.stage))
+			case seen[name]:
+			default:
+				seen[name] = true
+				resolved := r
+				resolved.name, resolved.where = name, " in "+v.String()
+				if tables := [][]string{{r.table}}; !x.refer(resolved, tables) {
+					x.dangling(resolved, tables)
+				}
+			}
+		}
+	}
+}
+
+// badReference reports whether something other than a stage variable stands in ${}.
+func badReference(s string) bool {
+	for i := strings.Index(s, "${"); i >= 0; i = strings.Index(s, "${") {
+		s = s[i:]
+		end := strings.IndexByte(s, '}')
+		if end <= len(stageVariable) || !strings.HasPrefix(s, stageVariable) {
+			return true
+		}
+		s = s[end:]
+	}
+	return false
+}
+
+// referrers returns the APIs whose stages' variables count at r: the one that it
+// stands in or, for an authorizer of the gateway, those that have routes with it.
+func (x *crosser) referrers(r reference) []string {
+	if r.path[0] == "api" {
+		return r.path[1:2]
+	}
+	var all []string
+	for _, api := range x.entries("api") {
+		if _, own := x.cfg.API[api].Authorizer[r.path[1]]; own {
+			continue
+		}
+		for _, route := range x.cfg.API[api].Route {
+			if route.Authorizer == r.path[1] {
+				all = append(all, api)
+				break
+			}
+		}
+	}
+	return all
+}
+
 // stage checks what one stage says by itself.
 func (x *crosser) stage(path []string, stage *Stage) {
 	x.variables(append(slices.Clone(path), "variables"), stage.Variables)
