@@ -81,7 +81,7 @@ func fenced(text, language string) []block {
 func loads(t *testing.T, name, text string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, m := range regexp.MustCompile(`\b(?:module|cert|key|ca|truststore|revoked) *= *\[?"([^"]+)"`).FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`\b(?:module|cert|key|ca|roots|truststore|revoked) *= *\[?"([^"]+)"`).FindAllStringSubmatch(text, -1) {
 		file := filepath.Join(dir, filepath.FromSlash(m[1]))
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)

@@ -80,7 +80,7 @@ func FreePort(t testing.TB) int {
 func Start(t testing.TB, o Options) *Pebble {
 	t.Helper()
 	p := &Pebble{t: t, dir: t.TempDir(), options: o}
-	pebble, dns := find(t, "pebble"), find(t, "pebble-challtestsrv")
+	pebble, dns := Binary(t, "pebble"), Binary(t, "pebble-challtestsrv")
 	host := func() string { return "127.0.0.1:" + strconv.Itoa(FreePort(t)) }
 	api := host()
 	p.management, p.dns = host(), host()
@@ -112,9 +112,10 @@ func Start(t testing.TB, o Options) *Pebble {
 	return p
 }
 
-// find returns the program called name: the machine's, else one that is built once
-// and kept in the user's cache.
-func find(t testing.TB, name string) string {
+// Binary returns where the program called name is: "pebble" or "pebble-challtestsrv",
+// the machine's, else one that is built once and kept in the user's cache. Without
+// either the test is skipped.
+func Binary(t testing.TB, name string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
 		return path
