@@ -80,15 +80,16 @@ func goesByAccept(o proxy.Options, api string) bool {
 	return false
 }
 
-// scopeKey is under which the routes of a stage share what their keys begin with.
-type scopeKey struct{ api, stage string }
+// scopeKey is under which the routes of a stage share what their keys begin with. Its canary
+// is another stage: one with variables of its own.
+type scopeKey struct{ stage *proxy.Stage }
 
 // scopeOf returns what the keys of all answers in a namespace begin with. Stages have
 // answers of their own, and so has everything that answers may depend on as it is
 // deployed.
 func scopeOf(b proxy.Build, o proxy.Options, mode, namespace string) string {
 	stage := b.Route.Stage
-	deployed := b.Shared(scopeKey{stage.API.Name, stage.Name}, func() any {
+	deployed := b.Shared(scopeKey{stage}, func() any {
 		definition, err := o.Config.Definition(stage.API.Name)
 		if err != nil {
 			definition = nil // somebody else has reported the file

@@ -46,7 +46,11 @@ func (m *Memory) newSteps(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 
 // open returns the cache of a route's stage, which is released with the snapshot.
 func (m *Memory) open(b proxy.Build, o proxy.Options) *store {
-	name := stageName{b.Route.Stage.API.Name, b.Route.Stage.Name}
+	stage := b.Route.Stage
+	name := stageName{api: stage.API.Name, stage: stage.Name, canary: stage.Canary}
+	if canary := o.Config.API[name.api].Stage[name.stage].Canary; canary != nil && canary.UseStageCache {
+		name.canary = false
+	}
 	return b.Shared(name, func() any {
 		s := m.store(name, sizeOf(o.Config, name))
 		b.OnClose(s.release)

@@ -4,6 +4,7 @@
 package responsecache
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -37,7 +38,11 @@ type Memory struct {
 	stages map[stageName]*store
 }
 
-type stageName struct{ api, stage string }
+// stageName is the name of a cache: a canary has one of its own, unless it shares the stage's.
+type stageName struct {
+	api, stage string
+	canary     bool
+}
 
 // refreshes is how many answers are asked for anew at the same time without a client
 // that waits.
@@ -75,32 +80,36 @@ func (m *Memory) Close() {
 	}
 }
 
-// Flush has a stage's cache forget all answers, and reports whether the stage has a cache.
-// Answers that are on their way are not kept either.
-func (m *Memory) Flush(api, stage string) bool {
+// Flush has the caches of a stage, or of all of an API's for "", forget all answers. Answers
+// that are on their way are not kept either.
+func (m *Memory) Flush(api, stage string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.stages[stageName{api, stage}]
-	if s == nil {
-		return false
+	for name, s := range m.stages {
+		if name.api == api && (stage == "" || name.stage == stage) {
+			s.generation.Add(1)
+		}
 	}
-	s.generation.Add(1)
-	return true
 }
 
-// Caches returns what there is to say of the caches, in the order of their stages' names.
+// Caches returns what there is to say of the caches, in the order of their stages' names, that
+// of a canary last.
 func (m *Memory) Caches() []Figures {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := []Figures{}
 	for name, s := range m.stages {
 		all = append(all, Figures{
-			API: name.api, Stage: name.stage, Size: s.size, Used: s.kept.Cost(),
+			API: name.api, Stage: name.stage, Canary: name.canary, Size: s.size, Used: s.kept.Cost(),
 			Hits: s.hits.Load(), Misses: s.misses.Load(),
 		})
 	}
 	slices.SortFunc(all, func(a, b Figures) int {
-		return strings.Compare(a.API+"\x00"+a.Stage, b.API+"\x00"+b.Stage)
+		canary := 0
+		if a.Canary {
+			canary = 1
+		}
+		return cmp.Or(strings.Compare(a.API, b.API), strings.Compare(a.Stage, b.Stage), canary)
 	})
 	return all
 }
@@ -108,6 +117,7 @@ func (m *Memory) Caches() []Figures {
 // Figures are what there is to say of a stage's cache.
 type Figures struct {
 	API, Stage   string
+	Canary       bool  // the cache is the canary's own
 	Size, Used   int64 // bytes
 	Hits, Misses uint64
 }

@@ -98,6 +98,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Issuers: g.issuerFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
 		Domains: g.parts.certificates, Missing: g.missing,
 		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
+		Caches:    caches{g.parts.kept},
 		Inherited: sockets.admin,
 	})
 	return g, err

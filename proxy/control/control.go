@@ -49,6 +49,8 @@ type Options struct {
 	Usage        func() (*usage.Ledger, error)
 	UsageFigures func() usage.Figures // nil: not shown
 
+	Caches Caches // the stages' caches; nil: nobody can ask
+
 	// Inherited returns a socket at address that another process listens on
 	// too, nil for none. It stays the caller's. nil: there are none.
 	Inherited func(address string) *os.File
@@ -96,6 +98,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Domains != nil {
 		s.offerDomains()
+	}
+	if o.Caches != nil {
+		s.offerCaches()
 	}
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil

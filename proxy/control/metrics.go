@@ -60,6 +60,9 @@ func register(o Options) error {
 	if o.Certificates != nil {
 		all = append(all, newCertificateMetrics(o.Certificates))
 	}
+	if o.Caches != nil {
+		all = append(all, newCacheCollector(o.Caches))
+	}
 	for _, c := range all {
 		if err := o.Registry.Register(c); err != nil {
 			return err
