@@ -20,7 +20,7 @@ type nativeGuest struct {
 	roles [roleCount]api.Function // by the number of the role's bit; nil for one that the module hasn't
 }
 
-const roleCount = 7
+const roleCount = 9
 
 // runRole calls the export of a role.
 func (in *instance) runRole(role uint32) (result int32, err error) {
@@ -165,6 +165,12 @@ func (nativeABI) response(in *instance) error {
 
 func (nativeABI) validate(in *instance) (judgement int32, err error) {
 	return in.runRole(abi.RoleValidate)
+}
+
+func (nativeABI) dns(in *instance) error { return in.doRole(abi.RoleDNS) }
+
+func (nativeABI) certify(in *instance) (decision int32, err error) {
+	return in.runRole(abi.RoleCertify)
 }
 
 func (nativeABI) mapRequest(in *instance) error { return in.doRole(abi.RoleMapRequest) }

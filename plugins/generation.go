@@ -65,6 +65,7 @@ func (h *Host) Begin(ctx context.Context, cfg *config.Config) (*Generation, conf
 		all = append(all, p.wanting(cfg, name)...)
 		all = append(all, p.idleGrants(cfg)...)
 	}
+	all = append(all, g.checkNames(cfg)...)
 	if dir := h.cacheDir; dir != "" {
 		if err := trimCache(dir, cacheMost); err != nil {
 			h.logger.Warn("the cache of compiled plugins can't be trimmed", zap.Error(err))

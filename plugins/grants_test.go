@@ -338,7 +338,7 @@ func TestHTTPFunctions(t *testing.T) {
 	c.want(m, abi.Limit, "read", 4, buffer(200))
 	c.want(m, abi.Limit, "send", "GET", url, "", "", none)
 	for _, f := range m.functions {
-		if f.phases != abi.Requests {
+		if f.phases != abi.Calls {
 			t.Errorf("%s is for phases %b", f.name, f.phases)
 		}
 	}

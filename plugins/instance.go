@@ -40,7 +40,8 @@ type instance struct {
 
 	// The call's, set by begin.
 	phase     abi.Phase
-	ex        *proxy.Exchange // nil in phase Start
+	ex        *proxy.Exchange // nil in phases that aren't about one
+	naming    naming          // what those are about, but for Start
 	passing   proxy.Passing   // which of ex's headers the guest sees
 	variables []proxy.Param   // stage variables, by name
 	deadline  int64           // in the host's monotonic time

@@ -15,6 +15,9 @@ import (
 // string is valid until the next call of a host function.
 func (in *instance) field(n int32) (string, bool) {
 	ex := in.ex
+	if ex == nil {
+		return in.naming.field(n)
+	}
 	switch n {
 	case abi.FieldMethod:
 		return ex.Method, true

@@ -56,7 +56,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	keeping := certificate.Options{Logger: logger.Named("certificate")}
+	keeping := certificate.Options{Logger: logger.Named("certificate"), Extensions: host}
 	if dir, err := dataDir(cfg); err == nil {
 		keeping.Store = certificate.NewDirectory(filepath.Join(dir, "certificates"))
 	}
@@ -127,8 +127,8 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api
 
 // commit lets go of what only the configuration before used.
 func (c *candidate) commit() {
-	c.certificates.Commit()
 	c.plugins.Commit()
+	c.certificates.Commit() // which may call them
 	c.backends.Commit()
 }
 

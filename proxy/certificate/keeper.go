@@ -83,6 +83,9 @@ func New(o Options) *Keeper {
 		k.now = time.Now
 	}
 	k.extensions = o.Extensions
+	if k.extensions == nil {
+		k.extensions = noExtensions{}
+	}
 	k.budget = &budget{now: k.now, limit: 1}
 	k.demand = newDemand(k)
 	k.current.Store(newTable(nil))

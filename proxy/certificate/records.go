@@ -29,6 +29,28 @@ type Extensions interface {
 	Certify(ctx context.Context, plugin, name string, client netip.Addr) (bool, error)
 }
 
+// noExtensions is what a keeper has that was given none: one that only looks needs
+// none.
+type noExtensions struct{}
+
+var errNoExtensions = errors.New("there are no plugins here")
+
+func (noExtensions) Zones(string) zone.Provider { return noZones{} }
+
+func (noExtensions) Certify(context.Context, string, string, netip.Addr) (bool, error) {
+	return false, errNoExtensions
+}
+
+type noZones struct{}
+
+func (noZones) AppendRecords(context.Context, string, []libdns.Record) ([]libdns.Record, error) {
+	return nil, errNoExtensions
+}
+
+func (noZones) DeleteRecords(context.Context, string, []libdns.Record) ([]libdns.Record, error) {
+	return nil, errNoExtensions
+}
+
 // overDNS answers dns-01 by records in a zone: at the name that is asked about, or
 // where that is an alias of. RFC 8555, 8.4.
 type overDNS struct {
@@ -96,9 +118,6 @@ func newZones(a *config.ACME, extensions Extensions, logger *zap.Logger) (map[st
 			propagation: time.Duration(z.Propagation), logger: logger.With(zap.String("zones", name)), made: map[string]record{},
 		}
 		if z.Type == "wasm" {
-			if extensions == nil {
-				return nil, &config.KeyError{Path: []string{name, "plugin"}, Text: "there are no plugins here"}
-			}
 			s.provider = extensions.Zones(z.Plugin)
 		} else {
 			var err error

@@ -60,7 +60,7 @@ func assemble(t testing.TB, cache string) Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificates := certificate.New(certificate.Options{Logger: logger, Store: certificate.NewDirectory(t.TempDir())})
+	certificates := certificate.New(certificate.Options{Logger: logger, Extensions: host, Store: certificate.NewDirectory(t.TempDir())})
 	return &assembly{
 		certificates: certificates,
 		t:            t, logger: logger, plugins: host, usage: usage.New(usage.Options{}),
@@ -117,8 +117,8 @@ func (w *assembly) Apply(file string) string {
 		modules.Discard()
 		return err.Error()
 	}
-	pairs.Commit()
 	modules.Commit()
+	pairs.Commit()
 	backends.Commit()
 	return ""
 }

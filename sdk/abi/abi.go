@@ -8,7 +8,7 @@ package abi
 // A host takes guests of its own major version whose minor isn't above its own.
 const (
 	Major   = 1
-	Minor   = 0
+	Minor   = 1 // 1: the roles dns and certify
 	Version = Major<<16 | Minor
 )
 
@@ -36,6 +36,8 @@ const (
 	ExportMapRequest  = "postern_map_request"  // () -> i32; 0 when it's done
 	ExportMapResponse = "postern_map_response" // () -> i32; 0 when it's done
 	ExportValidate    = "postern_validate"     // () -> i32; Valid, InvalidBody or InvalidParameters
+	ExportDNS         = "postern_dns"          // () -> i32; 0 when the record is there, or gone
+	ExportCertify     = "postern_certify"      // () -> i32; Allow or Deny
 	ExportInitialize  = "_initialize"          // () ; a reactor's start, called once per instance
 	ExportStart       = "_start"               // () ; a command's start: the event ABI
 	ExportMemory      = "memory"
@@ -50,6 +52,8 @@ const (
 	RoleMapRequest
 	RoleMapResponse
 	RoleValidate
+	RoleDNS
+	RoleCertify
 )
 
 // Role is one thing that a plugin can do.
@@ -79,6 +83,10 @@ func Roles() []Role {
 			"Makes the client's answer from the backend's: 0 done."},
 		{RoleValidate, "validate", ExportValidate, Validate, "validate",
 			"Judges the request: 1 valid, 2 invalid content, 3 invalid parameters (400)."},
+		{RoleDNS, "dns", ExportDNS, DNS, "change DNS zones",
+			"Puts a TXT record into a zone, or removes it, as record_action says: 0 done. Others at the same name stay. Since 1.1."},
+		{RoleCertify, "certify", ExportCertify, Certify, "decide about certificates",
+			"Decides if domain_name may have a certificate, which source_ip asked for (empty at a renewal): 1 allow, 2 deny. Since 1.1."},
 	}
 }
 
@@ -96,12 +104,21 @@ const (
 	MapRequest
 	MapResponse
 	Validate
+	DNS
+	Certify
 
-	Requests = Authorize | Integrate | Request | Response | MapRequest | MapResponse | Validate // all but Start
-	Always   = Start | Requests
+	Requests = Authorize | Integrate | Request | Response | MapRequest | MapResponse | Validate // those about one
+	Calls    = Requests | DNS | Certify                                                         // all but Start
+	Always   = Start | Calls
 )
 
-// Decisions are what ExportAuthorize returns; any other number is a failure.
+// Record actions are what FieldRecordAction is.
+const (
+	RecordPresent = "present"
+	RecordCleanup = "cleanup"
+)
+
+// Decisions are what ExportAuthorize and ExportCertify return; any other number is a failure.
 // Zero is none of them, so that nobody is let in by an accident.
 const (
 	Allow           = 1

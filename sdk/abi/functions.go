@@ -134,7 +134,7 @@ func Functions() []Function {
 
 func coreFunctions() []Function {
 	return []Function{
-		{Module, "field_get", "field=f buffer=b", 'i', Requests, "length", "Reads a field."},
+		{Module, "field_get", "field=f buffer=b", 'i', Calls, "length", "Reads a field."},
 		{Module, "field_set", "field=f value=t", 'i', Requests, "0", "Changes a field."},
 		{Module, "map_count", "map=m", 'i', Requests, "entries", "Counts the entries of a map."},
 		{Module, "map_get", "map=m name=t buffer=b", 'i', Requests, "length", "Reads the value of a name, the last one of several."},
@@ -162,12 +162,12 @@ func coreFunctions() []Function {
 
 func httpFunctions() []Function {
 	return []Function{
-		{ModuleHTTP, "send", "method=t url=t headers=t body=d timeout=I", 'i', Requests, "a request's number, above 0", "Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \\n. timeout is in nanoseconds, until the end of the answer; 0 for the configuration's. What is under way when the call ends is broken off."},
-		{ModuleHTTP, "wait", "request=i", 'i', Requests, "0", "Waits for the head of the answer."},
-		{ModuleHTTP, "status", "request=i", 'i', Requests, "status", "Tells the answer's status; waits for it."},
-		{ModuleHTTP, "header", "request=i name=t buffer=b", 'i', Requests, "length", "Reads the last value of a header of the answer; waits for it."},
-		{ModuleHTTP, "header_entry", "request=i index=i name=b value=b", 'I', Requests, "length of the name × 2^32 + length of the value", "Reads a header of the answer, in the order of their names; waits for it."},
-		{ModuleHTTP, "read", "request=i buffer=b", 'i', Requests, "bytes read, 0 at the end", "Reads the next bytes of the answer's content; waits for them."},
+		{ModuleHTTP, "send", "method=t url=t headers=t body=d timeout=I", 'i', Calls, "a request's number, above 0", "Begins a request and doesn't wait. headers has a line for each, Name: value, ended by \\n. timeout is in nanoseconds, until the end of the answer; 0 for the configuration's. What is under way when the call ends is broken off."},
+		{ModuleHTTP, "wait", "request=i", 'i', Calls, "0", "Waits for the head of the answer."},
+		{ModuleHTTP, "status", "request=i", 'i', Calls, "status", "Tells the answer's status; waits for it."},
+		{ModuleHTTP, "header", "request=i name=t buffer=b", 'i', Calls, "length", "Reads the last value of a header of the answer; waits for it."},
+		{ModuleHTTP, "header_entry", "request=i index=i name=b value=b", 'I', Calls, "length of the name × 2^32 + length of the value", "Reads a header of the answer, in the order of their names; waits for it."},
+		{ModuleHTTP, "read", "request=i buffer=b", 'i', Calls, "bytes read, 0 at the end", "Reads the next bytes of the answer's content; waits for them."},
 	}
 }
 

@@ -440,8 +440,10 @@ func words(p Phase) string {
 		return "—"
 	case Always:
 		return "always"
-	case Requests:
+	case Calls:
 		return "all roles"
+	case Requests:
+		return "all roles about requests"
 	}
 	var in, out []string
 	if p&Start != 0 {
@@ -453,6 +455,9 @@ func words(p Phase) string {
 		} else {
 			out = append(out, r.Name)
 		}
+	}
+	if p&(DNS|Certify) == 0 && len(out) < len(in) {
+		return "all roles about requests but " + strings.Join(out[:len(out)-2], ", ")
 	}
 	if p&Start == 0 && len(out) < len(in) {
 		return "all roles but " + strings.Join(out, ", ")

@@ -27,6 +27,11 @@ const (
 	FieldBackendTarget = 23
 	FieldBackendHost   = 24
 	FieldBackendStatus = 25
+	FieldRecordAction  = 26
+	FieldRecordZone    = 27
+	FieldRecordName    = 28
+	FieldRecordValue   = 29
+	FieldRecordTTL     = 30
 )
 
 // Maps are the numbers for the functions map_….
@@ -75,14 +80,14 @@ var (
 		{FieldStage, "stage", Requests, 0, "The stage's name."},
 		{FieldAPIID, "api_id", Requests, 0, "The API's id."},
 		{FieldRequestID, "request_id", Requests, 0, "The request's id."},
-		{FieldSourceIP, "source_ip", Requests, 0, "The client's address."},
+		{FieldSourceIP, "source_ip", Requests | Certify, 0, "The client's address."},
 		{FieldProtocol, "protocol", Requests, 0, `The client's protocol, as "HTTP/1.1".`},
 		{FieldHost, "host", Requests, 0, "The host that the client named, in lower case, without port."},
 		{FieldScheme, "scheme", Requests, 0, `"http" or "https".`},
 		{FieldPrincipal, "principal", Requests, 0, "Who calls, as the authorizer found out."},
 		{FieldAccountID, "account_id", Requests, 0, "The account id that ARNs name."},
 		{FieldRegion, "region", Requests, 0, "The region that ARNs name."},
-		{FieldDomainName, "domain_name", Requests, 0, "The whole host name by which the request came in."},
+		{FieldDomainName, "domain_name", Requests | Certify, 0, "The whole host name by which the request came in, or that a certificate is wanted for."},
 		{FieldMethodARN, "method_arn", Requests, 0, "The ARN of the called method."},
 		{FieldStatus, "status", replied, answering, "The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200."},
 		{FieldMessage, "message", 0, Authorize | Validate, "What a client that is refused is told; at most 1 KiB of text."},
@@ -91,6 +96,11 @@ var (
 		{FieldBackendTarget, "backend_target", MapRequest, MapRequest, "Path and query for the backend, encoded."},
 		{FieldBackendHost, "backend_host", MapRequest, MapRequest, "The Host for the backend. It doesn't change who is connected to."},
 		{FieldBackendStatus, "backend_status", replied, 0, "The backend's status; empty when there was no answer."},
+		{FieldRecordAction, "record_action", DNS, 0, `"present" or "cleanup".`},
+		{FieldRecordZone, "record_zone", DNS, 0, "The zone that the record goes into, without a dot at its end."},
+		{FieldRecordName, "record_name", DNS, 0, "The record's name with that of the zone, without a dot at its end."},
+		{FieldRecordValue, "record_value", DNS, 0, "The record's text."},
+		{FieldRecordTTL, "record_ttl", DNS, 0, "How long others may keep it, in seconds."},
 	}
 	mapParts = [...]Part{
 		{MapHeaders, "headers", Requests, Request, "Request headers, names without regard to case. Hidden are fields of the connection, what AWS drops, and what a client can't say of itself (X-Forwarded-For, Forwarded, …)."},

@@ -81,7 +81,7 @@ static inline char *postern_take(size_t size) {
 // ---- roles
 
 // POSTERN_ROLE(name) { … } is a role: authorize, integrate, request, response,
-// map_request, map_response, validate, or configure. Its result is the number that
+// map_request, map_response, validate, dns, certify, or configure. Its result is the number that
 // plugins/ABI.md names: POSTERN_ALLOW, POSTERN_CONTINUE, POSTERN_VALID, 0 …
 #define POSTERN_ROLE(role)                                                        \
 	static int32_t postern_own_##role(void);                                      \

@@ -20,8 +20,8 @@ extern "C" {
 // The version that a guest returns from its export Version: major<<16 | minor. A host takes
 // guests of its own major version whose minor isn't above its own.
 #define POSTERN_MAJOR (1)
-#define POSTERN_MINOR (0)
-#define POSTERN_VERSION (65536)
+#define POSTERN_MINOR (1) // 1: the roles dns and certify
+#define POSTERN_VERSION (65537)
 
 // Roles are the bits of what ExportRoles returns.
 #define POSTERN_ROLE_AUTHORIZE (1)
@@ -31,9 +31,11 @@ extern "C" {
 #define POSTERN_ROLE_MAP_REQUEST (16)
 #define POSTERN_ROLE_MAP_RESPONSE (32)
 #define POSTERN_ROLE_VALIDATE (64)
+#define POSTERN_ROLE_DNS (128)
+#define POSTERN_ROLE_CERTIFY (256)
 
-// Decisions are what ExportAuthorize returns; any other number is a failure. Zero is none of
-// them, so that nobody is let in by an accident.
+// Decisions are what ExportAuthorize and ExportCertify return; any other number is a failure.
+// Zero is none of them, so that nobody is let in by an accident.
 #define POSTERN_ALLOW (1)
 #define POSTERN_DENY (2)
 #define POSTERN_UNAUTHENTICATED (3)
@@ -101,7 +103,7 @@ extern "C" {
 #define POSTERN_FIELD_PRINCIPAL (14) // Who calls, as the authorizer found out.
 #define POSTERN_FIELD_ACCOUNT_ID (15) // The account id that ARNs name.
 #define POSTERN_FIELD_REGION (16) // The region that ARNs name.
-#define POSTERN_FIELD_DOMAIN_NAME (17) // The whole host name by which the request came in.
+#define POSTERN_FIELD_DOMAIN_NAME (17) // The whole host name by which the request came in, or that a certificate is wanted for.
 #define POSTERN_FIELD_METHOD_ARN (18) // The ARN of the called method.
 #define POSTERN_FIELD_STATUS (19) // The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200.
 #define POSTERN_FIELD_MESSAGE (20) // What a client that is refused is told; at most 1 KiB of text.
@@ -110,6 +112,11 @@ extern "C" {
 #define POSTERN_FIELD_BACKEND_TARGET (23) // Path and query for the backend, encoded.
 #define POSTERN_FIELD_BACKEND_HOST (24) // The Host for the backend. It doesn't change who is connected to.
 #define POSTERN_FIELD_BACKEND_STATUS (25) // The backend's status; empty when there was no answer.
+#define POSTERN_FIELD_RECORD_ACTION (26) // "present" or "cleanup".
+#define POSTERN_FIELD_RECORD_ZONE (27) // The zone that the record goes into, without a dot at its end.
+#define POSTERN_FIELD_RECORD_NAME (28) // The record's name with that of the zone, without a dot at its end.
+#define POSTERN_FIELD_RECORD_VALUE (29) // The record's text.
+#define POSTERN_FIELD_RECORD_TTL (30) // How long others may keep it, in seconds.
 
 // Maps are the numbers for the functions map_….
 #define POSTERN_MAP_HEADERS (1) // Request headers, names without regard to case. Hidden are fields of the connection, what AWS drops, and what a client can't say of itself (X-Forwarded-For, Forwarded, …).

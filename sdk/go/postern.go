@@ -49,6 +49,8 @@ type roles struct {
 	mapRequest  func(*Request, *Backend)
 	mapResponse func(*Request, *Response)
 	validate    func(*Request) Judgement
+	dns         func(*Record) error
+	certify     func(*Request) Decision
 
 	in  Request
 	out Response
@@ -64,6 +66,8 @@ func (r *roles) setResponse(f func(*Request, *Response))        { r.response = f
 func (r *roles) setMapRequest(f func(*Request, *Backend))       { r.mapRequest = f }
 func (r *roles) setMapResponse(f func(*Request, *Response))     { r.mapResponse = f }
 func (r *roles) setValidate(f func(*Request) Judgement)         { r.validate = f }
+func (r *roles) setDNS(f func(*Record) error)                   { r.dns = f }
+func (r *roles) setCertify(f func(*Request) Decision)           { r.certify = f }
 
 // Configure has f called once per instance, before its first request, with the
 // plugin's config as JSON ("{}" without one). With an error the plugin doesn't
@@ -100,6 +104,14 @@ func MapResponses(f func(*Request, *Response)) { registered.setMapResponse(f) }
 // Validate has f judge requests.
 func Validate(f func(*Request) Judgement) { registered.setValidate(f) }
 
+// ChangeZones has f put records into DNS zones, and remove them: how names are proved
+// to be the gateway's. With an error the call fails.
+func ChangeZones(f func(*Record) error) { registered.setDNS(f) }
+
+// Certify has f decide if the name r.DomainName() may have a certificate, which
+// r.SourceIP() asked for. Nothing else of r is there.
+func Certify(f func(r *Request) Decision) { registered.setCertify(f) }
+
 //go:wasmexport postern_abi
 func exportABI() int32 { return abi.Version }
 
@@ -114,6 +126,7 @@ func exportRoles() int32 {
 		{abi.RoleRequest, registered.request != nil}, {abi.RoleResponse, registered.response != nil},
 		{abi.RoleMapRequest, registered.mapRequest != nil}, {abi.RoleMapResponse, registered.mapResponse != nil},
 		{abi.RoleValidate, registered.validate != nil},
+		{abi.RoleDNS, registered.dns != nil}, {abi.RoleCertify, registered.certify != nil},
 	} {
 		if r.registered {
 			bits |= r.bit
@@ -191,6 +204,25 @@ func exportValidate() int32 {
 		return missing()
 	}
 	return int32(registered.validate(&registered.in))
+}
+
+//go:wasmexport postern_dns
+func exportDNS() int32 {
+	if registered.dns == nil {
+		return missing()
+	}
+	if err := registered.dns(newRecord(&registered.in)); err != nil {
+		Fail(1, err.Error())
+	}
+	return 0
+}
+
+//go:wasmexport postern_certify
+func exportCertify() int32 {
+	if registered.certify == nil {
+		return missing()
+	}
+	return int32(registered.certify(&registered.in))
 }
 
 // missing fails a call of a role that postern_roles didn't name.

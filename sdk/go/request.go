@@ -70,6 +70,10 @@ func (r *Request) SourceIP() string { return r.field(abi.FieldSourceIP) }
 // Host is the host that the client named, in lower case, without port.
 func (r *Request) Host() string { return r.field(abi.FieldHost) }
 
+// DomainName is the whole host name by which the request came in, or that a
+// certificate is wanted for.
+func (r *Request) DomainName() string { return r.field(abi.FieldDomainName) }
+
 // MethodARN is the ARN of the called method, as AWS gives it to authorizers.
 func (r *Request) MethodARN() string { return r.field(abi.FieldMethodARN) }
 

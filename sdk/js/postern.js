@@ -93,6 +93,7 @@ export const request = {
   get scheme() { return field(13); },
   get principal() { return field(14); },
   set principal(id) { need("principal", host.principal_set(String(id))); },
+  get domainName() { return field(17); },
   get methodArn() { return field(18); },
   set message(text) { setField(20, text); },
   header(name) { return found(name, host.map_get(1, name)); },
@@ -105,6 +106,16 @@ export const request = {
   bag: new Names(7),
   get body() { return bodies[1]; },
   get event() { return JSON.parse(need("event", host.event_read())); },
+};
+
+// A TXT record that is to be put into a DNS zone, or removed: action is "present" or
+// "cleanup". Names have no dot at their end; ttl is in seconds.
+export const record = {
+  get action() { return field(26); },
+  get zone() { return field(27); },
+  get name() { return field(28); },
+  get value() { return field(29); },
+  get ttl() { return Number(field(30)); },
 };
 
 export const response = {
@@ -222,7 +233,7 @@ const then = (value, f) => (typeof value?.then === "function" ? value.then(f) : 
 
 // start makes the functions that the gateway calls out of a handler's exports.
 export function start(handler) {
-  const bits = { authorize: 1, integrate: 2, request: 4, response: 8, mapRequest: 16, mapResponse: 32, validate: 64 };
+  const bits = { authorize: 1, integrate: 2, request: 4, response: 8, mapRequest: 16, mapResponse: 32, validate: 64, dns: 128, certify: 256 };
   let roles = 0;
   for (const [name, bit] of Object.entries(bits)) if (typeof handler[name] === "function") roles |= bit;
   if (typeof handler.handle === "function") roles |= bits.integrate;
@@ -241,6 +252,8 @@ export function start(handler) {
     map_request: () => then(handler.mapRequest(request, backend), done),
     map_response: () => then(handler.mapResponse(request, response), done),
     validate: () => handler.validate(request),
+    dns: () => then(handler.dns(record), done),
+    certify: () => handler.certify(request),
   };
   delete globalThis.$host;
 }

@@ -150,6 +150,8 @@ pub fn plugin(comptime Root: type) void {
         .{ "map_request", .{ Request{}, Backend{} } },
         .{ "map_response", .{ Request{}, Response{} } },
         .{ "validate", .{Request{}} },
+        .{ "dns", .{Record{}} },
+        .{ "certify", .{Request{}} },
     }) |role| {
         if (@hasDecl(Root, role[0])) @export(&struct {
             fn call() callconv(.c) i32 {
@@ -259,8 +261,34 @@ fn setField(number: i32, value: []const u8) Error!void {
     _ = try check(raw.core.field_set(number, value.ptr, value.len));
 }
 
+/// A TXT record that is to be put into a DNS zone, or removed.
+pub const Record = struct {
+    /// "present" or "cleanup".
+    pub fn action(_: Record) []const u8 {
+        return field(raw.FIELD_RECORD_ACTION);
+    }
+    /// Without a dot at its end, like the name.
+    pub fn zone(_: Record) []const u8 {
+        return field(raw.FIELD_RECORD_ZONE);
+    }
+    pub fn name(_: Record) []const u8 {
+        return field(raw.FIELD_RECORD_NAME);
+    }
+    pub fn value(_: Record) []const u8 {
+        return field(raw.FIELD_RECORD_VALUE);
+    }
+    /// In seconds.
+    pub fn ttl(_: Record) []const u8 {
+        return field(raw.FIELD_RECORD_TTL);
+    }
+};
+
 /// The client's request. Each method asks the gateway for just what it returns.
 pub const Request = struct {
+    /// The host name by which the request came in, or that a certificate is wanted for.
+    pub fn domainName(_: Request) []const u8 {
+        return field(raw.FIELD_DOMAIN_NAME);
+    }
     pub fn method(_: Request) []const u8 {
         return field(raw.FIELD_METHOD);
     }

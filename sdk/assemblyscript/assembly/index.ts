@@ -184,6 +184,7 @@ export class Request {
   get scheme(): string { return field(raw.FIELD_SCHEME); }
   get principal(): string { return field(raw.FIELD_PRINCIPAL); }
   get methodArn(): string { return field(raw.FIELD_METHOD_ARN); }
+  get domainName(): string { return field(raw.FIELD_DOMAIN_NAME); }
 
   // A field by its number in raw.ts.
   field(number: i32): string { return field(number); }
@@ -211,6 +212,16 @@ export class Request {
 
   // What a client that is refused is told, in the roles authorize and validate.
   setMessage(text: string): i32 { return setField(raw.FIELD_MESSAGE, text); }
+}
+
+// A TXT record that is to be put into a DNS zone, or removed (action "cleanup").
+// Names have no dot at their end; ttl is in seconds.
+export class Record {
+  get action(): string { return field(raw.FIELD_RECORD_ACTION); }
+  get zone(): string { return field(raw.FIELD_RECORD_ZONE); }
+  get name(): string { return field(raw.FIELD_RECORD_NAME); }
+  get value(): string { return field(raw.FIELD_RECORD_VALUE); }
+  get ttl(): i32 { return I32.parseInt(field(raw.FIELD_RECORD_TTL)); }
 }
 
 // What the client gets.

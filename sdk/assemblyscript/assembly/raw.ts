@@ -7,8 +7,8 @@
 // The version that a guest returns from its export Version: major<<16 | minor. A host takes
 // guests of its own major version whose minor isn't above its own.
 export const MAJOR: i32 = 1;
-export const MINOR: i32 = 0;
-export const VERSION: i32 = 65536;
+export const MINOR: i32 = 1; // 1: the roles dns and certify
+export const VERSION: i32 = 65537;
 
 // Roles are the bits of what ExportRoles returns.
 export const ROLE_AUTHORIZE: i32 = 1;
@@ -18,9 +18,11 @@ export const ROLE_RESPONSE: i32 = 8;
 export const ROLE_MAP_REQUEST: i32 = 16;
 export const ROLE_MAP_RESPONSE: i32 = 32;
 export const ROLE_VALIDATE: i32 = 64;
+export const ROLE_DNS: i32 = 128;
+export const ROLE_CERTIFY: i32 = 256;
 
-// Decisions are what ExportAuthorize returns; any other number is a failure. Zero is none of
-// them, so that nobody is let in by an accident.
+// Decisions are what ExportAuthorize and ExportCertify return; any other number is a failure.
+// Zero is none of them, so that nobody is let in by an accident.
 export const ALLOW: i32 = 1;
 export const DENY: i32 = 2;
 export const UNAUTHENTICATED: i32 = 3;
@@ -88,7 +90,7 @@ export const FIELD_SCHEME: i32 = 13; // "http" or "https".
 export const FIELD_PRINCIPAL: i32 = 14; // Who calls, as the authorizer found out.
 export const FIELD_ACCOUNT_ID: i32 = 15; // The account id that ARNs name.
 export const FIELD_REGION: i32 = 16; // The region that ARNs name.
-export const FIELD_DOMAIN_NAME: i32 = 17; // The whole host name by which the request came in.
+export const FIELD_DOMAIN_NAME: i32 = 17; // The whole host name by which the request came in, or that a certificate is wanted for.
 export const FIELD_METHOD_ARN: i32 = 18; // The ARN of the called method.
 export const FIELD_STATUS: i32 = 19; // The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200.
 export const FIELD_MESSAGE: i32 = 20; // What a client that is refused is told; at most 1 KiB of text.
@@ -97,6 +99,11 @@ export const FIELD_BACKEND_METHOD: i32 = 22; // The verb for the backend.
 export const FIELD_BACKEND_TARGET: i32 = 23; // Path and query for the backend, encoded.
 export const FIELD_BACKEND_HOST: i32 = 24; // The Host for the backend. It doesn't change who is connected to.
 export const FIELD_BACKEND_STATUS: i32 = 25; // The backend's status; empty when there was no answer.
+export const FIELD_RECORD_ACTION: i32 = 26; // "present" or "cleanup".
+export const FIELD_RECORD_ZONE: i32 = 27; // The zone that the record goes into, without a dot at its end.
+export const FIELD_RECORD_NAME: i32 = 28; // The record's name with that of the zone, without a dot at its end.
+export const FIELD_RECORD_VALUE: i32 = 29; // The record's text.
+export const FIELD_RECORD_TTL: i32 = 30; // How long others may keep it, in seconds.
 
 // Maps are the numbers for the functions map_….
 export const MAP_HEADERS: i32 = 1; // Request headers, names without regard to case. Hidden are fields of the connection, what AWS drops, and what a client can't say of itself (X-Forwarded-For, Forwarded, …).

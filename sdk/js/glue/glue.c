@@ -86,7 +86,7 @@ struct buffer {
 static Context *ctx;
 static struct buffer buffer[2];
 static int32_t built; // init is over: there is a gateway
-static Value exports[9]; // what each export runs, in the order of names in init
+static Value exports[11]; // what each export runs, in the order of names in init
 
 static int64_t run(int32_t number, const struct argument *a) {
 	switch (number) {
@@ -342,8 +342,8 @@ POSTERN_EXPORT("wizer-initialize") void init(void) {
 	check(done);
 	check(settle(done));
 	Value roles = JS_GetPropertyStr(ctx, global, "$roles");
-	static const char *const names[] = {"roles", "configure", "authorize", "integrate", "request", "response", "map_request", "map_response", "validate"};
-	for (int32_t i = 0; i < 9; i++) exports[i] = JS_GetPropertyStr(ctx, roles, names[i]);
+	static const char *const names[] = {"roles", "configure", "authorize", "integrate", "request", "response", "map_request", "map_response", "validate", "dns", "certify"};
+	for (int32_t i = 0; i < 11; i++) exports[i] = JS_GetPropertyStr(ctx, roles, names[i]);
 	JS_FreeValue(ctx, roles);
 	JS_FreeValue(ctx, global);
 	built = 1;
@@ -375,3 +375,5 @@ POSTERN_EXPORT("postern_response") int32_t postern_response(void) { return call(
 POSTERN_EXPORT("postern_map_request") int32_t postern_map_request(void) { return call(exports[6]); }
 POSTERN_EXPORT("postern_map_response") int32_t postern_map_response(void) { return call(exports[7]); }
 POSTERN_EXPORT("postern_validate") int32_t postern_validate(void) { return call(exports[8]); }
+POSTERN_EXPORT("postern_dns") int32_t postern_dns(void) { return call(exports[9]); }
+POSTERN_EXPORT("postern_certify") int32_t postern_certify(void) { return call(exports[10]); }

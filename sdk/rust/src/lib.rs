@@ -49,7 +49,7 @@ pub mod metric;
 pub mod text;
 
 pub use error::{Error, Result};
-pub use message::{Backend, Body, Map, Request, Response};
+pub use message::{Backend, Body, Map, Record, Request, Response};
 
 /// What an authorizer finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,14 @@ pub trait Plugin: Sized {
     fn validate(&mut self, _: Request) -> Result<Judgement> {
         missing()
     }
+    /// Puts a TXT record into a DNS zone, or removes it.
+    fn dns(&mut self, _: Record) -> Result<()> {
+        missing()
+    }
+    /// Decides if the request's `domain_name` may have a certificate.
+    fn certify(&mut self, _: Request) -> Result<Decision> {
+        missing()
+    }
 }
 
 fn missing<T>() -> Result<T> {
@@ -168,6 +176,12 @@ macro_rules! export_role {
     };
     ($plugin:ty, validate) => {
         $crate::export_role!($plugin, postern_validate, |p| p.validate($crate::Request), |j| j as i32);
+    };
+    ($plugin:ty, dns) => {
+        $crate::export_role!($plugin, postern_dns, |p| p.dns($crate::Record), |_| 0);
+    };
+    ($plugin:ty, certify) => {
+        $crate::export_role!($plugin, postern_certify, |p| p.certify($crate::Request), |d| d as i32);
     };
     ($plugin:ty, $export:ident, $call:expr, $number:expr) => {
         #[no_mangle]

@@ -149,6 +149,25 @@ macro_rules! fields {
 #[derive(Clone, Copy, Debug)]
 pub struct Request;
 
+/// A TXT record that is to be put into a DNS zone, or removed.
+#[derive(Clone, Copy, Debug)]
+pub struct Record;
+
+impl Record {
+    fields! {
+        /// "present" or "cleanup".
+        action = FIELD_RECORD_ACTION;
+        /// The zone, without a dot at its end.
+        zone = FIELD_RECORD_ZONE;
+        /// The name with that of the zone, without a dot at its end.
+        name = FIELD_RECORD_NAME;
+        /// The record's text.
+        value = FIELD_RECORD_VALUE;
+        /// How long others may keep it, in seconds.
+        ttl = FIELD_RECORD_TTL;
+    }
+}
+
 impl Request {
     fields! {
         /// The effective verb.
@@ -177,6 +196,9 @@ impl Request {
         host = FIELD_HOST;
         /// "http" or "https".
         scheme = FIELD_SCHEME;
+        /// The whole host name by which the request came in, or that a certificate is
+        /// wanted for.
+        domain_name = FIELD_DOMAIN_NAME;
         /// Who calls, as the authorizer found out.
         principal = FIELD_PRINCIPAL;
         /// The ARN of the called method.
