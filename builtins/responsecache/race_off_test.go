@@ -1,0 +1,5 @@
+//go:build !race
+
+package responsecache
+
+const raced = false
