@@ -346,3 +346,27 @@ func numbers(v any) any {
 	}
 	return v
 }
+
+// KeyPath writes the path of a key as TOML would: api.pets.route."GET /pets".
+func KeyPath(path ...string) string { return keyPath(path, nil) }
+
+// Secrets returns a function that reports whether the value at a path of a Definition
+// isn't to be shown. It is for one goroutine.
+func Secrets() func(path []string) bool {
+	root := schemaOf(reflect.TypeFor[defining]())
+	return func(path []string) bool {
+		n := root
+		for _, part := range path {
+			if n.kind == tableKind {
+				f := n.field(part)
+				if f == nil || f.secret {
+					return f != nil
+				}
+				n = f.node
+			} else if n = n.elem; n == nil {
+				return false
+			}
+		}
+		return false
+	}
+}

@@ -114,26 +114,32 @@ func (a *Archive) Save(h *History) error {
 		return err
 	}
 	name := filepath.Join(h.API, historyFile)
-	if a.dir != "" {
-		a.copyOf(name)
+	text = append(text, '\n')
+	if a.dir != "" && a.copyOf(name) { // the copy is older than what was damaged
+		err = a.write(name+copySuffix, text)
 	}
-	if err := a.write(name, append(text, '\n')); err != nil {
+	if err == nil {
+		err = a.write(name, text)
+	}
+	if err != nil {
 		return fmt.Errorf("deployments: %w", err)
 	}
 	return nil
 }
 
 // copyOf keeps the present file beside the one that comes, unless it is damaged.
-func (a *Archive) copyOf(name string) {
+func (a *Archive) copyOf(name string) (damaged bool) {
 	path := a.path(name)
 	_, err := a.history(name)
 	switch {
 	case errors.Is(err, ErrBroken):
 		_ = os.Rename(path, path+badSuffix) // for whoever wants to look; the copy is what counts
+		return true
 	case err == nil:
 		_ = os.Remove(path + copySuffix) // the file itself is still there
 		_ = os.Link(path, path+copySuffix)
 	}
+	return false
 }
 
 // Document returns a document by its digest.
@@ -167,16 +173,24 @@ func (a *Archive) Put(api, digest string, text []byte) error {
 
 // PutModule keeps a plugin's module, if it isn't there already.
 func (a *Archive) PutModule(digest string, wasm []byte) error {
-	name := moduleName(digest)
-	if a.dir != "" {
-		if st, err := os.Stat(a.path(name)); err == nil && st.Size() == int64(len(wasm)) {
-			return nil // plugins check the digest when they read it
-		}
+	if a.Has(digest) {
+		return nil
 	}
-	if err := a.write(name, wasm); err != nil {
+	if err := a.write(moduleName(digest), wasm); err != nil {
 		return fmt.Errorf("deployments: %w", err)
 	}
 	return nil
+}
+
+// Has reports whether a module of that digest is kept. Plugins check the digest when
+// they read it.
+func (a *Archive) Has(digest string) bool {
+	if a.dir == "" {
+		_, err := a.read(moduleName(digest))
+		return err == nil
+	}
+	_, err := os.Stat(a.path(moduleName(digest)))
+	return err == nil
 }
 
 func moduleName(digest string) string { return filepath.Join(modulesDir, digest+".wasm") }

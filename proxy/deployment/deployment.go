@@ -34,6 +34,12 @@ type Stage struct {
 	Deployment int `json:"deployment"`
 	// Canary is what its canary runs; 0 for what all run.
 	Canary int `json:"canary,omitempty"`
+	// Share is what goes to the canary, in place of what the configuration says; nil for
+	// that.
+	Share *Share `json:"share,omitempty"`
+	// Took is set once the stage took over its canary's variables: the digest of those
+	// and of the stage's own, which count again when they change.
+	Took string `json:"took,omitempty"`
 	// Held is the digest of the definition that a rollback turned away from: a stage
 	// that follows the configuration does so again when this has changed.
 	Held string `json:"held,omitempty"`
@@ -105,12 +111,6 @@ func (h *History) add(w Word) int {
 	return d.Number
 }
 
-// Mode is what a stage does with a definition that isn't the one it runs.
-type Mode struct {
-	Follow   bool // it is deployed at once
-	Canaried bool // to the canary, once there is something beside it
-}
-
 // Settle brings the stages to what the configuration has: those that were never
 // deployed run its definition, and so do those that follow it. A stage that isn't among
 // modes is forgotten. It reports whether anything changed.
@@ -129,6 +129,9 @@ func (h *History) Settle(modes map[string]Mode, w Word) bool {
 	slices.Sort(names)
 	for _, name := range names {
 		mode, s := modes[name], h.Stages[name]
+		if s != nil && s.heed(mode) {
+			changed = true
+		}
 		if s != nil && h.Find(s.Deployment) != nil && (!mode.Follow || s.Held == w.Digest || h.digest(s.newest()) == w.Digest) {
 			continue
 		}
@@ -161,7 +164,7 @@ func (h *History) put(name string, number int, canaried bool, at time.Time) {
 	}
 	s.Held = ""
 	if canaried && h.Find(s.Deployment) != nil {
-		s.Canary = number
+		s.Canary, s.Share = number, nil
 		return
 	}
 	s.run(number, at)
@@ -216,6 +219,10 @@ func (h *History) Rollback(stage string, to int, now string, at time.Time) error
 				to = last
 			}
 		}
+		if to == 0 && s.Took != "" {
+			s.Took = ""
+			return nil
+		}
 		if to == 0 {
 			return fmt.Errorf("%w: stage %q of API %q ran nothing before deployment %d; name one of \"postern deployments %s\"", ErrNothing, stage, h.API, s.Deployment, h.API)
 		}
@@ -225,7 +232,7 @@ func (h *History) Rollback(stage string, to int, now string, at time.Time) error
 		return err
 	}
 	s.run(to, at)
-	s.Held = ""
+	s.Held, s.Took = "", ""
 	if h.digest(to) != now {
 		s.Held = now
 	}
@@ -238,20 +245,6 @@ func (h *History) there(number int) error {
 		return nil
 	}
 	return fmt.Errorf("%w: API %q has no deployment %d", ErrUnknown, h.API, number)
-}
-
-// Promote has a stage run what its canary runs.
-func (h *History) Promote(stage string, at time.Time) error {
-	s, err := h.Stage(stage)
-	if err != nil {
-		return err
-	}
-	if s.Canary == 0 {
-		return fmt.Errorf("%w: the canary of stage %q of API %q runs what the stage runs; deploy to it first", ErrNothing, stage, h.API)
-	}
-	s.run(s.Canary, at)
-	s.Canary = 0
-	return nil
 }
 
 // Users returns the stages that run a deployment.

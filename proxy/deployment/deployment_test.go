@@ -84,7 +84,7 @@ func TestCanary(t *testing.T) {
 	if s := h.Stages["prod"]; s.Deployment != 1 || s.Canary != 0 {
 		t.Fatalf("the first deployment went to the canary: %+v", s)
 	}
-	if err := h.Promote("prod", noon); !errors.Is(err, ErrNothing) {
+	if err := h.Promote("prod", modes["prod"], noon); !errors.Is(err, ErrNothing) {
 		t.Errorf("promoted nothing: %v", err)
 	}
 	if _, err := h.Deploy("prod", true, word("2")); err != nil {
@@ -96,7 +96,7 @@ func TestCanary(t *testing.T) {
 	if err := h.Delete(2); !errors.Is(err, ErrInUse) {
 		t.Errorf("deleted what the canary runs: %v", err)
 	}
-	if err := h.Promote("prod", noon); err != nil {
+	if err := h.Promote("prod", modes["prod"], noon); err != nil {
 		t.Fatal(err)
 	}
 	if s := h.Stages["prod"]; s.Deployment != 2 || s.Canary != 0 || !slices.Equal(s.Past, []int{1}) {
