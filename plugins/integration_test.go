@@ -90,7 +90,7 @@ func TestRemappedHeaders(t *testing.T) {
 
 func TestFunctionFailures(t *testing.T) {
 	h := newHost(t, Options{})
-	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "native"), `timeout = "3s"`)))
+	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "native"), `timeout = "20s"`)))
 	f := func(do string, kind proxy.FaultKind, failure string) {
 		t.Helper()
 		ex, err := r.integrate(do)
@@ -108,6 +108,7 @@ func TestFunctionFailures(t *testing.T) {
 	f("huge", proxy.BadIntegration, "fail") // the SDK reports that it wasn't taken
 	f("panic", proxy.BadIntegration, "trap")
 	f("fail", proxy.BadIntegration, "fail")
+	r = integrationRig(t, begin(t, h, pluginTOML(guest(t, "native"), `timeout = "2s"`)))
 	f("loop", proxy.IntegrationTimeout, "deadline")
 }
 

@@ -169,6 +169,13 @@ func TestRogueAuthorizers(t *testing.T) {
 			n.beside(func() {
 				begin := time.Now()
 				ex, err := n.do(c.do)
+				for range 9 { // a busy machine can make any call too long
+					if c.what == "deadline" || ex.Notes.PluginFailure != "deadline" {
+						break
+					}
+					begin = time.Now()
+					ex, err = n.do(c.do)
+				}
 				took := time.Since(begin)
 				switch {
 				case c.want != 0:
