@@ -36,6 +36,15 @@ func Supply(dir string, cfg *config.Config) *supply.Source {
 // LockFile returns the path of the lock file of cfg.
 func LockFile(cfg *config.Config) string { return cfg.File(supply.LockFile) }
 
+// Module returns the module of a plugin of cfg, checked as Begin does.
+func (h *Host) Module(ctx context.Context, cfg *config.Config, name string) ([]byte, error) {
+	from := &sources{Supply(h.artifacts, cfg), LockFile(cfg)}
+	fetching, done := context.WithTimeout(ctx, supply.FetchTimeout)
+	defer done()
+	wasm, _, _, err := from.read(fetching, cfg.Plugin[name])
+	return wasm, err
+}
+
 // read returns the module that o names, with its signature checked if it has to
 // have one. With an error it returns the option that is to blame.
 func (s *sources) read(ctx context.Context, o config.Plugin) (wasm []byte, digest [sha256.Size]byte, key string, err error) {

@@ -25,18 +25,21 @@ import (
 // snapshots come and go.
 type gateway struct {
 	// Set at construction.
-	file       string
-	journal    *journal
-	status     *control.Status
-	observer   *observe.Observer
-	parts      *parts
-	overload   *overload.Monitor
-	server     *server.Server
-	admin      *control.Server
-	sockets    *sockets
-	supervisor *supervisor
-	before     *predecessor  // who may have to let go of the state, or nil
-	done       chan struct{} // closed when nothing is served any more
+	file        string
+	journal     *journal
+	status      *control.Status
+	observer    *observe.Observer
+	parts       *parts
+	deployments *deployments
+	changing    sync.Mutex // one deployment at a time; taken before mu
+	development bool       // each stage runs what the file says
+	overload    *overload.Monitor
+	server      *server.Server
+	admin       *control.Server
+	sockets     *sockets
+	supervisor  *supervisor
+	before      *predecessor  // who may have to let go of the state, or nil
+	done        chan struct{} // closed when nothing is served any more
 
 	serving atomic.Pointer[config.Config] // changed under mu
 	shared  atomic.Bool                   // the admin socket is another process's
@@ -58,6 +61,9 @@ var ErrStopping = errors.New("the gateway is stopping")
 type invalid struct{ findings config.Findings }
 
 func (e *invalid) Error() string { return e.findings.Text() }
+
+// Is tells the admin listener what it is.
+func (e *invalid) Is(target error) bool { return target == control.ErrConfiguration }
 
 // newGateway makes a gateway that serves nothing yet, on sockets if they fit. cfg
 // says where its logs and its state are.
@@ -89,6 +95,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	if g.parts, err = newParts(cfg, g.journal.Logger); err != nil {
 		return g, err
 	}
+	g.deployments = newDeployments(cfg, g.parts.plugins, g.journal.Named("deployment"))
 	g.overload = overload.New(overload.Options{Group: groupMemory(), Changed: g.overloaded})
 	g.server = server.New(server.Options{
 		Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open, Overload: g.overload, Certificates: g.parts.certificates,
@@ -98,27 +105,39 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Issuers: g.issuerFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
 		Domains: g.parts.certificates, Missing: g.missing,
 		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
+		Deployments: g.deployer(), Audit: g.audit,
 		Caches:    caches{g.parts.kept},
 		Inherited: sockets.admin,
 	})
 	return g, err
 }
 
-// apply makes cfg the configuration that serves. On an error nothing changed;
-// it is an *invalid when the configuration is to blame.
-func (g *gateway) apply(ctx context.Context, cfg *config.Config) error {
+// apply makes cfg the configuration that serves, once c is made of what is deployed; c
+// may be nil. On an error nothing changed; it is an *invalid when the configuration is
+// to blame.
+func (g *gateway) apply(ctx context.Context, cfg *config.Config, c *change) error {
 	if err := g.openState(cfg, ifPlanned); err != nil {
 		return err
 	}
-	next, findings := g.parts.build(ctx, cfg, g.observer.Stage)
+	r, err := g.deployments.prepare(ctx, cfg, c)
+	if err != nil {
+		return blamed(cfg, err)
+	}
+	next, findings := g.parts.build(ctx, cfg, r, g.observer)
 	if next == nil {
 		return &invalid{findings}
 	}
-	if err := g.adopt(cfg, next); err != nil {
+	if err := g.keep(ctx, r, c); err != nil {
 		next.discard()
 		return err
 	}
+	if err := g.adopt(cfg, next); err != nil {
+		next.discard()
+		return errors.Join(err, g.deployments.undo(r))
+	}
 	next.commit()
+	g.deployments.commit(r)
+	g.record(r, c)
 	g.parts.catalog(cfg)
 	g.serving.Store(cfg)
 	g.publishRoot(ctx, cfg)
@@ -166,7 +185,7 @@ func (g *gateway) start(ctx context.Context, cfg *config.Config, warnings config
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.remember(sources(g.file, cfg), began)
-	if err := g.apply(ctx, cfg); err != nil {
+	if err := g.apply(ctx, cfg, nil); err != nil {
 		return err
 	}
 	g.warn(warnings)
@@ -190,7 +209,7 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 	}
 	began := time.Now()
 	g.supervisor.reloading()
-	warnings, err := g.attempt(ctx)
+	warnings, err := g.attempt(ctx, nil)
 	g.observer.Keep(g.serving.Load()) // a refused one may have brought new stages
 	if err != nil {
 		reasons := reasonsOf(err)
@@ -210,14 +229,14 @@ func (g *gateway) reload(ctx context.Context, cause string, onlyChanged bool) er
 
 // attempt loads the file and serves it if it is good. A panic of ours is one
 // more reason to stay with what serves.
-func (g *gateway) attempt(ctx context.Context) (warnings config.Findings, err error) {
+func (g *gateway) attempt(ctx context.Context, c *change) (warnings config.Findings, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
 	began := time.Now()
-	cfg, findings := config.Load(g.file)
+	cfg, findings := g.load()
 	files := sources(g.file, cfg)
 	if cfg == nil || findings.Failed() {
 		g.remember(union(files, sources(g.file, g.serving.Load())), began)
@@ -225,7 +244,7 @@ func (g *gateway) attempt(ctx context.Context) (warnings config.Findings, err er
 	}
 	g.remember(files, began)
 	before := fmt.Sprint(g.server.Addrs(), g.admin.Address())
-	if err := g.apply(ctx, cfg); err != nil {
+	if err := g.apply(ctx, cfg, c); err != nil {
 		return nil, err
 	}
 	if fmt.Sprint(g.server.Addrs(), g.admin.Address()) != before {

@@ -14,11 +14,12 @@ import (
 
 // Exit codes.
 const (
-	exitOK      = 0
-	exitFailed  = 1 // failed while running, or stopped before requests were done
-	exitUsage   = 2
-	exitInvalid = 3 // the configuration is invalid
-	exitTests   = 5 // tests of a plugin or a template failed
+	exitOK        = 0
+	exitFailed    = 1 // failed while running, or stopped before requests were done
+	exitUsage     = 2
+	exitInvalid   = 3 // the configuration is invalid
+	exitDifferent = 4 // differences were found
+	exitTests     = 5 // tests of a plugin or a template failed
 )
 
 func main() {
@@ -78,6 +79,6 @@ func newRoot(s *streams) *cobra.Command {
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newRun(s), newValidate(s), newPlugin(s), newTemplate(s), newPolicy(s), newKey(s), newUsage(s), newCache(s), newCert(s), newSchema(s), newVersion(s))
+	root.AddCommand(newRun(s), newValidate(s), newPlugin(s), newTemplate(s), newPolicy(s), newKey(s), newUsage(s), newCache(s), newDeploy(s), newDeploymentList(s), newDiff(s), newRollback(s), newPromote(s), newCanary(s), newCert(s), newSchema(s), newVersion(s))
 	return root
 }

@@ -97,12 +97,21 @@ type candidate struct {
 	certificates *certificate.Generation
 }
 
-// build makes everything of cfg that needs no listener. The candidate is nil
-// when the findings have an error.
-func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api, stage string) proxy.Recorder) (*candidate, config.Findings) {
+// recorders have who records the exchanges of a stage, and of its canary.
+type recorders interface {
+	Stage(api, name string) proxy.Recorder
+	Canary(api, name string) proxy.Recorder
+}
+
+// build makes everything of cfg that needs no listener, with what r says the stages
+// run; nil is cfg itself. The candidate is nil when the findings have an error.
+func (p *parts) build(ctx context.Context, cfg *config.Config, r *rollout, to recorders) (*candidate, config.Findings) {
+	if r == nil {
+		r = &rollout{cfg: cfg}
+	}
 	findings := append(checkCertificates(cfg), checkAges(cfg, time.Now())...)
 	findings = append(findings, observe.Check(cfg, contextVariable)...)
-	modules, more := p.plugins.Begin(ctx, cfg)
+	modules, more := p.plugins.Begin(ctx, r.cfg)
 	findings = append(findings, more...)
 	if modules == nil {
 		return nil, findings
@@ -115,7 +124,8 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, recorder func(api
 		Logger:   p.logger,
 		Backend:  c.backends.Backend,
 		Function: modules.Function,
-		Recorder: recorder,
+		Recorder: to.Stage, CanaryRecorder: to.Canary,
+		Running: r.running, Undeployed: r.anew,
 	})
 	findings = append(findings, more...)
 	if findings.Failed() {

@@ -42,6 +42,7 @@ func newRun(s *streams) *cobra.Command {
 		},
 	}
 	addFile(c, &o.file)
+	c.Flags().BoolVar(&o.development, "dev", false, "have each stage serve what the file says, whatever it says of deploy")
 	c.Flags().BoolVar(&o.noWatch, "no-watch", false, "reload on SIGHUP only, not when files change")
 	c.Flags().StringVar(&o.pidFile, "pid-file", "", "write the process's number into this `file`")
 	return c
@@ -49,9 +50,10 @@ func newRun(s *streams) *cobra.Command {
 
 // runOptions are the options of the command.
 type runOptions struct {
-	file    string
-	noWatch bool
-	pidFile string
+	file        string
+	noWatch     bool
+	development bool // for whoever writes the configuration
+	pidFile     string
 }
 
 // serve runs the gateway until a signal or the end of ctx.
@@ -90,6 +92,10 @@ func serve(ctx context.Context, s *streams, o *runOptions) error {
 	}
 	defer g.close()
 	defer g.journal.adopt()()
+	if o.development {
+		g.development = true
+		followAll(cfg)
+	}
 	g.shared.Store(before != nil) // until it is this process's
 	g.before = before
 	setMemory(g.journal.Logger)
@@ -283,11 +289,13 @@ func (l *life) change(ctx context.Context) {
 				l.watcher.watch(g.watched())
 			}
 		case <-l.upgrades:
+			g.changing.Lock() // what is deployed from now on, the new process wouldn't know
 			pid, err := g.upgrade(ctx, l.binary, l.streams)
 			if err == nil {
 				l.replaced <- pid
 				return
 			}
+			g.changing.Unlock()
 			g.journal.Error("upgrade refused, this process serves on", zap.String("binary", l.binary), zap.Error(err))
 		}
 	}

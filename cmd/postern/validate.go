@@ -90,7 +90,7 @@ func inspect(ctx context.Context, cfg *config.Config) (config.Findings, error) {
 		return nil, err
 	}
 	defer p.close()
-	next, findings := p.build(ctx, cfg, func(string, string) proxy.Recorder { return unrecorded{} })
+	next, findings := p.build(ctx, cfg, nil, unrecorded{})
 	if next != nil {
 		next.discard()
 	}
@@ -101,6 +101,10 @@ func inspect(ctx context.Context, cfg *config.Config) (config.Findings, error) {
 type unrecorded struct{}
 
 func (unrecorded) Record(*proxy.Exchange) {}
+
+// Stage and Canary implement recorders.
+func (u unrecorded) Stage(string, string) proxy.Recorder  { return u }
+func (u unrecorded) Canary(string, string) proxy.Recorder { return u }
 
 // absent explains what to do when there is no file of the default name.
 func absent(file string) error {

@@ -28,6 +28,21 @@ type Client struct {
 // ErrNobody is what Dial fails with when no gateway runs at the address.
 var ErrNobody = errors.New("no gateway answers there")
 
+// ErrConfiguration is what a change fails with when the configuration isn't right.
+var ErrConfiguration = errors.New("the configuration is invalid")
+
+// Refusal is an answer that a gateway gave instead of what was asked for.
+type Refusal struct {
+	Message string
+	cause   error
+}
+
+// Error returns what the gateway said.
+func (r *Refusal) Error() string { return r.Message }
+
+// Unwrap returns which of this package's errors it is.
+func (r *Refusal) Unwrap() error { return r.cause }
+
 // Dial returns a client for an address as Server.Listen takes it, once somebody has
 // answered there. The caller closes it.
 func Dial(ctx context.Context, address string) (*Client, error) {
@@ -79,6 +94,9 @@ func (c *Client) ask(ctx context.Context, method, path, contentType string, body
 		var refusal struct{ Message string }
 		if json.Unmarshal(text, &refusal) != nil || refusal.Message == "" {
 			refusal.Message = resp.Status
+		}
+		if resp.StatusCode == http.StatusUnprocessableEntity {
+			return &Refusal{refusal.Message, ErrConfiguration}
 		}
 		return errors.New(refusal.Message)
 	}

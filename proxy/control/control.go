@@ -49,6 +49,11 @@ type Options struct {
 	Usage        func() (*usage.Ledger, error)
 	UsageFigures func() usage.Figures // nil: not shown
 
+	// Deployments is who deploys. nil: nobody can ask.
+	Deployments Deployments
+	// Audit is told of each change that somebody asked for. nil: nobody is.
+	Audit func(Change)
+
 	Caches Caches // the stages' caches; nil: nobody can ask
 
 	// Inherited returns a socket at address that another process listens on
@@ -98,6 +103,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Domains != nil {
 		s.offerDomains()
+	}
+	if o.Deployments != nil {
+		s.offerDeployments()
 	}
 	if o.Caches != nil {
 		s.offerCaches()

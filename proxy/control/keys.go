@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/postern-gateway/postern/proxy/deployment"
 	"github.com/postern-gateway/postern/proxy/usage"
 )
 
@@ -127,7 +128,7 @@ func (s *Server) guarded(method, path, want string, answer http.HandlerFunc) {
 		case r.Method != http.MethodDelete && got != want:
 			writeJSON(w, http.StatusUnsupportedMediaType, map[string]any{"message": "the Content-Type must be " + want})
 		default:
-			answer(w, r)
+			s.audited(answer)(w, r)
 		}
 	})
 }
@@ -135,12 +136,14 @@ func (s *Server) guarded(method, path, want string, answer http.HandlerFunc) {
 // statusOf returns the status for an error of the ledger.
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, usage.ErrUnknown):
+	case errors.Is(err, usage.ErrUnknown), errors.Is(err, deployment.ErrUnknown):
 		return http.StatusNotFound
-	case errors.Is(err, usage.ErrTwice):
+	case errors.Is(err, usage.ErrTwice), errors.Is(err, deployment.ErrInUse), errors.Is(err, deployment.ErrNothing), errors.Is(err, deployment.ErrBusy):
 		return http.StatusConflict
-	case errors.Is(err, usage.ErrInvalid):
+	case errors.Is(err, usage.ErrInvalid), errors.Is(err, deployment.ErrInvalid):
 		return http.StatusBadRequest
+	case errors.Is(err, ErrConfiguration):
+		return http.StatusUnprocessableEntity
 	}
 	return http.StatusServiceUnavailable
 }
