@@ -98,6 +98,7 @@ func (p *place) nginx() string {
 		gather, buffers = "", ""
 	}
 	return nginxFrame(p.folder, p.workers, p.files, fmt.Sprintf(`  access_log %s combined%s;
+  proxy_cache_path %s/cache keys_zone=kept:1m;
 %s  client_body_buffer_size 64k;
   upstream backend { server %s; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 1h; }
   server {
@@ -109,6 +110,15 @@ func (p *place) nginx() string {
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     http2_max_requests 1000000000;
     location = /mock { default_type application/json; return 200 '%s'; }
+    location /cached/ {
+      proxy_pass http://backend/;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_cache kept;
+      proxy_cache_key $request_uri;
+      proxy_cache_valid 200 1h;
+      proxy_cache_lock on;
+    }
     location / {
       proxy_pass http://backend;
       proxy_http_version 1.1;
@@ -118,7 +128,7 @@ func (p *place) nginx() string {
       proxy_set_header X-Forwarded-Proto $scheme;
     }
   }
-`, p.log, gather, buffers, p.backend, host, p.plain, host, p.secure, p.cert, p.key, mockAnswer))
+`, p.log, gather, p.folder, buffers, p.backend, host, p.plain, host, p.secure, p.cert, p.key, mockAnswer))
 }
 
 func (p *place) haproxy() string {
@@ -221,6 +231,8 @@ integration = { type = "http_proxy", backend = "one", url = "http://backend/{pro
 [api.bench.route."GET /mock"]
 integration = { type = "mock" }
 response.default.template."application/json" = '%s'
+[api.bench.route."GET /cached/{proxy+}"]
+integration = { type = "http_proxy", backend = "one", url = "http://backend/{proxy}" }
 `, p.dir, admin, p.log, host, p.plain, p.files*3/4, host, p.secure, p.cert, p.key, p.backend, mockAnswer)
 	if p.guest != "" {
 		for name, module := range map[string]string{"guarded": p.guest, "checked": p.small} {
@@ -238,6 +250,8 @@ integration = { type = "http_proxy", backend = "one", url = "http://backend/{pro
 		}
 	}
 	fmt.Fprintf(&b, `[api.bench.stage.live]
+cache = { enabled = false, ttl = "1h" }
+method."GET /cached/{proxy+}".cache = true
 [domain."%s".map]
 "/" = "bench:live"
 `, host)

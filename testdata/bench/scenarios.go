@@ -54,6 +54,7 @@ func scenarios(rate, idle int) []scenario {
 		{name: "h2", title: "TLS 1.3, HTTP/2, 1 KiB", tool: byH2load, path: "/k1", want: k1, secure: true},
 		{name: "close", title: "a new connection for each, 1 KiB", tool: byWrk, path: "/k1", want: k1, header: map[string]string{"Connection": "close"}},
 		{name: "mock", title: "fixed answer, no backend", tool: byWrk, path: "/mock", want: []byte(mockAnswer)},
+		{name: "cached", title: "kept answer, 1 KiB", tool: byWrk, path: "/cached/k1", want: k1, proxies: []string{nginx, postern}},
 		{name: "handshake", title: "a TLS 1.3 handshake for each, fixed answer", tool: byHello, path: "/mock", want: []byte(mockAnswer), secure: true},
 		{name: "resume", title: "the same, sessions resumed", tool: byHello, path: "/mock", want: []byte(mockAnswer), secure: true, resume: true},
 		wasm("wasm", "Wasm authorizer in Go, then proxy 1 KiB (nginx: proxy alone)", "/guarded/k1"),
