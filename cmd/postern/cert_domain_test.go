@@ -358,3 +358,40 @@ func TestCertAgesTold(t *testing.T) {
 		t.Errorf("an expired one: %q", got)
 	}
 }
+
+// With an authority that is down at the start the gateway serves what it has, says why
+// a name has no certificate, and is ready as acme.ready says.
+func TestCertAuthorityDown(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "own.pem")
+	if _, err := makeCertificate(own, "own", false, 90, keepExisting); err != nil {
+		t.Fatal(err)
+	}
+	acme := fmt.Sprintf("[acme]\nagreed = true\nready = \"READY\"\n[acme.issuer.down]\ndirectory = \"http://127.0.0.1:%d/dir\"\n", pebbletest.FreePort(t))
+	one := "[domain.\"shop.postern.test\"]\nmap.\"/\" = \"shop:prod\"\n"
+	two := one + fmt.Sprintf("[domain.\"own.postern.test\"]\nmap.\"/\" = \"shop:prod\"\ncertificate = { cert = %q, key = %q }\n", own, own)
+	for _, c := range []struct {
+		ready, domains string
+		status         int
+	}{{"any", one, 503}, {"any", two, 200}, {"all", two, 503}, {"always", one, 200}} {
+		t.Run(c.ready, func(t *testing.T) {
+			file := write(t, domains(strings.Replace(acme, "READY", c.ready, 1), "127.0.0.1:0", "127.0.0.1:0", c.domains))
+			r := startChild(t, file, nil, "--no-watch")
+			var status int
+			var text string
+			r.await("the reason", func() bool {
+				status, text = r.admin("/health/ready")
+				return strings.Contains(text, "shop.postern.test: no certificate yet: ") && strings.Contains(text, "connection refused")
+			})
+			if status != c.status {
+				t.Errorf("%d, want %d: %s", status, c.status, text)
+			}
+			got, _, err := over(r.addr, "own.postern.test", nil)
+			if signed := "certificate"; c.domains == two && (err == nil || !strings.Contains(err.Error(), signed)) {
+				t.Errorf("the name with files: %q, %v", got, err) // it isn't trusted, but it is there
+			}
+			if c.domains == one && !strings.Contains(fmt.Sprint(err), "unrecognized name") {
+				t.Errorf("a name of nobody's: %v", err)
+			}
+		})
+	}
+}
