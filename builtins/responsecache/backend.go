@@ -3,7 +3,7 @@ package responsecache
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -358,13 +358,21 @@ func (c *backend) fetch(ctx context.Context, ex *proxy.Exchange, q *question, st
 		return nil
 	}
 	e, err := c.store9111(ex, q, asked)
-	if f != nil {
-		f.again, f.answer, f.failed = false, e, err
-		if e != nil && len(e.vary) > 0 {
-			f.varied = string(appendVary(nil, e.vary, ex.Out.Fields))
+	if f != nil && ctx.Err() == nil && !errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
+		f.tell(ex, e, err)
+		if e == nil && err == nil && stale == nil {
+			c.put(ex, q, nil, &entry{pass: true}, passFor)
 		}
 	}
 	return err
+}
+
+// tell leaves in f what came of the question.
+func (f *flight) tell(ex *proxy.Exchange, e *entry, err error) {
+	f.again, f.answer, f.failed = false, e, err
+	if e != nil && len(e.vary) > 0 {
+		f.varied = string(appendVary(nil, e.vary, ex.Out.Fields))
+	}
 }
 
 // mayFail reports whether e can stand in for an answer that failed.
@@ -401,13 +409,10 @@ func (c *backend) store9111(ex *proxy.Exchange, q *question, asked time.Time) (*
 	if fit {
 		var err error
 		if fit, err = readWhole(back, c.most); err != nil {
-			return nil, proxy.Fault{Kind: proxy.IntegrationFailure, Cause: fmt.Errorf("read the answer to keep it: %w", err)}
+			return nil, brokenOff(err)
 		}
 	}
 	if !fit {
-		if !q.authorized {
-			c.put(ex, q, nil, &entry{pass: true}, passFor)
-		}
 		return nil, nil
 	}
 	now := ex.Now()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -176,14 +177,16 @@ func appendVary(dst []byte, vary []string, fields http1.Fields) []byte {
 }
 
 // varyOf returns the names of the fields by which an answer was chosen; any is an answer that
-// no other request gets. Content that is coded was chosen by Accept-Encoding, whether the
-// backend says so or not.
+// no other request gets. Content that is coded was chosen by Accept-Encoding, and leave for
+// one origin by Origin, whether the backend says so or not.
 func varyOf(fields http1.Fields) (names []string, any bool) {
-	coded, encoding := false, false
 	for i := range fields {
 		f := &fields[i]
-		if f.Known() == http1.ContentEncoding {
-			coded = true
+		switch {
+		case f.Known() == http1.ContentEncoding:
+			names = addName(names, "accept-encoding")
+		case strings.EqualFold(f.Name, "Access-Control-Allow-Origin") && f.Value != "*":
+			names = addName(names, "origin")
 		}
 		if len(f.Name) != len("Vary") || !strings.EqualFold(f.Name, "Vary") {
 			continue
@@ -194,13 +197,17 @@ func varyOf(fields http1.Fields) (names []string, any bool) {
 				return nil, true
 			}
 			if name != "" {
-				names = append(names, strings.Clone(name))
-				encoding = encoding || name == "accept-encoding"
+				names = addName(names, name)
 			}
 		}
 	}
-	if coded && !encoding {
-		names = append(names, "accept-encoding")
-	}
 	return names, false
+}
+
+// addName appends name, unless it is there, in memory of its own.
+func addName(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, strings.Clone(name))
 }

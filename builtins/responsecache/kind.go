@@ -148,11 +148,10 @@ func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
 			return strings.EqualFold(p, parameter)
 		})
 	}
-	c.authorization = !has("method.request.header.Authorization")
+	byCaller := slices.ContainsFunc(callers, has)
+	// What it holds led the authorizer to the caller.
+	c.authorization = !byCaller && !has("method.request.header.Authorization")
 	c.cookie = !has("method.request.header.Cookie")
-	byCaller := slices.ContainsFunc(o.Route.Integration.CacheKeyParameters, func(p string) bool {
-		return strings.HasPrefix(p, "context.authorizer.") || slices.Contains(callers, p)
-	})
 	if name := o.Route.Authorizer; name != "" && name != "none" && !byCaller && c.authorization {
 		c.identified = !hasAll(has, sourcesOf(o, b.Route.Stage.API.Name, name))
 	}
@@ -162,8 +161,11 @@ func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
 	}
 }
 
-// callers are the parameters that are different for every principal that signs requests.
-var callers = []string{"context.identity.caller", "context.identity.user", "context.identity.userArn", "context.identity.accessKey"}
+// callers are the parameters that are different for every caller whom an authorizer let in.
+var callers = []string{
+	"context.authorizer.principalId", "context.authorizer.claims.sub",
+	"context.identity.caller", "context.identity.user", "context.identity.userArn", "context.identity.accessKey",
+}
 
 // sourcesOf returns the parameters by which an authorizer tells callers apart.
 func sourcesOf(o proxy.Options, api, name string) []string {

@@ -180,14 +180,14 @@ type keep stageCache
 
 // Run keeps the reply if it is for more than one request, and lets those go on who wait for
 // it.
-func (k *keep) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
+func (k *keep) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	p, _ := ex.Kept(pendingKey{}).(*pending)
 	if p == nil {
 		return proxy.Continue, nil
 	}
 	c := (*stageCache)(k)
 	ex.Keep(pendingKey{}, nil)
-	err := c.keep(ex, p)
+	err := c.keep(ctx, ex, p)
 	if p.warn {
 		ex.Reply.Fields = append(ex.Reply.Fields, http1.Field{Name: "Warning", Value: warning})
 	}
@@ -199,7 +199,7 @@ func (k *keep) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error)
 }
 
 // keep keeps the reply under p.key and gives it to those who wait.
-func (c *stageCache) keep(ex *proxy.Exchange, p *pending) error {
+func (c *stageCache) keep(ctx context.Context, ex *proxy.Exchange, p *pending) error {
 	f := p.flight
 	if ex.Fault != nil {
 		if f != nil && ex.Fault.Kind != proxy.ClientGone {
@@ -212,11 +212,11 @@ func (c *stageCache) keep(ex *proxy.Exchange, p *pending) error {
 	if fit {
 		all, err := readWhole(&ex.Reply, c.most)
 		if err != nil {
-			fault := proxy.Fault{Kind: proxy.IntegrationFailure, Cause: fmt.Errorf("read the answer to keep it: %w", err)}
-			if f != nil {
-				f.failed = fault
+			err = brokenOff(err)
+			if f != nil && ctx.Err() == nil && !errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
+				f.failed = err
 			}
-			return fault
+			return err
 		}
 		fit = all
 	}
@@ -228,7 +228,7 @@ func (c *stageCache) keep(ex *proxy.Exchange, p *pending) error {
 	}
 	key, now := string(p.key), ex.Now()
 	if !fit {
-		if !p.credentialed {
+		if f != nil { // nothing was kept that this could take the place of
 			c.store.put(key, &entry{pass: true}, now.Add(min(passFor, c.ttl)))
 		}
 		return nil
@@ -252,6 +252,14 @@ func (c *stageCache) keep(ex *proxy.Exchange, p *pending) error {
 		f.answer = e
 	}
 	return nil
+}
+
+// brokenOff is the fault of an answer that can't be read to its end.
+func brokenOff(err error) error {
+	if f, is := err.(proxy.Fault); is {
+		return f
+	}
+	return proxy.Fault{Kind: proxy.IntegrationFailure, Cause: fmt.Errorf("read the answer to keep it: %w", err)}
 }
 
 // fit reports whether the reply may be given to others, by its head: never errors, parts,

@@ -71,17 +71,14 @@ func (c *backend) freshen(ex *proxy.Exchange, q *question, stale *entry, f *flig
 	e := newEntry(stale.status, fields, nil)
 	e.content, e.vary = stale.content, stale.vary
 	e.fresh = freshnessOf(e.fields, ageOf(ex.Back.Fields), &d, asked, now)
-	if !d.noStore && !d.private {
+	kept := e
+	if d.noStore || d.private {
+		kept = nil
+	} else {
 		c.keep(ex, q, e)
-		if f != nil {
-			f.answer = e
-			if len(e.vary) > 0 {
-				f.varied = string(appendVary(nil, e.vary, ex.Out.Fields))
-			}
-		}
 	}
 	if f != nil {
-		f.again = false
+		f.tell(ex, kept, nil)
 	}
 	c.serve(ex, e, q)
 	ex.Back.Fields = append(ex.Back.Fields, cookies...)
@@ -114,6 +111,7 @@ func (c *backend) refresh(ex *proxy.Exchange, e *entry, q *question) {
 	m.work.Go(func() {
 		defer func() { <-m.places }()
 		defer c.store.release()
+		defer func() { _ = recover() }() // a mistake in a backend costs this answer only, as in a pipeline
 		ctx, cancel := context.WithTimeout(m.background, bg.Out.Timeout+c.wait)
 		defer cancel()
 		_ = c.fetch(ctx, bg, own, e, f) // who asks next finds out
@@ -139,6 +137,7 @@ func (s *store) leave(f *flight) {
 func detached(ex *proxy.Exchange) *proxy.Exchange {
 	bg := &proxy.Exchange{}
 	bg.Begin(time.Now(), nil)
+	bg.Notes.Cache = proxy.CacheMiss // no client's, which counts
 	bg.ID, bg.Stage, bg.Route, bg.Shard = strings.Clone(ex.ID), ex.Stage, ex.Route, ex.Shard
 	bg.Method, bg.Path = strings.Clone(ex.Method), strings.Clone(ex.Path)
 	bg.In = proxy.Request{
