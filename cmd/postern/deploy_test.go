@@ -289,12 +289,11 @@ func TestDeployKilled(t *testing.T) {
 	file := write(t, manual("0"))
 	served := 0
 	var mixed, lost, newer int
+	var slowest time.Duration
 	for i := range kills {
 		began := time.Now()
 		r := startChild(t, file, nil, "--no-watch")
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("start %d took %v", i, took)
-		}
+		slowest = max(slowest, time.Since(began))
 		_, text := r.get("/v")
 		got, err := strconv.Atoi(text)
 		switch {
@@ -330,7 +329,10 @@ func TestDeployKilled(t *testing.T) {
 		r.ended()
 		served = <-done // what somebody was told must not be lost
 	}
-	t.Logf("%d kills: %d left a deployment that nobody had been told of yet", kills, newer)
+	t.Logf("%d kills: %d left a deployment that nobody had been told of yet; the slowest start took %v", kills, newer, slowest)
+	if slowest > 2*mostStall*time.Second { // other tests have the machine, too
+		t.Errorf("a start took %v", slowest)
+	}
 	if mixed > 0 || lost > 0 {
 		t.Errorf("%d mixed, %d lost", mixed, lost)
 	}

@@ -202,3 +202,16 @@ func (o *offline) deployer() *deployer {
 		with: func(f func(*deployments, *config.Config) error) error { return f(o.deployments, o.cfg) },
 	}
 }
+
+// adminTokens returns who may use a TCP address of the admin listener; cfg may be nil.
+func adminTokens(cfg *config.Config) []control.Token {
+	if cfg == nil {
+		return nil
+	}
+	var all []control.Token
+	for _, name := range sortedKeys(cfg.Admin.Token) {
+		t := cfg.Admin.Token[name]
+		all = append(all, control.Token{Name: name, SHA256: t.SHA256, Scopes: t.Scopes})
+	}
+	return all
+}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,6 +70,10 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 	return nil, err
 }
 
+// tokenVariable is the environment variable with the token for an admin listener that
+// asks for one.
+const tokenVariable = "POSTERN_ADMIN_TOKEN"
+
 // Close ends its connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -77,6 +82,9 @@ func (c *Client) ask(ctx context.Context, method, path, contentType string, body
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return err
+	}
+	if token := os.Getenv(tokenVariable); token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)

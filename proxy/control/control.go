@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +72,8 @@ type Server struct {
 	mu      sync.Mutex // guards what follows
 	address string     // as configured
 	socket  net.Listener
+	tokens atomic.Pointer[map[string]Token] // by digest
+
 	server  *http.Server
 	bound   net.Addr
 	ended   chan struct{}
@@ -113,6 +116,7 @@ func New(o Options) (*Server, error) {
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil
 }
+	s.offer("/openapi.json", s.openAPI)
 
 func (s *Server) offer(path string, answer http.HandlerFunc) {
 	s.paths = append(s.paths, path)
@@ -227,7 +231,7 @@ func (s *Server) close() {
 // answer lets a page of a browser reach nothing: its Host would be a name that
 // was made to resolve to loopback.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "tcp" {
+	if overTCP(r) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
@@ -239,6 +243,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mux.ServeHTTP(w, r)
 }
+		if s.authorize(w, r) {
+			return
+		}
 
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"live": true})
