@@ -210,6 +210,10 @@ type Admin struct {
 	// "unix:PATH", a loopback "host:port", or "off". PATH is relative to the file
 	// that holds it. Default: unix:admin.sock in data_dir.
 	Address string `toml:"address" example:"127.0.0.1:8081"`
+	// Who may use it on a TCP address, by name: requests there then need
+	// "Authorization: Bearer TOKEN", but for /health/live and /health/ready. The unix
+	// socket is for the process's user alone and asks for none.
+	Token map[string]AdminToken `toml:"token" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"tokens"`
 }
 
 	// Who may use it on a TCP address, by name: requests there then need
