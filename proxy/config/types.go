@@ -216,10 +216,6 @@ type Admin struct {
 	Token map[string]AdminToken `toml:"token" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"tokens"`
 }
 
-	// Who may use it on a TCP address, by name: requests there then need
-	// "Authorization: Bearer TOKEN", but for /health/live and /health/ready. The unix
-	// socket is for the process's user alone and asks for none.
-	Token map[string]AdminToken `toml:"token" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\"" aka:"tokens"`
 // Log says what is logged and where.
 type Log struct {
 	// Lowest level of operator messages.
