@@ -124,13 +124,7 @@ func (k *keys) append(dst []byte, ex *proxy.Exchange, generation uint64) ([]byte
 			dst = appendPart(dst, ex.In.RawQuery)
 		}
 	}
-	var document mapping.Document
-	if k.body {
-		if err := ex.ReadWhole(ex.BodyLimit()); err != nil {
-			return dst, err
-		}
-		document.Content = ex.In.Content
-	}
+	document := mapping.Document{Content: ex.In.Content}
 	for i := range k.parts {
 		at := len(dst)
 		dst = append(dst, 0, 0, 0, 0)

@@ -41,7 +41,11 @@ func (m *Memory) newSteps(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	if m != nil {
 		c.store = m.open(b, o)
 	}
-	return proxy.Steps{proxy.IntegrationRequest: (*lookUp)(c), proxy.MethodResponse: (*keep)(c)}, nil
+	steps := proxy.Steps{proxy.IntegrationRequest: (*lookUp)(c), proxy.MethodResponse: (*keep)(c)}
+	if c.body {
+		steps[proxy.IntegrationRequest] = readingLookUp{(*lookUp)(c)}
+	}
+	return steps, nil
 }
 
 // open returns the cache of a route's stage, which is released with the snapshot.
@@ -144,15 +148,18 @@ func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
 			if mapped, is := o.Route.Integration.Parameters[p]; is {
 				p = mapped
 			}
-			p = strings.Replace(p, ".multivalueheader.", ".header.", 1)
-			return strings.EqualFold(p, parameter)
+			p = strings.Replace(p, ".multivalue", ".", 1)
+			if strings.HasPrefix(parameter, "method.request.header.") {
+				return strings.EqualFold(p, parameter)
+			}
+			return p == parameter
 		})
 	}
 	byCaller := slices.ContainsFunc(callers, has)
 	// What it holds led the authorizer to the caller.
 	c.authorization = !byCaller && !has("method.request.header.Authorization")
 	c.cookie = !has("method.request.header.Cookie")
-	if name := o.Route.Authorizer; name != "" && name != "none" && !byCaller && c.authorization {
+	if name := o.Route.Authorizer; name != "" && name != "none" && !byCaller {
 		c.identified = !hasAll(has, sourcesOf(o, b.Route.Stage.API.Name, name))
 	}
 	if o.Route.APIKeyRequired && !byCaller && !has("method.request.header.X-API-Key") &&
@@ -167,13 +174,27 @@ var callers = []string{
 	"context.identity.caller", "context.identity.user", "context.identity.userArn", "context.identity.accessKey",
 }
 
-// sourcesOf returns the parameters by which an authorizer tells callers apart.
+// sourcesOf returns the parameters by which an authorizer tells callers apart, as keys write
+// them; none if they aren't known, as those of signatures, which may be in any of two places.
 func sourcesOf(o proxy.Options, api, name string) []string {
 	a, found := o.Config.API[api].Authorizer[name]
 	if !found {
 		a = o.Config.Authorizer[name]
 	}
-	return a.IdentitySource
+	if len(a.IdentitySource) == 0 && (a.Event == "token" || a.Type == "jwt" || a.Type == "cognito") {
+		return []string{"method.request.header.Authorization"}
+	}
+	var sources []string
+	for _, source := range a.IdentitySource {
+		source = strings.TrimPrefix(source, "$")
+		if rest, short := strings.CutPrefix(source, "request."); short { // as HTTP APIs write it
+			source = "method.request." + rest
+		}
+		if !strings.HasPrefix(source, "stageVariables.") { // the same for everybody
+			sources = append(sources, source)
+		}
+	}
+	return sources
 }
 
 func hasAll(has func(string) bool, parameters []string) bool {

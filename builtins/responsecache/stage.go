@@ -95,6 +95,15 @@ func (l *lookUp) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, er
 	return proxy.Continue, nil
 }
 
+// readingLookUp is lookUp with a key that has something of the request's content.
+type readingLookUp struct{ *lookUp }
+
+// NeedsWholeBody implements proxy.WholeBody.
+func (readingLookUp) NeedsWholeBody() {}
+
+// NeedsDecodedBody implements proxy.DecodedBody.
+func (readingLookUp) NeedsDecodedBody() {}
+
 // errInvalidate is why a request is refused.
 var errInvalidate = errors.New("the caller may not have a kept answer replaced (execute-api:InvalidateCache)")
 
