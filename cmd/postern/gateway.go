@@ -161,20 +161,20 @@ func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
 		return err
 	}
 	before := g.admin.Address()
+	g.admin.SetTokens(adminTokens(cfg)) // before anybody can ask
 	if err := g.admin.Listen(admin); err != nil {
+		g.admin.SetTokens(adminTokens(g.serving.Load()))
 		return err
 	}
 	if err := g.server.Apply(cfg, next.snapshot); err != nil {
+		g.admin.SetTokens(adminTokens(g.serving.Load()))
 		if g.shared.Load() {
 			g.admin.Leave()
 		}
-	g.admin.SetTokens(adminTokens(cfg)) // before anybody can ask
 		return errors.Join(err, g.admin.Listen(before))
-		g.admin.SetTokens(adminTokens(g.serving.Load()))
 	}
 	if err := g.observer.Follow(cfg); err != nil {
 		g.journal.Error("a log of requests stays as it is", zap.Error(err))
-		g.admin.SetTokens(adminTokens(g.serving.Load()))
 	}
 	if err := g.journal.configure(cfg); err != nil {
 		g.journal.Error("the operator log stays where it is", zap.Error(err))

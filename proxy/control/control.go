@@ -69,11 +69,11 @@ type Server struct {
 	paths   []string            // what a 404 offers
 	methods map[string][]string // besides GET and HEAD, by path
 
+	tokens atomic.Pointer[map[string]Token] // by digest
+
 	mu      sync.Mutex // guards what follows
 	address string     // as configured
 	socket  net.Listener
-	tokens atomic.Pointer[map[string]Token] // by digest
-
 	server  *http.Server
 	bound   net.Addr
 	ended   chan struct{}
@@ -113,10 +113,10 @@ func New(o Options) (*Server, error) {
 	if o.Caches != nil {
 		s.offerCaches()
 	}
+	s.offer("/openapi.json", s.openAPI)
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil
 }
-	s.offer("/openapi.json", s.openAPI)
 
 func (s *Server) offer(path string, answer http.HandlerFunc) {
 	s.paths = append(s.paths, path)
@@ -240,12 +240,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 			writeJSON(w, http.StatusMisdirectedRequest, map[string]any{"message": "the Host must be a loopback address"})
 			return
 		}
-	}
-	s.mux.ServeHTTP(w, r)
-}
 		if s.authorize(w, r) {
 			return
 		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"live": true})
