@@ -196,4 +196,6 @@ var roleUses = []roleUse{
 	{"map_request", "  # in a route's integration: map_request = \"NAME\"\n"},
 	{"map_response", "  # in a route's integration: map_response = \"NAME\"\n"},
 	{"validate", "  # in a route: validator = { plugin = \"NAME\" }\n"},
+	{"dns", "  [acme.dns.x]\n  type = \"wasm\"\n  plugin = \"NAME\"\n"},
+	{"certify", "  [acme.on_demand]\n  plugin = \"NAME\"\n"},
 }

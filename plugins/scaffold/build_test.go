@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -57,5 +58,36 @@ func TestBuildAsTheScript(t *testing.T) {
 				t.Errorf("postern plugin build makes %d bytes, the script %d that differ: change both recipes\n%s", len(ours), len(theirs), log.String())
 			}
 		})
+	}
+}
+
+// Projects of the roles that are about names build in every language, without cases,
+// which are about requests.
+func TestBuildNames(t *testing.T) {
+	for _, language := range Languages() {
+		roles := []string{"dns"}
+		if language.Name == "c" { // it is the quickest
+			roles = append(roles, "certify")
+		}
+		for _, role := range roles {
+			t.Run(language.Name+"/"+role, func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "try")
+				names, err := (&Project{Language: language.Name, Role: role, Name: "try", Dir: dir}).Create()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(names, "tests/first.txtar") {
+					t.Error("there is a case about a request")
+				}
+				var log bytes.Buffer
+				_, err = Build(t.Context(), BuildOptions{Dir: dir, Language: language.Name, Log: &log})
+				switch {
+				case errors.Is(err, ErrTool):
+					t.Skip(err)
+				case err != nil:
+					t.Fatalf("%v\n%s", err, log.String())
+				}
+			})
+		}
 	}
 }

@@ -74,6 +74,10 @@ func does(role string) string {
 		return "It adds a header to the backend's answer."
 	case "validate":
 		return "It wants a name in the query."
+	case "dns":
+		return "It tells a server which records belong into which zones."
+	case "certify":
+		return "It lets names that begin with shop have certificates."
 	}
 	return ""
 }
@@ -90,7 +94,7 @@ type Project struct {
 type view struct {
 	Name, Role, Does, Language, Source, Build, Try, RunArguments string
 	Seen                                                         string // the line of an outcome that shows what it did
-	Filter, Mapping                                              bool
+	Filter, Mapping, Names                                       bool
 }
 
 func (p *Project) view(l *Language) *view {
@@ -115,6 +119,7 @@ func (p *Project) view(l *Language) *view {
 	if l.Source != "main.go" {
 		v.Seen = strings.ReplaceAll(v.Seen, "X-Plugin", "x-plugin") // they set it so
 	}
+	v.Names = p.Role == "dns" || p.Role == "certify" // which are about no request
 	v.Try = "curl -i 'http://127.0.0.1:8080" + target + "'"
 	if p.Role == "authorize" {
 		v.Try = "curl -i -H 'Authorization: Bearer sesame' http://127.0.0.1:8080/hello"
@@ -139,7 +144,7 @@ func (p *Project) Create() ([]string, error) {
 		return nil, err
 	}
 	if does(p.Role) == "" {
-		return nil, fmt.Errorf("no role %q: there are authorize, integrate, request, response, map_request, map_response, validate", p.Role)
+		return nil, fmt.Errorf("no role %q: there are authorize, integrate, request, response, map_request, map_response, validate, dns, certify", p.Role)
 	}
 	if ok, err := regexp.MatchString(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`, p.Name); err != nil || !ok {
 		return nil, fmt.Errorf("a plugin's name is 1 to 64 lower-case letters, digits and \"-\", not %q", p.Name)

@@ -48,6 +48,7 @@ type checker struct {
 	request *Case // ordinary, for every role; its Role is set for each
 	report  Report
 	failing []string // roles in which the ordinary request fails
+	serving bool     // its generation is the one that runs
 }
 
 // Check runs the plugin called name in cfg through what a gateway can do to it:
@@ -88,6 +89,10 @@ func (k *checker) caseFor(role string, r Request) *Case {
 
 // role checks one role; an error is one of the trial's.
 func (k *checker) role(ctx context.Context, b *Bench, role string) error {
+	if aboutNames(role) {
+		k.names(ctx, b, role)
+		return nil
+	}
 	first, err := b.Run(ctx, k.caseFor(role, k.request.Request))
 	if err != nil {
 		return err
@@ -367,7 +372,7 @@ func (k *checker) limits(ctx context.Context) error {
 			continue
 		}
 		for _, role := range b.Roles {
-			if slices.Contains(k.failing, role) {
+			if slices.Contains(k.failing, role) || aboutNames(role) {
 				continue
 			}
 			o, err := b.Run(ctx, k.caseFor(role, k.request.Request))

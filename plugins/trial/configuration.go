@@ -68,6 +68,9 @@ func configFor(plugins *config.Config, name, role string, c *Case) (*config.Conf
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host = host[:i]
 	}
+	if aboutNames(role) {
+		return nil, fmt.Errorf("the role %s is about no request: postern plugin check tries it", role)
+	}
 	path, _, _ := strings.Cut(target.Path, "?")
 	resource := c.Resource
 	if resource == "" {

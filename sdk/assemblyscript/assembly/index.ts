@@ -271,6 +271,7 @@ export class Backend {
 }
 
 export const request = new Request();
+export const record = new Record();
 export const response = new Response();
 export const backend = new Backend();
 
