@@ -80,23 +80,32 @@ func settingsOf(b proxy.Build, o proxy.Options, wrong *[]error) settings {
 	stage := o.Config.API[b.Route.Stage.API.Name].Stage[b.Route.Stage.Name]
 	all := stage.Cache
 	own := stage.Settings(b.Route.Key).Cache
+	itself := stage.Method[b.Route.Key].Cache
 	if all == nil {
 		if own != nil {
+			key := b.Route.Key
+			if itself == nil {
+				key = config.EveryMethod
+			}
 			*wrong = append(*wrong, &config.KeyError{
-				Path: []string{"stage", b.Route.Stage.Name, "method", b.Route.Key, "cache"},
+				Path: []string{"stage", b.Route.Stage.Name, "method", key, "cache"},
 				Text: "the stage has no cache", Hint: fmt.Sprintf("add [api.%s.stage.%s.cache]", b.Route.Stage.API.Name, b.Route.Stage.Name),
 			})
 		}
 		return settings{}
 	}
+	get := b.Route.Verb == "GET" || b.Route.Verb == "ANY"
 	s := settings{
-		enabled: all.Enabled && (b.Route.Verb == "GET" || b.Route.Verb == "ANY"),
+		enabled: all.Enabled && get,
 		ttl:     time.Duration(all.TTL), wait: time.Duration(all.Wait), most: int64(all.MaxEntry),
 		encrypted: all.Encrypted, shared: all.Shared,
 		requireAuthorization: all.RequireAuthorization, unauthorized: all.Unauthorized,
 	}
 	if own != nil {
 		s.override(own)
+	}
+	if itself == nil || itself.Enabled == nil { // other verbs have to say so themselves
+		s.enabled = s.enabled && get
 	}
 	s.enabled = s.enabled && s.ttl > 0 && o.Route.Integration.Cache == nil
 	return s

@@ -16,6 +16,7 @@ func (m MethodSettings) over(below MethodSettings) MethodSettings {
 	if m.Throttle == nil {
 		m.Throttle = below.Throttle
 	}
+	m.Cache = m.Cache.over(below.Cache)
 	if m.LogLevel == "" {
 		m.LogLevel = below.LogLevel
 	}

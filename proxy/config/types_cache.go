@@ -1,5 +1,7 @@
 package config
 
+import "cmp"
+
 // StageCache keeps what the methods of a stage answer, to answer the next requests with the
 // same key. AWS: "Cache settings for REST APIs in API Gateway".
 type StageCache struct {
@@ -29,7 +31,7 @@ type StageCache struct {
 
 // MethodCache is what a stage's cache does otherwise for one method.
 type MethodCache struct {
-	// true: keep the answers of a method other than GET, too.
+	// true: keep the answers of a method other than GET, too; for "*" it is about GET alone.
 	Enabled *bool `toml:"enabled" aka:"cachingEnabled,on"`
 	// How long an answer is kept. "0s" keeps none.
 	TTL *Duration `toml:"ttl" min:"0s" max:"168h" example:"30s" aka:"cacheTtlInSeconds,cache_ttl,expires,max_age"`
@@ -48,4 +50,22 @@ type IntegrationCache struct {
 	// "rfc9111": what the backend's Cache-Control, Expires, Vary, ETag and Last-Modified say, and
 	// the client's Cache-Control, as caches on the Internet do that many share.
 	Mode string `toml:"mode" enum:"rfc9111" required:"true" example:"rfc9111" aka:"type"`
+}
+
+// over returns m, with what it doesn't say taken from below; either may be nil.
+func (m *MethodCache) over(below *MethodCache) *MethodCache {
+	switch {
+	case m == nil:
+		return below
+	case below == nil:
+		return m
+	}
+	all := *m
+	all.Enabled = cmp.Or(m.Enabled, below.Enabled)
+	all.TTL = cmp.Or(m.TTL, below.TTL)
+	all.Encrypted = cmp.Or(m.Encrypted, below.Encrypted)
+	all.Shared = cmp.Or(m.Shared, below.Shared)
+	all.RequireAuthorization = cmp.Or(m.RequireAuthorization, below.RequireAuthorization)
+	all.Unauthorized = cmp.Or(m.Unauthorized, below.Unauthorized)
+	return &all
 }
