@@ -94,10 +94,7 @@ func (h *Host) provide(ctx context.Context) error {
 			}
 			defined[name] = true
 			f := m.functions[i]
-			if h.tracer != nil {
-				f = h.tracer.wrap(m.name, f)
-			}
-			define(b, &f)
+			h.define(b, m.name, &f)
 		}
 	}
 	for name, b := range builders {
@@ -110,12 +107,17 @@ func (h *Host) provide(ctx context.Context) error {
 
 // define adds a function to a module under construction. It is the one way in
 // which the host gives guests anything to call.
-func define(b wazero.HostModuleBuilder, f *hostFunc) {
+func (h *Host) define(b wazero.HostModuleBuilder, module string, f *hostFunc) {
 	var narrow []int // parameters that are i32
 	for i := range len(f.params) {
 		if f.params[i] == 'i' {
 			narrow = append(narrow, i)
 		}
+	}
+	told := h.tracer.wrap(module, *f)
+	always := h.tracer.tell != nil
+	if always {
+		f = &told
 	}
 	phases, call := f.phases, f.call
 	refused := refusal(f.results)
@@ -129,6 +131,13 @@ func define(b wazero.HostModuleBuilder, f *hostFunc) {
 			in.memory = mod.Memory() // a start section calls before instantiation is over
 		}
 		in.hostCalls += counted
+		if in.ex != nil && in.ex.Explain != nil && !always {
+			for _, i := range narrow {
+				stack[i] = uint64(uint32(stack[i]))
+			}
+			told.call(in, stack)
+			return
+		}
 		if phases != 0 && phases&in.phase == 0 {
 			stack[0] = refused
 			return

@@ -55,8 +55,8 @@ type Host struct {
 
 	cacheDir string // "" when nothing is kept
 
-	artifacts string  // Options.ArtifactDir
-	tracer    *tracer // nil without Options.Trace
+	artifacts string // Options.ArtifactDir
+	tracer    *tracer
 
 	loading sync.Mutex // one module is compiled at a time
 
@@ -94,9 +94,7 @@ func NewHost(o Options) (*Host, error) {
 	if h.entropy == nil {
 		h.entropy = rand.Reader
 	}
-	if o.Trace != nil {
-		h.tracer = newTracer(o.Trace)
-	}
+	h.tracer = newTracer(o.Trace)
 	// Custom sections stay out; guests are interrupted by plugins/meter, never by
 	// WithCloseOnContextDone, which slows loops down by 6 to 24 times.
 	rc := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features).WithDebugInfoEnabled(false)

@@ -86,6 +86,9 @@ func (p *plugin) newStep(b proxy.Build, role uint32, fallback time.Duration) ste
 	return s
 }
 
+// StepName implements proxy.NamedStep.
+func (s *step) StepName() string { return "plugin " + s.plugin.name + " (" + s.role + ")" }
+
 // variablesOf returns a stage's variables in the order of their names.
 func variablesOf(r *proxy.Route) []proxy.Param {
 	var list []proxy.Param

@@ -37,10 +37,10 @@ type HostValue struct {
 // traceText is how much of a text a trace shows, in bytes.
 const traceText = 200
 
-// tracer wraps host functions for Options.Trace. Without the option none is
-// wrapped, and calls cost what they did.
+// tracer wraps host functions, for Options.Trace and for exchanges that are traced.
+// The calls of others go past it.
 type tracer struct {
-	tell  func(HostCall)
+	tell  func(HostCall)          // nil: only the exchange's trace is told
 	known map[string]abi.Function // by module and name
 	names map[byte]map[int32]string
 }
@@ -82,7 +82,7 @@ func (t *tracer) wrap(module string, f hostFunc) hostFunc {
 				if c.Result = fmt.Sprintf("trap: %v", r); r == any(errExit) {
 					c.Result = errExit.Error() // which a command may do
 				}
-				t.tell(c)
+				t.told(in, &c)
 				panic(r)
 			}
 			if len(inner.results) > 0 {
@@ -92,7 +92,7 @@ func (t *tracer) wrap(module string, f hostFunc) hostFunc {
 				c.Result += codeName(signed(inner.results, stack[0]))
 				c.Got = written(in, &known, args, stack[0])
 			}
-			t.tell(c)
+			t.told(in, &c)
 		}()
 		if inner.phases != 0 && inner.phases&in.phase == 0 {
 			stack[0] = refusal(inner.results)
@@ -101,6 +101,18 @@ func (t *tracer) wrap(module string, f hostFunc) hostFunc {
 		inner.call(in, stack)
 	}
 	return f
+}
+
+// told tells of a call who wants to know.
+func (t *tracer) told(in *instance, c *HostCall) {
+	if t.tell != nil {
+		t.tell(*c)
+		return
+	}
+	if in.ex == nil || in.ex.Explain == nil { // the call has ended it
+		return
+	}
+	in.ex.Explain.Note("host call", c.String(), c.Took.String())
 }
 
 func phaseName(p abi.Phase) string {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/postern-gateway/postern/proxy/explain"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
 
@@ -59,6 +60,9 @@ type Exchange struct {
 	Notes Notes
 
 	// Text is memory for strings that live as long as the exchange.
+	// Explain is what StartTrace began; nil, nearly always: nobody wants to know.
+	Explain *explain.Trace
+
 	Text Arena
 
 	latest  time.Duration // from Start to when the clock was read last

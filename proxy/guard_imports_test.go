@@ -14,6 +14,7 @@ import (
 const layers = `
 proxy/http1           :
 proxy/uri             :
+proxy/explain         : proxy/http1
 proxy/reach           :
 proxy/document        : proxy/uri
 proxy/jose            : proxy/document jwt
@@ -41,7 +42,7 @@ plugins/meter         :
 plugins/manifest      : jsonschema x/text
 plugins/supply        : oras oci minisign net/http
 plugins/supply/supplytest : net/http
-proxy                 : proxy/http1 proxy/config zap
+proxy                 : proxy/http1 proxy/config proxy/explain zap
 proxy/event           : proxy proxy/http1 proxy/document proxy/uri
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap x/net proxyproto net/http
 proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststore zap
@@ -49,8 +50,8 @@ proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/http3           : proxy/http1 proxy/http2 quic
-proxy/server          : proxy proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/http3 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
-proxy/control         : proxy/certificate proxy/usage zap prometheus net/http
+proxy/server          : proxy proxy/explain proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/http3 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
+proxy/control         : proxy/shadow proxy/explain proxy/certificate proxy/usage proxy/deployment zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
 builtins/internal/sigv4 : proxy/http1 proxy/uri
@@ -74,8 +75,8 @@ builtins              : proxy builtins/guard builtins/access builtins/authorizer
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose proxy/zone libdns sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
-proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/snapshot proxy/upstream builtins builtins/guard builtins/responsecache builtins/authorizer builtins/usage proxy/usage plugins zap txtar
-cmd/postern           : proxy proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/responsecache builtins/mapping builtins/access builtins/usage builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream builtins builtins/guard builtins/responsecache builtins/authorizer builtins/usage proxy/usage plugins zap txtar
+cmd/postern           : proxy proxy/explain proxy/deployment proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/responsecache builtins/usage builtins/mapping builtins/access builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

@@ -38,6 +38,14 @@ func NewPipeline(parts ...Steps) *Pipeline {
 // panic in a step costs this exchange only.
 func (p *Pipeline) Run(ctx context.Context, ex *Exchange, bodyLimit int64) {
 	ex.bodyLimit = bodyLimit
+	if ex.Explain != nil {
+		p = p.traced()
+		ex.traceRoute()
+		defer ex.traceReply()
+	}
+	if ex.Stage != nil && ex.Stage.Sampling != nil {
+		ex.joinTrace(ex.Stage.Sampling)
+	}
 	if f, failed := p.forward(ctx, ex, bodyLimit); failed {
 		ex.Fail(f)
 	}

@@ -148,6 +148,9 @@ func (p *resourcePolicy) cause(e iam.Effect, which int) error {
 
 // decide judges the call of ex's method.
 func (p *resourcePolicy) decide(ex *proxy.Exchange) (iam.Effect, int) {
+	if ex.Explain != nil {
+		explainPolicy(ex, "the API's policy", p.compiled)
+	}
 	r := request(ex, proxy.Invoke)
 	return p.compiled.Decide(&r)
 }
@@ -198,6 +201,9 @@ func (s *combined) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, er
 // pass without a policy has allowed what was asked; a principal without policies
 // may do nothing.
 func (s *combined) caller(ex *proxy.Exchange) proxy.Decision {
+	if ex.Explain != nil {
+		explainCaller(ex, ex.Caller.Policy)
+	}
 	switch {
 	case ex.Caller.Policy != nil:
 		return ex.Caller.Policy.Decide(ex, proxy.Invoke)

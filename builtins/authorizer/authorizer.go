@@ -64,11 +64,17 @@ func (s *step) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, erro
 	for i := range s.sources {
 		value, there := s.sources[i].last(&passing, ex)
 		if !there {
+			if ex.Explain != nil {
+				ex.Explain.Note("identity source", s.sources[i].name+" is missing or empty", "")
+			}
 			return proxy.Continue, s.unauthorized
 		}
 		values[i] = value
 	}
 	if s.token && !s.acceptable(&passing, ex, values[0]) {
+		if ex.Explain != nil {
+			ex.Explain.Note("the validation expression", "doesn't fit", "")
+		}
 		return proxy.Continue, s.unauthorized
 	}
 	if s.keeper == nil {

@@ -132,6 +132,9 @@ type flight struct {
 // decide answers about ex from what is kept under key, or as d decides.
 func (k *keeper) decide(ctx context.Context, ex *proxy.Exchange, key string, d decider) error {
 	if answer, found := k.store.Get(key, ex.Lately()); found {
+		if ex.Explain != nil {
+			ex.Explain.Note("the authorizer's answer", "kept from an earlier request: nobody was asked", "")
+		}
 		return answer.apply(ex)
 	}
 	var patience *time.Timer

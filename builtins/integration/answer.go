@@ -18,6 +18,8 @@ const defaultMediaType = "application/json"
 
 // answer is one [response.x]: an integration response with its method response.
 type answer struct {
+	name      string
+	pattern   string // as configured
 	status    int
 	fields    http1.Fields   // literal
 	headers   []answerHeader // mapped
@@ -40,7 +42,7 @@ type answerHeader struct {
 // newAnswer builds the answer called name. What is wrong is added to bad.
 func newAnswer(b proxy.Build, o proxy.Options, name string, mapper *mapping.Mapper, bad *problems) answer {
 	r := o.Responses[name]
-	a := answer{status: r.Status, mapper: mapper, handling: mapping.ParseHandling(r.ContentHandling), binary: b.Route.Stage.API.Binary}
+	a := answer{name: name, pattern: r.Pattern, status: r.Status, mapper: mapper, handling: mapping.ParseHandling(r.ContentHandling), binary: b.Route.Stage.API.Binary}
 	if a.status == 0 {
 		a.status = 200
 	}
@@ -207,6 +209,9 @@ const (
 
 // replyTo is reply for what may be a function's error.
 func (a *answer) replyTo(ctx context.Context, ex *proxy.Exchange, came outcome) (proxy.Verdict, error) {
+	if ex.Explain != nil {
+		a.explain(ex, came)
+	}
 	if a.plain && !a.mapper.Used(ex) {
 		a.start(ex)
 		return proxy.Continue, nil
@@ -247,6 +252,7 @@ func (a *answer) describe(fields http1.Fields, ex *proxy.Exchange, typed bool) h
 func (a *answer) mapReply(ctx context.Context, ex *proxy.Exchange, came outcome) (proxy.Verdict, error) {
 	mem := a.mapper.Memory(ex)
 	chosen := a.templates.ForResponse(ex.In.Fields.GetKnown(http1.Accept))
+	explainTemplate(ex, chosen, "Accept", ex.In.Fields.GetKnown(http1.Accept))
 	renders := chosen != nil && chosen.Literal == nil && chosen.Plugin == nil
 	if renders || a.reads {
 		if err := readBack(ex); err != nil {
@@ -308,6 +314,7 @@ func (a *answer) mappedFields(ex *proxy.Exchange, mem *mapping.Memory, fields ht
 				f := h.field
 				f.Value = value
 				fields = http1.AppendCopy(fields, &f)
+				explainMapped(ex, "method.response.header."+f.Name, value, true, &h.source)
 			}
 			continue
 		}
@@ -315,6 +322,7 @@ func (a *answer) mappedFields(ex *proxy.Exchange, mem *mapping.Memory, fields ht
 		if err != nil {
 			return nil, false, mappingFault("parameter mapping: "+h.field.Name, err)
 		}
+		explainMapped(ex, "method.response.header."+h.field.Name, value, found, &h.source)
 		if !found {
 			continue
 		}
@@ -351,10 +359,14 @@ func override(ex *proxy.Exchange, mem *mapping.Memory) error {
 			return mappingFault(fmt.Sprintf("responseOverride.header.%s", h.Name), errHeaderValue)
 		case replyHeader(f.Known()) == anybodysHeader:
 			ex.Reply.Fields = setField(ex.Reply.Fields, f)
+			explainOverride(ex, "method.response.header."+f.Name, f.Value)
 		}
 	}
 	if status, set := mem.Status(); set {
 		ex.Reply.Status = status
+		if ex.Explain != nil {
+			explainOverride(ex, "method.response.status", strconv.Itoa(status))
+		}
 		if noContent(status) || status == 205 {
 			ex.Reply.Content, ex.Reply.Body, ex.Reply.Length = nil, nil, 0
 		}

@@ -54,6 +54,7 @@ func (c *content) mapContent(ex *proxy.Exchange, mem *mapping.Memory) (out []byt
 	if t, err = c.choose(contentType); err != nil {
 		return nil, false, nil, err
 	}
+	explainTemplate(ex, t, "Content-Type", contentType)
 	binary := c.binary.Has(contentType)
 	conversion := c.handling.Request(binary)
 	if t == nil && conversion == mapping.Keep {

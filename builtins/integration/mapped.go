@@ -182,6 +182,9 @@ func (m *mapped) mapPath(ex *proxy.Exchange, mem *mapping.Memory, v *values) err
 			return proxy.Fault{Kind: proxy.BadRequest, Cause: fmt.Errorf("integration.request.path.%s: the request has no value for it", p.name)}
 		}
 		v.path = append(v.path, mapping.PathValue{Name: p.name, Value: ex.Text.Finish(append(ex.Text.Begin(), b...)), Greedy: p.greedy})
+		if ex.Explain != nil {
+			ex.Explain.Note("integration.request.path."+p.name, string(b), p.source.String())
+		}
 	}
 	overrides, err := mem.AppendOverrides(nil, mapping.RequestPath)
 	for _, o := range overrides {
@@ -195,6 +198,7 @@ func (m *mapped) mapPath(ex *proxy.Exchange, mem *mapping.Memory, v *values) err
 		}
 		v.path = slices.DeleteFunc(v.path, func(p mapping.PathValue) bool { return p.Name == o.Name })
 		v.path = append(v.path, mapping.PathValue{Name: o.Name, Value: ex.Text.Finish(b), Greedy: greedy})
+		explainOverride(ex, "integration.request.path."+o.Name, o.Value)
 	}
 	return overrideFault(err)
 }
@@ -216,8 +220,12 @@ func (m *mapped) mapQuery(ex *proxy.Exchange, mem *mapping.Memory, v *values) er
 		if slices.ContainsFunc(overrides, func(o proxy.Param) bool { return o.Name == q.name }) {
 			continue
 		}
+		before := len(b)
 		if b, err = q.source.AppendQuery(b, q.encoded, ex, &mem.Document); err != nil {
 			return badSource(err)
+		}
+		if ex.Explain != nil {
+			explainMapped(ex, "integration.request.querystring."+q.name, strings.TrimPrefix(string(b[before:]), "&"), len(b) > before, &q.source)
 		}
 	}
 	for _, o := range overrides {
@@ -225,6 +233,7 @@ func (m *mapped) mapQuery(ex *proxy.Exchange, mem *mapping.Memory, v *values) er
 			b = append(b, '&')
 		}
 		b = mapping.AppendEscapedText(append(mapping.AppendEscapedText(b, o.Name), '='), o.Value)
+		explainOverride(ex, "integration.request.querystring."+o.Name, o.Value)
 	}
 	v.query, mem.Scratch = b, b
 	return nil
@@ -250,6 +259,7 @@ func (m *mapped) mapHeaders(ex *proxy.Exchange, mem *mapping.Memory, fields http
 		if err != nil {
 			return fields, badSource(err)
 		}
+		explainMapped(ex, "integration.request.header."+h.field.Name, value, found, &h.source)
 		if !found {
 			continue
 		}
@@ -274,6 +284,7 @@ func (m *mapped) mapHeaders(ex *proxy.Exchange, mem *mapping.Memory, fields http
 		if fields, err = m.setHeader(ex, fields, f, o.Value); err != nil {
 			return fields, overrideFault(err)
 		}
+		explainOverride(ex, "integration.request.header."+o.Name, o.Value)
 	}
 	return fields, nil
 }

@@ -36,7 +36,11 @@ type Source struct {
 	header   header
 	variable Variable
 	path     *expr.Path
+	written  string // as it stands in the configuration
 }
+
+// String returns the expression.
+func (s *Source) String() string { return s.written }
 
 type sourceKind uint8
 
@@ -59,6 +63,12 @@ const (
 // AWS: "API Gateway mapping template and access logging variable reference" and
 // "Request and response data mapping reference", mapping expressions.
 func ParseSource(text string, side Side, route *proxy.Route) (Source, *config.KeyError) {
+	s, err := parseSource(text, side, route)
+	s.written = text
+	return s, err
+}
+
+func parseSource(text string, side Side, route *proxy.Route) (Source, *config.KeyError) {
 	if len(text) >= 2 && text[0] == '\'' && text[len(text)-1] == '\'' {
 		return Source{kind: literal, text: text[1 : len(text)-1]}, nil
 	}

@@ -224,5 +224,8 @@ func (t *Template) Render(m *Memory, content []byte) ([]byte, error) {
 	case t.parsed == nil:
 		return t.Literal, nil
 	}
+	if m.ex.Explain != nil {
+		return m.explained(t, content)
+	}
 	return m.render(t.parsed, content)
 }

@@ -80,6 +80,9 @@ func (s *step) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error)
 	if t.plan != nil {
 		t.plan.Passed(ex.Shard)
 	}
+	if ex.Explain != nil {
+		s.explain(ex, &t)
+	}
 	return proxy.Continue, nil
 }
 

@@ -86,7 +86,7 @@ func (e *explanation) note(seen vtl.Reference) {
 		r.Empty++
 		return
 	}
-	value := described(seen.Value)
+	value := vtl.Shown(seen.Value)
 	switch {
 	case slices.Contains(r.Values, value):
 	case len(r.Values) < valuesShown:
@@ -121,38 +121,4 @@ func (e *explanation) all() []Reference {
 		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
 	})
 	return all
-}
-
-// valueBytes is how much of a value is shown.
-const valueBytes = 300
-
-// described is a value for people: its type, and what it prints.
-func described(v expr.Value) string {
-	text, err := v.Text(1 << 20)
-	if err != nil {
-		text = err.Error()
-	}
-	if len(text) > valueBytes {
-		n := valueBytes
-		for !utf8.RuneStart(text[n]) {
-			n--
-		}
-		text = text[:n] + "…"
-	}
-	if v.Kind() == expr.StringKind {
-		return fmt.Sprintf("text %q", text)
-	}
-	text = printable(text)
-	switch v.Kind() {
-	case expr.BoolKind, expr.NullKind:
-		return text
-	case expr.ListKind:
-		return fmt.Sprintf("list of %d: %s", v.List().Len(), text)
-	case expr.MapKind:
-		return fmt.Sprintf("object of %d: %s", v.Map().Len(), text)
-	}
-	if v.IsNumber() {
-		return "number " + text
-	}
-	return text
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/control"
+	"github.com/postern-gateway/postern/proxy/explain"
 	"github.com/postern-gateway/postern/proxy/observe"
 	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/server"
@@ -35,6 +36,7 @@ type gateway struct {
 	development bool       // each stage runs what the file says
 	overload    *overload.Monitor
 	server      *server.Server
+	traces      *explain.Desk
 	admin       *control.Server
 	sockets     *sockets
 	supervisor  *supervisor
@@ -97,7 +99,11 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 	}
 	g.deployments = newDeployments(cfg, g.parts.plugins, g.journal.Named("deployment"))
 	g.overload = overload.New(overload.Options{Group: groupMemory(), Changed: g.overloaded})
+	if g.traces, err = newDesk(cfg); err != nil {
+		return g, err
+	}
 	g.server = server.New(server.Options{
+		Traces: g.traces,
 		Logger: g.journal.Named("server"), Recorder: g.observer.Unmatched(), Open: sockets.open, Overload: g.overload, Certificates: g.parts.certificates,
 	})
 	g.admin, err = control.New(control.Options{
@@ -106,7 +112,8 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		Domains: g.parts.certificates, Missing: g.missing,
 		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
 		Deployments: g.deployer(), Audit: g.audit,
-		Caches:    caches{g.parts.kept},
+		Caches: caches{g.parts.kept},
+		Tracing:   &tracer{g.server, g.traces, g.serving.Load},
 		Inherited: sockets.admin,
 	})
 	return g, err

@@ -61,6 +61,9 @@ type Options struct {
 	// too, nil for none. It stays the caller's. nil: there are none.
 	Inherited func(address string) *os.File
 }
+	// Tracing shows what becomes of a request. nil: nobody can ask.
+	Tracing Tracing
+
 
 // Server is the admin listener. Its methods are safe for concurrent use.
 type Server struct {
@@ -121,6 +124,9 @@ func New(o Options) (*Server, error) {
 func (s *Server) offer(path string, answer http.HandlerFunc) {
 	s.paths = append(s.paths, path)
 	s.mux.HandleFunc("GET "+path, answer)
+	if o.Tracing != nil {
+		s.offerTraces()
+	}
 }
 
 // Listen makes address the one to listen on: "unix:PATH", a loopback

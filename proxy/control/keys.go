@@ -149,8 +149,11 @@ func statusOf(err error) int {
 }
 
 // read reads a JSON body strictly.
-func read(r *http.Request, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxQuestion))
+func read(r *http.Request, into any) error { return readUpTo(r, into, maxQuestion) }
+
+// readUpTo is read for a body of at most limit bytes.
+func readUpTo(r *http.Request, into any, limit int64) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("%w: %w", usage.ErrInvalid, err)

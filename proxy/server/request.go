@@ -113,6 +113,9 @@ func (s *Server) prove(ctx context.Context, ex *proxy.Exchange) bool {
 // perform runs the pipeline of ex's route, or refuses it if it has none.
 func (l *listener) perform(ctx context.Context, s *settings, ex *proxy.Exchange, refused proxy.Fault, ok bool, limit *int64) {
 	if ok {
+		if l.server.traces.Asked() {
+			l.server.trace(ex)
+		}
 		*limit = int64(s.Body)
 		if ex.Route.BodyLimit > 0 && ex.Route.BodyLimit < *limit {
 			*limit = ex.Route.BodyLimit

@@ -18,6 +18,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/explain"
 	"github.com/postern-gateway/postern/proxy/http2"
 	"github.com/postern-gateway/postern/proxy/http3"
 	"github.com/postern-gateway/postern/proxy/overload"
@@ -41,6 +42,9 @@ type Options struct {
 	// Certificates has the certificates of domains, and answers authorities who check
 	// names. Default: there are none. Whoever made it closes it after the server.
 	Certificates *certificate.Keeper
+	// Traces judges the tokens of requests that want to be traced, and keeps the traces.
+	// Default: none is traced.
+	Traces *explain.Desk
 	// Poison overwrites memory that is given back, so that a test finds who keeps
 	// strings of an exchange for too long.
 	Poison bool
@@ -63,6 +67,7 @@ type Server struct {
 	h2, h3   protocol
 
 	certificates *certificate.Keeper
+	traces       *explain.Desk
 
 	current  atomic.Pointer[snapshot.Snapshot]
 	draining atomic.Bool
@@ -95,7 +100,7 @@ type closer interface {
 
 // New returns a server without listeners. Close ends it.
 func New(o Options) *Server {
-	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open, overload: o.Overload, certificates: o.Certificates,
+	s := &Server{logger: o.Logger, recorder: o.Recorder, entropy: o.Entropy, listen: o.Open, overload: o.Overload, certificates: o.Certificates, traces: o.Traces,
 		listeners: make(map[string]*listener), conns: make(map[closer]struct{})}
 	s.buffers.Poison = o.Poison
 	s.h2 = protocol{"HTTP/2.0", http2.AppendStatus, http2.AppendField, http2.AppendLength}
@@ -111,6 +116,9 @@ func New(o Options) *Server {
 	}
 	if s.listen == nil {
 		s.listen = OpenTCP
+	}
+	if s.traces == nil {
+		s.traces = &explain.Desk{}
 	}
 	if s.certificates == nil {
 		s.certificates = certificate.New(certificate.Options{})

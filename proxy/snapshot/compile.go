@@ -72,6 +72,7 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 	c.version = c.versionOf(Deployed{})
 	c.principals()
 	for _, name := range sortedKeys(cfg.API) {
+	c.snapshot.stages = c.matched
 		c.api(name)
 	}
 	c.hosts()

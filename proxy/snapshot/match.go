@@ -83,11 +83,16 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 			return f, false
 		}
 	}
+	ex.Domain.BasePath = basePath
+	return st.enter(ex, rest, view)
+}
+
+// enter finds the route of the path rest in the stage or its canary.
+func (st *stage) enter(ex *proxy.Exchange, rest string, view pathView) (f proxy.Fault, ok bool) {
 	if st.canary != nil && st.canary.drawn() {
 		st = st.canary.stage
 	}
 	ex.Stage = st.stage
-	ex.Domain.BasePath = basePath
 	ex.Path = oneLeadingSlash(rest)
 	if view.separators && !st.allowEncodedSlash {
 		return refuse(encodedSlash), false

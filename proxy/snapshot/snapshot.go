@@ -19,6 +19,7 @@ const closed = math.MinInt64
 // What its steps hold is given back when it was closed and the last use ended.
 type Snapshot struct {
 	hosts   hosts
+	stages  map[string]map[string]*stage // by API and name
 	onClose []func()
 
 	uses   atomic.Int64 // plus closed, once it is

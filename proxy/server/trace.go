@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/explain"
+	"github.com/postern-gateway/postern/proxy/http1"
+)
+
+// trace has ex traced if it brings a token that is good for its stage. What comes of
+// it is kept, for whoever may ask at the admin listener; the client learns nothing.
+func (s *Server) trace(ex *proxy.Exchange) {
+	token := ex.In.Fields.Get(explain.Header)
+	if token == "" || !s.traces.Admits(token, ex.Stage.API.Name, ex.Stage.Name, ex.Start) {
+		return
+	}
+	ex.StartTrace()
+	ex.OnDone(func() {
+		if t := ex.FinishTrace(); t != nil {
+			s.traces.Add(t)
+		}
+	})
+}
+
+// Invocation is a request that no client sends.
+type Invocation struct {
+	API, Stage string
+	Method     string
+	Path       string // in the API, with its query
+	Host       string // "" for the API's default
+	Fields     http1.Fields
+	Content    []byte
+	Client     netip.Addr // whom it seems to come from; the zero Addr for loopback
+	BodyLimit  int64      // of what steps read of it, in bytes; above 0
+}
+
+// ErrNoStage is a stage or an API that isn't there.
+var ErrNoStage = errors.New("there is no such stage")
+
+// maxInvoked is how much of an answer's content Invoke reads, in bytes.
+const maxInvoked = 10 << 20
+
+// Invoke runs a request through the pipeline of its route, as if a client had sent it,
+// and returns what became of it. It isn't recorded in logs and metrics. ctx bounds it.
+func (s *Server) Invoke(ctx context.Context, r Invocation) (*explain.Trace, error) {
+	snap := s.snapshot()
+	if snap == nil {
+		return nil, errors.New("no configuration is loaded")
+	}
+	defer snap.Release()
+	ex := &proxy.Exchange{}
+	ex.Begin(time.Now(), nil)
+	defer ex.End()
+	identify(s, ex)
+	in := &ex.In
+	in.Method, in.Scheme, in.Proto, in.Fields = r.Method, "https", "HTTP/1.1", append(in.Fields, r.Fields...)
+	in.Content, in.Whole, in.Length = r.Content, true, int64(len(r.Content))
+	if in.Host = r.Host; in.Host == "" {
+		in.Host = strings.ToLower(r.API) + ".localhost"
+	}
+	if !r.Client.IsValid() {
+		r.Client = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	in.Client, in.Private = netip.AddrPortFrom(r.Client, 0), true
+	if refused, ok := fillTarget(in, r.Path); !ok {
+		return nil, fmt.Errorf("%q: %w", r.Path, refused)
+	}
+	takeClientID(ex)
+	ex.StartTrace()
+	refused, ok, unknown := snap.Pick(ex, r.API, r.Stage)
+	switch {
+	case unknown:
+		return nil, fmt.Errorf("%w: %s of API %s", ErrNoStage, r.Stage, r.API)
+	case ok:
+		ex.Route.Pipeline.Run(ctx, ex, r.BodyLimit)
+	default:
+		ex.RefuseTraced(refused)
+	}
+	if body := ex.Reply.Body; body != nil {
+		if _, err := io.Copy(io.Discard, io.LimitReader(body, maxInvoked)); err != nil {
+			ex.Interrupt(err)
+		}
+	}
+	if tunnel := ex.Reply.Tunnel; tunnel != nil {
+		_ = tunnel.Close() // there is nobody to talk to
+	}
+	return ex.FinishTrace(), nil
+}
