@@ -55,6 +55,7 @@ type Exchange struct {
 	// Filled by the pipeline.
 	Fault *Fault // why it failed; nil when it didn't
 	Times Times
+	Trace Trace
 
 	// Filled by steps, for observe.
 	Notes Notes
@@ -242,6 +243,10 @@ type Times struct {
 	Authorizer  time.Duration // all authorizers together
 	Integration time.Duration // from sending to the backend's answer head
 	Total       time.Duration // from the request head to the end of the reply
+
+	// Began says how long after Start each phase began, and last when the reply was
+	// ready, of exchanges whose Trace is sampled; 0 for phases that did not run.
+	Began [phaseCount + 1]time.Duration
 }
 
 // Notes are what steps have to say about an exchange for the access record.

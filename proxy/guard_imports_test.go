@@ -46,7 +46,8 @@ proxy                 : proxy/http1 proxy/config proxy/explain zap
 proxy/event           : proxy proxy/http1 proxy/document proxy/uri
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap x/net proxyproto net/http
 proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststore zap
-proxy/observe         : proxy proxy/http1 proxy/config zap prometheus
+proxy/otlp            : zap prometheus protobuf net/http
+proxy/observe         : proxy proxy/http1 proxy/config proxy/otlp zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/http3           : proxy/http1 proxy/http2 quic
@@ -91,7 +92,8 @@ zap         go.uber.org/zap
 wazero      github.com/tetratelabs/wazero
 cobra       github.com/spf13/cobra
 fsnotify    github.com/fsnotify/fsnotify
-prometheus  github.com/prometheus/client_golang
+prometheus  github.com/prometheus
+protobuf    google.golang.org/protobuf
 certmagic   github.com/caddyserver/certmagic
 acmez       github.com/mholt/acmez/v3
 ocsp        golang.org/x/crypto/ocsp

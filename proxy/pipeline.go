@@ -53,6 +53,9 @@ func (p *Pipeline) Run(ctx context.Context, ex *Exchange, bodyLimit int64) {
 		ex.Fail(f)
 	}
 	ex.finish()
+	if ex.Trace.Sampled {
+		ex.Times.Began[phaseCount] = time.Since(ex.Start)
+	}
 }
 
 // forward runs the phases before method response, until one answers or fails.
@@ -71,6 +74,9 @@ func (p *Pipeline) forward(ctx context.Context, ex *Exchange, bodyLimit int64) (
 		steps := p.phases[phase]
 		if len(steps) == 0 {
 			continue
+		}
+		if ex.Trace.Sampled {
+			ex.Times.Began[phase] = time.Since(ex.Start)
 		}
 		var begin time.Time
 		if phase == MethodRequest || phase == Integration {
@@ -99,6 +105,9 @@ func (p *Pipeline) forward(ctx context.Context, ex *Exchange, bodyLimit int64) (
 func (p *Pipeline) run(ctx context.Context, ex *Exchange, phase Phase) (f Fault, failed bool) {
 	if len(p.phases[phase]) == 0 {
 		return Fault{}, false
+	}
+	if ex.Trace.Sampled {
+		ex.Times.Began[phase] = time.Since(ex.Start)
 	}
 	defer func() {
 		if r := recover(); r != nil {

@@ -152,8 +152,9 @@ type Stage struct {
 	Recorder   Recorder          // metrics and access log; never nil in a snapshot
 	// ClientCertificate is what integrations show to backends; nil for nothing.
 	ClientCertificate *config.ClientCertificate
-	Refusal           Refusal // makes gateway responses; nil leaves them as AWS has them
-	Last              Step    // Route.Last for exchanges without a route; nil for none
+	Sampling          *Sampling // which exchanges are traced; nil for none
+	Refusal           Refusal   // makes gateway responses; nil leaves them as AWS has them
+	Last              Step      // Route.Last for exchanges without a route; nil for none
 }
 
 // Refusal makes the gateway responses of an API.

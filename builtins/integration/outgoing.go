@@ -176,6 +176,7 @@ func rewrite(ex *proxy.Exchange) {
 func (t *outgoing) appendOwn(fields http1.Fields, ex *proxy.Exchange) http1.Fields {
 	fields = http1.AppendKnown(fields, http1.XAmznAPIGatewayAPIID, t.apiID)
 	fields = http1.AppendKnown(fields, http1.XAmznTraceID, ex.TraceID())
+	fields = ex.AppendTrace(fields)
 	if !t.forwarded {
 		return fields
 	}

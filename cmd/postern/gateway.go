@@ -90,7 +90,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		return g, err
 	}
 	if g.observer, err = observe.New(observe.Options{
-		Log: cfg.Log, Variable: contextVariable, Logger: g.journal.Named("observe"), Registry: registry, Stdout: s.out, Stderr: s.err,
+		Log: cfg.Log, Variable: contextVariable, Version: readBuild().Version, Logger: g.journal.Named("observe"), Registry: registry, Stdout: s.out, Stderr: s.err,
 	}); err != nil {
 		return g, err
 	}

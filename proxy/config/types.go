@@ -24,6 +24,8 @@ type Config struct {
 	Admin Admin `toml:"admin"`
 	// Operator log and access log.
 	Log Log `toml:"log"`
+	// A collector of OpenTelemetry that gets traces and metrics. Absent: none does.
+	OTLP *OTLP `toml:"otlp" aka:"opentelemetry,otel,telemetry,tracing"`
 	// What outlives the gateway: API keys and the use of quotas.
 	State State `toml:"state"`
 	// Bounds all requests together: what AWS has for an account. Absent: no bound.
@@ -501,6 +503,8 @@ type Stage struct {
 	Cache *StageCache `toml:"cache" short:"enabled" example:"{ ttl = \"1m\" }" aka:"caching,response_cache"`
 	// What is logged of its requests, besides or instead of the gateway's access log.
 	Log *StageLog `toml:"log" example:"{ access = \"json\" }" aka:"logging,logs"`
+	// Which requests are traced, if [otlp] has traces. true or false will do.
+	Trace *StageTrace `toml:"trace" short:"enabled" example:"{ ratio = 0.1 }" aka:"tracing,tracingEnabled,tracing_enabled"`
 	// Figures of each method by itself: postern_method_….
 	Metrics bool `toml:"metrics" aka:"metricsEnabled,detailed_metrics"`
 	// What is different for single methods, by route key; "*" is for those that say

@@ -29,6 +29,7 @@ const (
 	Referer
 	Server
 	TE
+	Traceparent
 	Trailer
 	TransferEncoding
 	Upgrade
@@ -124,6 +125,7 @@ var knownNames = [KnownCount]string{
 	Referer:              "Referer",
 	Server:               "Server",
 	TE:                   "TE",
+	Traceparent:          "traceparent",
 	Trailer:              "Trailer",
 	TransferEncoding:     "Transfer-Encoding",
 	Upgrade:              "Upgrade",

@@ -56,6 +56,7 @@ func (o *Observer) Follow(cfg *config.Config) error {
 	errs := []error{o.Configure(cfg.Log)}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.followOTLP(cfg.OTLP)
 	next := &reopening{observer: o, sinks: map[string]*Sink{}}
 	ways := map[*stage]*way{}
 	for key, s := range o.stages {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/otlp"
 )
 
 // Off as the access log's destination switches it off.
@@ -27,6 +28,8 @@ type Options struct {
 	Logger   *zap.Logger          // operator log; nil for none
 	Registry *prometheus.Registry // where the metrics go; nil for none
 	Buffer   int                  // bytes of access lines that wait; 0 takes DefaultBuffer
+
+	Version string // of the gateway, for what the collector gets
 
 	// Variable returns the context variable of a name, without "$context.", for the formats
 	// of stages; false for none. Nil has none but those that only access logs have.
@@ -51,9 +54,14 @@ type Observer struct {
 	dropped atomic.Uint64           // by sinks that are closed
 	losses  atomic.Pointer[[]*Sink] // the stages' sinks, for who asks what they dropped
 
-	mu     sync.Mutex // guards what follows
-	stages map[stageName]*stage
-	sinks  map[string]*Sink // of stages' logs, by destination; replaced, never changed
+	exporter atomic.Pointer[otlp.Exporter] // nil without a collector
+	leaving  sync.WaitGroup                // exporters that end
+	figures  otlp.Figures
+
+	mu        sync.Mutex // guards what follows
+	stages    map[stageName]*stage
+	sinks     map[string]*Sink // of stages' logs, by destination; replaced, never changed
+	collector *config.OTLP     // what exporter was made for
 }
 
 type stageName struct{ api, stage string }
@@ -83,6 +91,9 @@ func New(o Options) (*Observer, error) {
 	}, func() float64 { return float64(ob.Dropped()) }))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	if err := ob.registerOTLP(); err != nil {
+		return nil, err
 	}
 	if err := ob.Configure(o.Log); err != nil {
 		return nil, err
@@ -216,6 +227,8 @@ func (o *Observer) Close() error {
 	}
 	o.sinks = nil
 	o.losses.Store(nil)
+	o.followOTLP(nil)
+	o.leaving.Wait()
 	return errors.Join(errs...)
 }
 

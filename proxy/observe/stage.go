@@ -33,6 +33,9 @@ type way struct {
 func (s *stage) Record(ex *proxy.Exchange) {
 	s.series.record(ex)
 	s.log(ex)
+	if ex.Trace.Sampled {
+		s.observer.export(ex)
+	}
 }
 
 // log writes the access line of ex.

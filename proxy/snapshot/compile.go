@@ -142,6 +142,7 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 
 			ClientCertificate: c.clientCertificate(configured.Stage[name].ClientCertificate),
 		},
+			Sampling:   c.sampling(configured.Stage[name].Trace),
 		root:              &node{path: "/"},
 		allowEncodedSlash: configured.AllowEncodedSlash,
 		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
