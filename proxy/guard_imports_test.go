@@ -75,7 +75,7 @@ builtins/coding       : proxy proxy/http1 proxy/config compress brotli
 builtins              : proxy builtins/guard builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/responsecache builtins/usage builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose proxy/zone libdns sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
-plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins zap txtar
+plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins libdns zap txtar
 proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream builtins builtins/guard builtins/responsecache builtins/authorizer builtins/usage proxy/usage plugins zap txtar
 cmd/postern           : proxy proxy/explain proxy/deployment proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/responsecache builtins/usage builtins/mapping builtins/access builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
