@@ -361,3 +361,38 @@ func TestFlipsUnderLoad(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, r.stderr.String())
 	}
 }
+
+// What README shows of deployments works as it stands there.
+func TestDeployReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n### Deploy, and go back\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	_, config, there := strings.Cut(section, "```toml\n")
+	config, _, _ = strings.Cut(config, "```")
+	if !found || !there {
+		t.Fatal("the section isn't there")
+	}
+	config = strings.Replace(config, ":8080", "127.0.0.1:0", 1)
+	r := startChild(t, write(t, config), nil, "--no-watch")
+	rewrite(t, r.file, strings.Replace(config, "9000/pets", "9000/animals", 1))
+	ran := 0
+	for line := range strings.Lines(section) {
+		line, is := strings.CutPrefix(line, "$ postern ")
+		if !is {
+			continue
+		}
+		line, _, _ = strings.Cut(line, "#")
+		want := exitOK
+		if strings.HasPrefix(line, "diff ") {
+			want = exitDifferent
+		}
+		r.command(want, strings.Fields(strings.ReplaceAll(line, `"`, ""))...)
+		ran++
+	}
+	if ran < 4 {
+		t.Errorf("only %d commands", ran)
+	}
+}
