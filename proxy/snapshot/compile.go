@@ -139,10 +139,10 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 			Canaried:   s.canaried,
 			Canary:     s.canary,
 			Recorder:   c.recorder(apiName, name, s),
+			Sampling:   c.sampling(configured.Stage[name].Trace),
 
 			ClientCertificate: c.clientCertificate(configured.Stage[name].ClientCertificate),
 		},
-			Sampling:   c.sampling(configured.Stage[name].Trace),
 		root:              &node{path: "/"},
 		allowEncodedSlash: configured.AllowEncodedSlash,
 		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
