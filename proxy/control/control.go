@@ -60,10 +60,9 @@ type Options struct {
 	// Inherited returns a socket at address that another process listens on
 	// too, nil for none. It stays the caller's. nil: there are none.
 	Inherited func(address string) *os.File
-}
 	// Tracing shows what becomes of a request. nil: nobody can ask.
 	Tracing Tracing
-
+}
 
 // Server is the admin listener. Its methods are safe for concurrent use.
 type Server struct {
