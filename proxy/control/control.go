@@ -115,6 +115,9 @@ func New(o Options) (*Server, error) {
 	if o.Caches != nil {
 		s.offerCaches()
 	}
+	if o.Tracing != nil {
+		s.offerTraces()
+	}
 	s.offer("/openapi.json", s.openAPI)
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil
@@ -123,9 +126,6 @@ func New(o Options) (*Server, error) {
 func (s *Server) offer(path string, answer http.HandlerFunc) {
 	s.paths = append(s.paths, path)
 	s.mux.HandleFunc("GET "+path, answer)
-	if o.Tracing != nil {
-		s.offerTraces()
-	}
 }
 
 // Listen makes address the one to listen on: "unix:PATH", a loopback
