@@ -21,10 +21,11 @@ proxy/jose            : proxy/document jwt
 proxy/pattern         :
 proxy/expr            : proxy/pattern
 proxy/config          : toml
-proxy/cache           : ristretto
 proxy/state           : bbolt
 proxy/usage           : proxy/state zap
+proxy/cache           : ristretto
 proxy/truststore      :
+proxy/deployment      : proxy/config
 proxy/zone            : proxy/config libdns dns aws net/http
 proxy/zone/zonetest   : dns
 proxy/certificate     : proxy/config proxy/zone certmagic acmez libdns ocsp zap net/http
@@ -45,6 +46,7 @@ plugins/supply/supplytest : net/http
 proxy                 : proxy/http1 proxy/config proxy/explain zap
 proxy/event           : proxy proxy/http1 proxy/document proxy/uri
 proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap x/net proxyproto net/http
+proxy/shadow          : proxy proxy/http1 proxy/config
 proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststore zap
 proxy/otlp            : zap prometheus protobuf net/http
 proxy/observe         : proxy proxy/http1 proxy/config proxy/otlp zap prometheus
@@ -57,8 +59,9 @@ builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
 builtins/internal/sigv4 : proxy/http1 proxy/uri
 builtins/internal/iam : proxy/document proxy/uri
-builtins/authorizer   : proxy proxy/http1 proxy/config proxy/uri proxy/pattern proxy/document proxy/event proxy/cache builtins/mapping builtins/access builtins/internal/sigv4 builtins/internal/oidc builtins/integration proxy/jose zap
 builtins/access       : proxy proxy/http1 proxy/config builtins/internal/iam
+builtins/authorizer   : proxy proxy/http1 proxy/config proxy/uri proxy/pattern proxy/document proxy/event proxy/cache builtins/mapping builtins/access builtins/internal/sigv4 builtins/internal/oidc builtins/integration proxy/jose zap
+builtins/internal/iam : proxy/document proxy/uri
 builtins/integration  : proxy proxy/http1 proxy/config proxy/uri proxy/pattern builtins/mapping builtins/coding
 builtins/usage        : proxy proxy/config proxy/usage
 builtins/internal/origin :

@@ -110,9 +110,10 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		Logger: g.journal.Named("admin"), Registry: registry, Status: g.status,
 		Config: g.masked, Connections: g.connections, Plugins: g.pluginFigures, Namespaces: g.namespaceFigures, Backends: g.backendFigures, Issuers: g.issuerFigures, Certificates: g.certificateFigures, Overload: g.overloadFigures,
 		Domains: g.parts.certificates, Missing: g.missing,
-		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
+		Shadows: g.parts.shadows.Reports,
+		Usage:   g.ledger, UsageFigures: g.parts.usage.Figures,
 		Deployments: g.deployer(), Audit: g.audit,
-		Caches: caches{g.parts.kept},
+		Caches:    caches{g.parts.kept},
 		Tracing:   &tracer{g.server, g.traces, g.serving.Load},
 		Inherited: sockets.admin,
 	})
@@ -146,6 +147,7 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config, c *change) erro
 	g.deployments.commit(r)
 	g.record(r, c)
 	g.parts.catalog(cfg)
+	g.parts.shadows.Keep(cfg)
 	g.serving.Store(cfg)
 	g.publishRoot(ctx, cfg)
 	g.ageDomains(time.Now())

@@ -79,6 +79,6 @@ func newRoot(s *streams) *cobra.Command {
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newRun(s), newValidate(s), newPlugin(s), newTemplate(s), newPolicy(s), newKey(s), newUsage(s), newCache(s), newDeploy(s), newDeploymentList(s), newDiff(s), newRollback(s), newPromote(s), newCanary(s), newCert(s), newInvoke(s), newTrace(s), newSchema(s), newVersion(s))
+	root.AddCommand(newRun(s), newValidate(s), newPlugin(s), newTemplate(s), newPolicy(s), newKey(s), newUsage(s), newCache(s), newShadow(s), newDeploy(s), newDeploymentList(s), newDiff(s), newRollback(s), newPromote(s), newCanary(s), newCert(s), newInvoke(s), newTrace(s), newSchema(s), newVersion(s))
 	return root
 }

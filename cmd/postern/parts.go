@@ -21,6 +21,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/observe"
+	"github.com/postern-gateway/postern/proxy/shadow"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
 	"github.com/postern-gateway/postern/proxy/usage"
@@ -34,6 +35,7 @@ type parts struct {
 	usage        *usage.Ledger
 	state        string // where the ledger's state is; "" while it has none
 	guards       *guard.Memory
+	shadows      *shadow.Set
 	kept         *responsecache.Memory
 	answers      *authorizer.Decisions
 	issuers      *authorizer.Issuers
@@ -62,7 +64,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 	}
 	return &parts{
 		certificates: certificate.New(keeping),
-		logger:       logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), kept: responsecache.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
+		logger:       logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), shadows: shadow.NewSet(), kept: responsecache.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
 		usage:    usage.New(usage.Options{Logger: logger.Named("usage")}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
@@ -70,6 +72,7 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 
 // close ends all of them; no snapshot may be in use any more.
 func (p *parts) close() {
+	p.shadows.Close()
 	if err := p.plugins.Close(); err != nil {
 		p.logger.Warn("the plugins' runtime didn't end well", zap.Error(err))
 	}
@@ -125,7 +128,7 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, r *rollout, to re
 		Backend:  c.backends.Backend,
 		Function: modules.Function,
 		Recorder: to.Stage, CanaryRecorder: to.Canary,
-		Running: r.running, Undeployed: r.anew,
+		Mirror: p.shadows.Mirror, Running: r.running, Undeployed: r.anew,
 	})
 	findings = append(findings, more...)
 	if findings.Failed() {

@@ -141,6 +141,9 @@ func (x *crosser) referrers(r reference) []string {
 // stage checks what one stage says by itself.
 func (x *crosser) stage(path []string, stage *Stage) {
 	x.variables(append(slices.Clone(path), "variables"), stage.Variables)
+	if stage.Shadow != nil {
+		x.shadow(path, stage.Shadow)
+	}
 	if stage.Canary == nil {
 		return
 	}

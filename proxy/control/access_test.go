@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/deployment"
+	"github.com/postern-gateway/postern/proxy/shadow"
 	"github.com/postern-gateway/postern/proxy/usage"
 )
 
@@ -38,7 +39,7 @@ func everything(t *testing.T, audit func(Change)) Options {
 	keeper := certificate.New(certificate.Options{})
 	t.Cleanup(keeper.Close)
 	return Options{
-		Usage: func() (*usage.Ledger, error) { return nil, usage.ErrUnknown }, Domains: keeper, Caches: none{},
+		Usage: func() (*usage.Ledger, error) { return nil, usage.ErrUnknown }, Domains: keeper, Caches: none{}, Shadows: func() []shadow.Report { return nil },
 		Deployments: nobody{}, Audit: audit,
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/postern-gateway/postern/proxy/certificate"
+	"github.com/postern-gateway/postern/proxy/shadow"
 	"github.com/postern-gateway/postern/proxy/usage"
 )
 
@@ -55,13 +56,17 @@ type Options struct {
 	// Audit is told of each change that somebody asked for. nil: nobody is.
 	Audit func(Change)
 
+	// Shadows returns what became of the copies that shadows got; nil: nobody can ask.
+	Shadows func() []shadow.Report
+
 	Caches Caches // the stages' caches; nil: nobody can ask
+
+	// Tracing shows what becomes of a request. nil: nobody can ask.
+	Tracing Tracing
 
 	// Inherited returns a socket at address that another process listens on
 	// too, nil for none. It stays the caller's. nil: there are none.
 	Inherited func(address string) *os.File
-	// Tracing shows what becomes of a request. nil: nobody can ask.
-	Tracing Tracing
 }
 
 // Server is the admin listener. Its methods are safe for concurrent use.
@@ -112,13 +117,16 @@ func New(o Options) (*Server, error) {
 	if o.Deployments != nil {
 		s.offerDeployments()
 	}
+	if o.Shadows != nil {
+		s.offerShadows()
+	}
 	if o.Caches != nil {
 		s.offerCaches()
 	}
+	s.offer("/openapi.json", s.openAPI)
 	if o.Tracing != nil {
 		s.offerTraces()
 	}
-	s.offer("/openapi.json", s.openAPI)
 	s.mux.HandleFunc("/", s.notFound)
 	return s, nil
 }

@@ -60,6 +60,9 @@ func register(o Options) error {
 	if o.Certificates != nil {
 		all = append(all, newCertificateMetrics(o.Certificates))
 	}
+	if o.Shadows != nil {
+		all = append(all, newShadowCollector(o.Shadows))
+	}
 	if o.Caches != nil {
 		all = append(all, newCacheCollector(o.Caches))
 	}

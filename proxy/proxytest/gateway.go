@@ -17,6 +17,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/server"
+	"github.com/postern-gateway/postern/proxy/shadow"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
 	"github.com/postern-gateway/postern/proxy/usage"
@@ -32,9 +33,10 @@ type assembly struct {
 	answers      *authorizer.Decisions
 	issuers      *authorizer.Issuers
 	guards       *guard.Memory
-	usage        *usage.Ledger
 	kept         *responsecache.Memory
+	usage        *usage.Ledger
 	certificates *certificate.Keeper
+	shadows      *shadow.Set
 	server       *server.Server
 }
 
@@ -67,9 +69,9 @@ func assemble(t testing.TB, cache string) Gateway {
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
 		answers:  authorizer.NewDecisions(),
 		issuers:  authorizer.NewIssuers(logger),
-		guards:   guard.NewMemory(),
-		server:   server.New(server.Options{Logger: logger, Poison: true, Certificates: certificates}),
-		kept:     responsecache.NewMemory(),
+		guards:   guard.NewMemory(), shadows: shadow.NewSet(),
+		kept:   responsecache.NewMemory(),
+		server: server.New(server.Options{Logger: logger, Poison: true, Certificates: certificates}),
 	}
 }
 
@@ -95,6 +97,7 @@ func (w *assembly) Apply(file string) string {
 		Kinds:    append(builtins.Kinds(builtins.Options{Guards: w.guards, Answers: w.kept, Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
 		Logger:   w.logger,
 		Backend:  backends.Backend,
+		Mirror:   w.shadows.Mirror,
 		Function: modules.Function,
 		Recorder: func(string, string) proxy.Recorder {
 			return nobody{}
@@ -146,12 +149,13 @@ func (w *assembly) Close() {
 	if err := w.server.Close(); err != nil {
 		w.t.Errorf("close the server: %v", err)
 	}
+	w.shadows.Close()
 	if err := w.plugins.Close(); err != nil {
 		w.t.Errorf("close the plugins: %v", err)
 	}
 	w.certificates.Close()
-	w.backends.Close()
 	w.kept.Close()
+	w.backends.Close()
 	w.answers.Close()
 	w.issuers.Close()
 }

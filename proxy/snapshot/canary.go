@@ -39,7 +39,7 @@ func (c *compiler) stages(api, name string) *stage {
 	if running.Variables != nil {
 		variables = running.Variables
 	}
-	side := side{variables: variables, canaried: configured.Canary != nil}
+	side := side{variables: variables, canaried: configured.Canary != nil, mirror: c.mirror(api, name)}
 	if c.options.Undeployed && running.All.Config != nil {
 		c.stage(api, name, Deployed{}, side)
 	}
@@ -69,6 +69,7 @@ type side struct {
 	variables map[string]string
 	canaried  bool // there are two
 	canary    bool
+	mirror    proxy.Mirror // nil for none
 }
 
 // recorder returns who records the exchanges of one side of a stage.

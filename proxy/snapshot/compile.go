@@ -27,6 +27,8 @@ type Options struct {
 	Recorder func(api, stage string) proxy.Recorder
 	// CanaryRecorder is Recorder for a stage's canary. Nil: Recorder.
 	CanaryRecorder func(api, stage string) proxy.Recorder
+	// Mirror returns who copies the requests of a stage that has a shadow. Nil: nobody.
+	Mirror func(api, stage string, c *config.Shadow) proxy.Mirror
 	// Running returns what a stage runs. Nil: all run the configuration itself.
 	Running func(api, stage string) Running
 	// Undeployed has what stages don't run yet compiled, too, for what is wrong with it.
@@ -70,9 +72,9 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 		c.kinds[kindName{k.Role, k.Name}] = k
 	}
 	c.version = c.versionOf(Deployed{})
+	c.snapshot.stages = c.matched
 	c.principals()
 	for _, name := range sortedKeys(cfg.API) {
-	c.snapshot.stages = c.matched
 		c.api(name)
 	}
 	c.hosts()
@@ -123,6 +125,7 @@ func (c *compiler) api(name string) {
 	for _, stageName := range sortedKeys(c.cfg.API[name].Stage) {
 		c.matched[name][stageName] = c.stages(name, stageName)
 	}
+	c.shadows(name)
 }
 
 // stage compiles a deployment for one side of a stage.
@@ -145,6 +148,7 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 		},
 		root:              &node{path: "/"},
 		allowEncodedSlash: configured.AllowEncodedSlash,
+		mirror:            s.mirror,
 		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
 	}
 	c.gateway(st)
@@ -205,13 +209,16 @@ func (c *compiler) route(st *stage, m method) {
 	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
 	parts = append(parts, c.all(proxy.AccessKind, r, &m.route)...)
 	parts = append(parts, c.validator(r, &m.route, at)...)
+	parts = append(parts, c.all(proxy.CacheKind, r, &m.route)...)
 	parts = append(parts, c.integration(r, m.route, at))
 	in := &m.route.Integration
 	parts = append(parts,
 		c.plugin(r, proxy.RequestMapperKind, in.MapRequest, under(at, "integration", "map_request")),
 		c.plugin(r, proxy.ResponseMapperKind, in.MapResponse, under(at, "integration", "map_response")))
-	parts = append(parts, c.all(proxy.CacheKind, r, &m.route)...)
 	r.Pipeline = proxy.NewPipeline(c.coded(r, append(parts, after...))...)
+	if st.mirror != nil {
+		r.Last = st.mirror.Watch(r.Last)
+	}
 	if err := insert(st.root, m.key, r); err != nil {
 		c.wrong(err, at...)
 	}

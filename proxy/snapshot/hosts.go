@@ -14,6 +14,8 @@ type stage struct {
 	preflights        bool         // some route, or nowhere, answers preflights of CORS
 	nowhere           *proxy.Route // answers preflights for what no route takes; nil for nobody
 	door              *door        // nil: it is open to all
+	mirror            proxy.Mirror // copies its requests; nil for nobody
+	shadow            *shadow      // where copies go; nil for nowhere
 	canary            *canary      // what a share of the requests run instead; nil for nothing
 }
 

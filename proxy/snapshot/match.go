@@ -84,7 +84,11 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 		}
 	}
 	ex.Domain.BasePath = basePath
-	return st.enter(ex, rest, view)
+	f, ok = st.enter(ex, rest, view)
+	if ok && st.shadow != nil {
+		st.shadow.mirror.Begin(ex, st.shadow)
+	}
+	return f, ok
 }
 
 // enter finds the route of the path rest in the stage or its canary.
