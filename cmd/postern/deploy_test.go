@@ -108,7 +108,7 @@ func TestDeploy(t *testing.T) {
 	f(1, `no API "nope"; there are: [hello]`, "deploy", "nope", "--stage", "prod")
 	f(2, `"stage" not set`, "deploy", "hello")
 	f(1, "has no deployment 9", "rollback", "hello", "--stage", "prod", "--to", "9")
-	f(1, "deploy to it first", "promote", "hello", "--stage", "prod")
+	f(1, "has no canary", "promote", "hello", "--stage", "prod")
 	f(1, "in use: stage prod", "deployments", "delete", "hello", "3")
 	f(0, "deployment 2 of hello is deleted", "deployments", "delete", "hello", "2")
 	f(1, "has no deployment 2", "diff", "hello", "2", "3")
