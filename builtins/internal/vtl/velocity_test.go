@@ -166,6 +166,8 @@ func withoutNumbers(text string) string { return digitRuns.ReplaceAllString(text
 
 var oddLoop = regexp.MustCompile(`foreach}?\s*\(\s*[^$\s]`)
 
+var wideFormat = regexp.MustCompile(`%[^a-zA-Z]*\d{5}`)
+
 // agree reports whether two results are the same for a user: an error that is
 // reported sooner is.
 func agree(got, want string) bool {
@@ -256,15 +258,15 @@ func TestAgainstVelocity(t *testing.T) {
 // explained reports whether a template asks for something that differs: the harness
 // has none of the objects that AWS adds, reflection isn't offered here,
 // #include and #parse are refused in whatever form, as no template reads files, dates
-// aren't formatted, expressions see the two halves of a character as one, and loops
-// that don't begin with a variable are nothing anybody writes.
+// aren't formatted, expressions see the two halves of a character as one, loops
+// that don't begin with a variable are nothing anybody writes, and widths have a limit.
 func explained(template string) bool {
 	for _, word := range []string{"input", "util", "context", "stageVariables", "class", "Class", "include", "parse", "%t", "%T"} {
 		if strings.Contains(template, word) {
 			return true
 		}
 	}
-	if oddLoop.MatchString(template) {
+	if oddLoop.MatchString(template) || wideFormat.MatchString(template) {
 		return true
 	}
 	return strings.ContainsFunc(template, func(r rune) bool { return r > 0xFFFF }) && (strings.Contains(template, "replace") || strings.Contains(template, "split"))
