@@ -33,6 +33,9 @@ func (none) Caches(context.Context) ([]Cache, error) { return nil, nil }
 
 func (none) Flush(context.Context, string, string) ([]Cache, error) { return nil, nil }
 
+// untraced has no traces.
+type untraced struct{ Tracing }
+
 // everything is options with which all paths are offered.
 func everything(t *testing.T, audit func(Change)) Options {
 	t.Helper()
@@ -40,7 +43,7 @@ func everything(t *testing.T, audit func(Change)) Options {
 	t.Cleanup(keeper.Close)
 	return Options{
 		Usage: func() (*usage.Ledger, error) { return nil, usage.ErrUnknown }, Domains: keeper, Caches: none{}, Shadows: func() []shadow.Report { return nil },
-		Deployments: nobody{}, Audit: audit,
+		Deployments: nobody{}, Tracing: untraced{}, Audit: audit,
 	}
 }
 
