@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,6 +46,10 @@ func TestCanaryCommands(t *testing.T) {
 	}
 	if got := r.command(1, "canary", "share", "hello", "--stage", "prod", "--percent", "101"); !strings.Contains(got, "want 0 to 100") {
 		t.Errorf("a share of 101 %%: %q", got)
+	}
+	audit, err := os.ReadFile(filepath.Join(filepath.Dir(r.file), "state", "audit.log"))
+	if err != nil || !strings.Contains(string(audit), `"what":"canary share","object":"hello:prod","before":"100 %","after":"0 %"`) {
+		t.Errorf("the audit log has no change of the share: %v, %s", err, audit)
 	}
 	_, metrics := r.admin("/metrics")
 	for _, want := range []string{`api="hello",stage="prod"`, `api="hello",stage="prod/Canary"`} {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -97,10 +98,10 @@ type rollout struct {
 
 // stageChange is what is new on a stage.
 type stageChange struct {
+	What          string // "stage", "canary", or "canary share", which is in percent
 	API, Stage    string
 	Before, After string // digests; "" for nothing
 	Number        int
-	Canary        bool
 }
 
 // running implements snapshot.Options.
@@ -213,12 +214,23 @@ func (r *rollout) note(was, h *deployment.History) {
 			old = &deployment.Stage{}
 		}
 		if s.Deployment != old.Deployment {
-			r.changes = append(r.changes, stageChange{h.API, name, digest(was, old.Deployment), digest(h, s.Deployment), s.Deployment, false})
+			r.changes = append(r.changes, stageChange{"stage", h.API, name, digest(was, old.Deployment), digest(h, s.Deployment), s.Deployment})
+		}
+		if before, after := sharedPercent(old), sharedPercent(s); before != after {
+			r.changes = append(r.changes, stageChange{"canary share", h.API, name, before, after, 0})
 		}
 		if s.Canary != old.Canary {
-			r.changes = append(r.changes, stageChange{h.API, name, digest(was, old.Canary), digest(h, s.Canary), s.Canary, true})
+			r.changes = append(r.changes, stageChange{"canary", h.API, name, digest(was, old.Canary), digest(h, s.Canary), s.Canary})
 		}
 	}
+}
+
+// sharedPercent returns what was said of a canary's share besides the configuration.
+func sharedPercent(s *deployment.Stage) string {
+	if s.Share == nil {
+		return ""
+	}
+	return strconv.FormatFloat(s.Share.Percent, 'g', -1, 64) + " %"
 }
 
 // history returns an API's history: from the archive, if anew or it wasn't looked at

@@ -66,11 +66,7 @@ func (g *gateway) record(r *rollout, c *change) {
 		by = c.word.By
 	}
 	for _, s := range r.changes {
-		what := "stage"
-		if s.Canary {
-			what = "canary"
-		}
-		g.audit(control.Change{Time: time.Now(), By: by, What: what, Object: s.API + ":" + s.Stage, Number: s.Number, Before: s.Before, After: s.After})
+		g.audit(control.Change{Time: time.Now(), By: by, What: s.What, Object: s.API + ":" + s.Stage, Number: s.Number, Before: s.Before, After: s.After})
 	}
 }
 
@@ -183,7 +179,7 @@ func (o *offline) roll(ctx context.Context, _ bool, c *change) error {
 	}
 	o.deployments.commit(r)
 	for _, s := range r.changes {
-		what := control.Change{Time: time.Now(), By: c.word.By, What: "stage", Object: s.API + ":" + s.Stage, Number: s.Number, Before: s.Before, After: s.After}
+		what := control.Change{Time: time.Now(), By: c.word.By, What: s.What, Object: s.API + ":" + s.Stage, Number: s.Number, Before: s.Before, After: s.After}
 		line, err := json.Marshal(what)
 		if err == nil {
 			err = appendLine(filepath.Join(o.deployments.dir, auditFile), line)

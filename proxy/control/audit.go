@@ -10,7 +10,7 @@ import (
 type Change struct {
 	Time    time.Time `json:"time"`
 	By      string    `json:"by"`               // who asked for it; "reload" for a changed file
-	What    string    `json:"what"`             // "stage" or "canary", or the request: "POST /keys"
+	What    string    `json:"what"`             // "stage", "canary", "canary share", or the request: "POST /keys"
 	Object  string    `json:"object,omitempty"` // what was changed
 	Number  int       `json:"number,omitempty"` // of the deployment
 	Before  string    `json:"before,omitempty"` // digest of what was deployed
