@@ -150,6 +150,8 @@ func TestFormatFailures(t *testing.T) {
 	f(ex, "$context.integrationErrorMessage $context.authorizer.error", "29 s -")
 	ex.Fault, ex.Reply.Status = &proxy.Fault{Kind: proxy.AccessDenied, Cause: errors.New("explicit deny")}, 403
 	f(ex, "$context.integration.error $context.authorizer.error $context.authorize.status", "- explicit deny 403")
+	ex.Caller.Key = "abcdefghijklmnopqrstuvwxyz0123"
+	f(ex, "$context.identity.apiKey", "**********yz0123")
 	ex.In.TLS, ex.In.Private = &proxy.TLS{Version: "TLSv1.3", CipherSuite: "TLS_AES_128_GCM_SHA256"}, true
 	f(ex, "$context.tlsVersion $context.cipherSuite $context.endpointType", "TLSv1.3 TLS_AES_128_GCM_SHA256 PRIVATE")
 }

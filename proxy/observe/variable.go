@@ -102,6 +102,7 @@ var ownVariables = map[string]Variable{
 	"authenticate.status":               authorizerStatus,
 	"customDomain.basePathMatched":      basePath,
 	"endpointType":                      endpointType,
+	"identity.apiKey":                   apiKey,
 	"protocol":                          protocol,
 	"routeKey":                          routeKey,
 	"tlsVersion":                        tlsVersion,
@@ -194,6 +195,15 @@ func endpointType(ex *proxy.Exchange) string {
 		return "PRIVATE"
 	}
 	return "REGIONAL"
+}
+
+// apiKey returns enough of the caller's API key to tell it from others: whoever reads a
+// log must not be able to use it. Differs from AWS, which writes all of it.
+func apiKey(ex *proxy.Exchange) string {
+	if ex.Caller.Key == "" {
+		return ""
+	}
+	return mask(ex.Caller.Key)
 }
 
 // protocol differs from $context.protocol of templates, which is always HTTP/1.1: a log
