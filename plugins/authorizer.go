@@ -48,6 +48,9 @@ func (a *authorizer) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict
 	}
 	decision, message, err := a.ask(in, ex)
 	a.plugin.give(in, err)
+	if ex.Explain != nil && err == nil {
+		ex.Explain.Remark("plugin "+a.plugin.name, decisionName(decision), message)
+	}
 	switch {
 	case err != nil:
 		return proxy.Continue, a.failed(ex, err)
@@ -92,4 +95,15 @@ func (a *authorizer) Version() string { return a.plugin.identity }
 // failed is the fault for a call that came to no decision: never an allow.
 func (a *authorizer) failed(ex *proxy.Exchange, err error) error {
 	return a.fault(ex, err, proxy.AuthorizerFailure, proxy.AuthorizerFailure)
+}
+
+// decisionName is what a trace calls a decision.
+func decisionName(decision int32) string {
+	switch decision {
+	case abi.Allow:
+		return "allows it"
+	case abi.Deny:
+		return "denies it"
+	}
+	return "doesn't know the caller"
 }

@@ -32,6 +32,7 @@ type decider interface {
 // step is an authorizer of one route.
 type step struct {
 	// Set at construction.
+	name       string // in the configuration
 	sources    []source
 	token      bool             // the only source holds a token
 	expression *pattern.Pattern // nil for none
@@ -43,6 +44,9 @@ type step struct {
 
 	unauthorized error
 }
+
+// StepName implements proxy.NamedStep.
+func (s *step) StepName() string { return "authorizer " + s.name }
 
 // readingStep is a step whose decider sees the request's content.
 type readingStep struct{ *step }
@@ -120,7 +124,7 @@ type Options struct {
 // with d. events says that d gets an event and so knows the method by its ARN.
 func newStep(b proxy.Build, o proxy.Options, kept *Decisions, d decider, version string, events bool) (proxy.Steps, error) {
 	a := o.Authorizer
-	s := &step{decider: d, token: a.Event == "token", unauthorized: proxy.Fault{Kind: proxy.Unauthorized}}
+	s := &step{name: o.Name, decider: d, token: a.Event == "token", unauthorized: proxy.Fault{Kind: proxy.Unauthorized}}
 	var err error
 	if s.sources, err = parseSources(sourcesOf(a), b.Route); err != nil {
 		return proxy.Steps{}, err

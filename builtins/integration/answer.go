@@ -252,7 +252,9 @@ func (a *answer) describe(fields http1.Fields, ex *proxy.Exchange, typed bool) h
 func (a *answer) mapReply(ctx context.Context, ex *proxy.Exchange, came outcome) (proxy.Verdict, error) {
 	mem := a.mapper.Memory(ex)
 	chosen := a.templates.ForResponse(ex.In.Fields.GetKnown(http1.Accept))
-	explainTemplate(ex, chosen, "Accept", ex.In.Fields.GetKnown(http1.Accept))
+	if chosen != nil {
+		explainTemplate(ex, chosen, "Accept", ex.In.Fields.GetKnown(http1.Accept))
+	}
 	renders := chosen != nil && chosen.Literal == nil && chosen.Plugin == nil
 	if renders || a.reads {
 		if err := readBack(ex); err != nil {

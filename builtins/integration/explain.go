@@ -14,7 +14,7 @@ func explainMapped(ex *proxy.Exchange, target, value string, found bool, source 
 		return
 	}
 	if !found {
-		ex.Explain.Note(target, "left out: there is no value for it", source.String())
+		ex.Explain.Remark(target, "left out: there is no value for it", source.String())
 		return
 	}
 	ex.Explain.Note(target, value, source.String())
@@ -51,7 +51,7 @@ func explainTemplate(ex *proxy.Exchange, t *mapping.Template, field, mediaType s
 func (a *answer) explain(ex *proxy.Exchange, came outcome) {
 	because := "no pattern fits: it is the default"
 	if a.pattern != "" {
-		because = fmt.Sprintf("its pattern %q is the first that fits", a.pattern)
+		because = "its pattern " + a.pattern + " is the first that fits"
 	}
 	switch {
 	case came == failed:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -9,7 +10,6 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/control"
 	"github.com/postern-gateway/postern/proxy/explain"
-	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/server"
 	"github.com/postern-gateway/postern/proxy/usage"
 )
@@ -35,20 +35,18 @@ const invokedBody = 10 << 20
 
 // Invoke implements control.Tracing.
 func (t *tracer) Invoke(ctx context.Context, q control.Question) (*explain.Trace, error) {
-	if err := t.known(q.API, q.Stage); err != nil {
+	if err := errors.Join(t.known(q.API, q.Stage), q.Check()); err != nil {
 		return nil, err
 	}
-	i := server.Invocation{API: q.API, Stage: q.Stage, Method: q.Method, Path: q.Path, Host: q.Host, Content: q.Body, BodyLimit: invokedBody}
-	for _, h := range q.Headers {
-		if !http1.ValidFieldName(h.Name) || !http1.ValidFieldValue(h.Value) {
-			return nil, fmt.Errorf("%w: the header %q can't be sent", usage.ErrInvalid, h.Name)
-		}
-		i.Fields.Add(h.Name, h.Value)
-	}
+	i := server.Invocation{API: q.API, Stage: q.Stage, Method: q.Method, Path: q.Path, Host: q.Host, Headers: q.Headers, Content: q.Body, BodyLimit: invokedBody}
 	if q.SourceIP != "" {
 		i.Client, _ = netip.ParseAddr(q.SourceIP) // checked
 	}
-	return t.server.Invoke(ctx, i)
+	trace, err := t.server.Invoke(ctx, i)
+	if errors.Is(err, server.ErrInvocation) {
+		return nil, fmt.Errorf("%w: %w", usage.ErrInvalid, err)
+	}
+	return trace, err
 }
 
 // known says which APIs or stages there are if the wanted one isn't.

@@ -44,7 +44,7 @@ type Question struct {
 
 // Tracing runs requests to see what becomes of them, and keeps traces of live ones.
 type Tracing interface {
-	// Invoke runs a request through the pipeline.
+	// Invoke runs a request through the pipeline, once it has checked it.
 	Invoke(ctx context.Context, q Question) (*explain.Trace, error)
 	// Token makes a token that has live requests traced.
 	Token(ctx context.Context, s explain.Scope) (string, error)
@@ -81,9 +81,6 @@ func (s *Server) offerTraces() {
 		if err := readUpTo(r, &q, maxInvoke); err != nil {
 			return nil, err
 		}
-		if err := q.check(); err != nil {
-			return nil, err
-		}
 		return t.Invoke(r.Context(), q)
 	}))
 	s.guarded(http.MethodPost, tokenPath, jsonType, told(func(r *http.Request) (any, error) {
@@ -108,8 +105,8 @@ func (s *Server) offerTraces() {
 	s.offer(tracePath, told(func(r *http.Request) (any, error) { return t.Trace(r.Context(), r.PathValue("id")) }))
 }
 
-// check says what is wrong with a request.
-func (q *Question) check() error {
+// Check says what is wrong with a request: usage.ErrInvalid.
+func (q *Question) Check() error {
 	switch {
 	case q.Method == "" || strings.ContainsAny(q.Method, " \r\n"):
 		return fmt.Errorf("%w: the method %q isn't one", usage.ErrInvalid, q.Method)

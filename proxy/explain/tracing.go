@@ -133,6 +133,13 @@ func (t *Trace) Note(name, value, from string) {
 	t.step.Notes = append(t.step.Notes, Value{t.text(name), t.value(of, value), t.text(from)})
 }
 
+// Remark is Note for what is no value but our own words about one, whatever its name.
+func (t *Trace) Remark(name, text, from string) {
+	if t.step != nil && t.fits(len(name)+len(text)+len(from)) {
+		t.step.Notes = append(t.step.Notes, Value{t.text(name), t.text(text), t.text(from)})
+	}
+}
+
 // fits takes n bytes, and what a value costs besides, of what the trace holds.
 func (t *Trace) fits(n int) bool {
 	t.room -= min(n, maxValue) + 32
@@ -253,7 +260,7 @@ func (t *Trace) value(name, value string) string {
 }
 
 // minSecret is the length of the shortest text that is looked for everywhere.
-const minSecret = 8
+const minSecret = 4
 
 // maxSecrets is how many texts are looked for.
 const maxSecrets = 16

@@ -35,14 +35,15 @@ type Invocation struct {
 	Method     string
 	Path       string // in the API, with its query
 	Host       string // "" for the API's default
-	Fields     http1.Fields
+	Headers    []explain.Value
 	Content    []byte
 	Client     netip.Addr // whom it seems to come from; the zero Addr for loopback
 	BodyLimit  int64      // of what steps read of it, in bytes; above 0
 }
 
-// ErrNoStage is a stage or an API that isn't there.
-var ErrNoStage = errors.New("there is no such stage")
+// ErrInvocation is what Invoke fails with when a request isn't one that could be sent,
+// or is for no stage.
+var ErrInvocation = errors.New("this can't be asked")
 
 // maxInvoked is how much of an answer's content Invoke reads, in bytes.
 const maxInvoked = 10 << 20
@@ -60,7 +61,13 @@ func (s *Server) Invoke(ctx context.Context, r Invocation) (*explain.Trace, erro
 	defer ex.End()
 	identify(s, ex)
 	in := &ex.In
-	in.Method, in.Scheme, in.Proto, in.Fields = r.Method, "https", "HTTP/1.1", append(in.Fields, r.Fields...)
+	in.Method, in.Scheme, in.Proto = r.Method, "https", "HTTP/1.1"
+	for _, h := range r.Headers {
+		if !http1.ValidFieldName(h.Name) || !http1.ValidFieldValue(h.Value) {
+			return nil, fmt.Errorf("%w: the header %q can't be sent", ErrInvocation, h.Name)
+		}
+		in.Fields.Add(h.Name, h.Value)
+	}
 	in.Content, in.Whole, in.Length = r.Content, true, int64(len(r.Content))
 	if in.Host = r.Host; in.Host == "" {
 		in.Host = strings.ToLower(r.API) + ".localhost"
@@ -70,17 +77,20 @@ func (s *Server) Invoke(ctx context.Context, r Invocation) (*explain.Trace, erro
 	}
 	in.Client, in.Private = netip.AddrPortFrom(r.Client, 0), true
 	if refused, ok := fillTarget(in, r.Path); !ok {
-		return nil, fmt.Errorf("%q: %w", r.Path, refused)
+		return nil, fmt.Errorf("%w: %q: %w", ErrInvocation, r.Path, refused)
 	}
 	takeClientID(ex)
 	ex.StartTrace()
 	refused, ok, unknown := snap.Pick(ex, r.API, r.Stage)
 	switch {
 	case unknown:
-		return nil, fmt.Errorf("%w: %s of API %s", ErrNoStage, r.Stage, r.API)
+		return nil, fmt.Errorf("%w: API %s has no stage %q", ErrInvocation, r.API, r.Stage)
 	case ok:
 		ex.Route.Pipeline.Run(ctx, ex, r.BodyLimit)
 	default:
+		if refused.Kind == proxy.MissingAuthenticationToken && refused.Cause == nil { // AWS's word for it
+			refused.Cause = fmt.Errorf("no route of the API takes %s %s", ex.Method, ex.Path)
+		}
 		ex.RefuseTraced(refused)
 	}
 	if body := ex.Reply.Body; body != nil {
