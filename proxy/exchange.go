@@ -60,10 +60,10 @@ type Exchange struct {
 	// Filled by steps, for observe.
 	Notes Notes
 
-	// Text is memory for strings that live as long as the exchange.
 	// Explain is what StartTrace began; nil, nearly always: nobody wants to know.
 	Explain *explain.Trace
 
+	// Text is memory for strings that live as long as the exchange.
 	Text Arena
 
 	latest  time.Duration // from Start to when the clock was read last

@@ -137,12 +137,13 @@ func route(snap *snapshot.Snapshot, ex *proxy.Exchange) (refused proxy.Fault, ok
 	return snap.Match(ex)
 }
 
-// recorderOf returns who is told of ex: its stage's recorder, if it has a stage.
+// recorderOf returns who is told of ex: its route's recorder, or its stage's, if it has
+// such.
 func (s *Server) recorderOf(ex *proxy.Exchange) proxy.Recorder {
-	if ex.Stage != nil {
 	if ex.Route != nil && ex.Route.Recorder != nil {
 		return ex.Route.Recorder
 	}
+	if ex.Stage != nil {
 		return ex.Stage.Recorder
 	}
 	return s.recorder
