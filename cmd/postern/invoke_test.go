@@ -72,6 +72,7 @@ func settled(text string) string {
 		{`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, "ID"},
 		{`\d+\.\d+ ms`, "TIME"}, {`\b[0-9.]+(ns|µs|ms)\b`, "TIME"}, {`latency: \d+ ms`, "latency: TIME"},
 		{`127\.0\.0\.1:\d+`, "BACKEND"}, {`Root=1-[^\s,}]*`, "TRACE"}, {`(x-amz-apigw-id[:=] ?)[^,}\n]*`, "${1}ID"},
+		{`0x[0-9a-f]+`, "ADDRESS"}, {`\d+ bytes at ADDRESS\) → \d+`, "N bytes at ADDRESS) → N"}, {`… \(\d+ bytes\)`, "… (N bytes)"},
 		{`(?m)^\w+ \w+ \d\d [\d:]+ UTC \d{4}`, "DATE"}, {`Date([:=] ?)[^\n}]*GMT`, "Date${1}DATE"},
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
@@ -111,12 +112,46 @@ func layTraced(t *testing.T) (file string) {
 	}))
 	t.Cleanup(backend.Close)
 	file = write(t, strings.Replace(traced, "BACKEND", strings.TrimPrefix(backend.URL, "http://"), 1))
-	guest := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", filepath.Join(filepath.Dir(file), "gate.wasm"), "../../testdata/wasm/gate")
+	layGuest(t, filepath.Join(filepath.Dir(file), "gate.wasm"), "../../testdata/wasm/gate")
+	return file
+}
+
+// layGuest builds a plugin.
+func layGuest(t *testing.T, file, source string) {
+	t.Helper()
+	guest := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", file, source)
 	guest.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := guest.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return file
+}
+
+// The quickstart's requests show all of their values and decisions.
+func TestInvokeQuickstart(t *testing.T) {
+	const quickstart = "../../examples/quickstart/"
+	text, err := os.ReadFile(quickstart + "postern.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\ndata_dir = \"../../build/quickstart\"\n")
+	if !found {
+		t.Fatal("the quickstart has another data_dir")
+	}
+	file := write(t, strings.ReplaceAll(rest, "127.0.0.1:9080", "127.0.0.1:1")) // where nobody is
+	for _, name := range []string{"greeter", "guard"} {
+		layGuest(t, filepath.Join(filepath.Dir(file), name+".wasm"), quickstart+name)
+	}
+	f := func(name string, args ...string) {
+		t.Helper()
+		code, out, errs := shell(t, file, append([]string{"invoke", "hello", "--stage", "prod"}, args...)...)
+		if code != exitOK || errs != "" {
+			t.Fatalf("exit code %d: %s%s", code, out, errs)
+		}
+		golden(t, "quickstart."+name, out)
+	}
+	f("hello", "GET /hello/Ann?x=y")
+	f("stranger", "GET /private", "-H", "Authorization: Bearer simsim")
+	f("friend", "GET /private", "-H", "Authorization: Bearer sesame")
 }
 
 // A trace alone tells why a request came to what it did.
