@@ -27,7 +27,7 @@ func Around(kind proxy.Kind, memory *Memory) proxy.Kind {
 	build := kind.New
 	kind.New = func(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 		inner := b.Backend
-		if caches(o.Config.API[b.Route.Stage.API.Name].Route) {
+		if cached(b, o) {
 			b.Backend = func(url string, options *config.Backend) (proxy.Backend, error) {
 				next, err := inner(url, options)
 				if err != nil || next == nil {
@@ -39,6 +39,17 @@ func Around(kind proxy.Kind, memory *Memory) proxy.Kind {
 		return build(b, o)
 	}
 	return kind
+}
+
+// routesOf is the key of what is shared about an API's routes.
+type routesOf struct{ api string }
+
+// cached reports whether one of the API's routes has a cache of its own; they are gone
+// through once, not for each of them.
+func cached(b proxy.Build, o proxy.Options) bool {
+	api := b.Route.Stage.API.Name
+	has, _ := b.Shared(routesOf{api}, func() any { return caches(o.Config.API[api].Route) }).(bool)
+	return has
 }
 
 // caches reports whether one of the routes has a cache of its own.

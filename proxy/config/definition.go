@@ -45,9 +45,11 @@ const (
 // file that can't be read.
 func (c *Config) Definition(api string) (Definition, error) {
 	e := &freezer{cfg: c, api: api, wanted: map[string]map[string]bool{}}
-	schema := schemaOf(reflect.TypeFor[Config]())
+	var schema *node
 	if c.origin != nil {
 		schema = c.origin.schema
+	} else {
+		schema = schemaOf(reflect.TypeFor[Config]())
 	}
 	for _, table := range defined() {
 		e.wanted[table] = map[string]bool{}
