@@ -12,7 +12,7 @@ import (
 
 // canaried is manual's API with a canary that gets that share of the requests.
 func canaried(version, percent string) string {
-	return manual(version) + "canary = { percent = " + percent + " }\n"
+	return manual(version) + "tags.team = \"pets\"\ncanary = { percent = " + percent + " }\n"
 }
 
 // The share of a canary is moved, promoted, rolled back and taken away by command, and
@@ -52,7 +52,7 @@ func TestCanaryCommands(t *testing.T) {
 		t.Errorf("the audit log has no change of the share: %v, %s", err, audit)
 	}
 	_, metrics := r.admin("/metrics")
-	for _, want := range []string{`api="hello",stage="prod"`, `api="hello",stage="prod/Canary"`} {
+	for _, want := range []string{`postern_stage_tag{api="hello",stage="prod",tag="team",value="pets"} 1`, `api="hello",stage="prod"`, `api="hello",stage="prod/Canary"`} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no metrics of %s", want)
 		}

@@ -59,3 +59,20 @@ func (g *gateway) issuerFigures() []control.Issuer {
 	}
 	return all
 }
+
+// tags are the tags of the stages that are served.
+func (g *gateway) tags() []control.Tag {
+	cfg := g.serving.Load()
+	if cfg == nil {
+		return nil
+	}
+	var all []control.Tag
+	for api, configured := range cfg.API {
+		for stage := range configured.Stage {
+			for name, value := range configured.Stage[stage].Tags {
+				all = append(all, control.Tag{API: api, Stage: stage, Name: name, Value: value})
+			}
+		}
+	}
+	return all
+}

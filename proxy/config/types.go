@@ -513,6 +513,8 @@ type Stage struct {
 	// A share of the requests runs what is deployed to it, before all do. Absent: there is
 	// no canary.
 	Canary *Canary `toml:"canary" example:"{ percent = 10 }" aka:"canarySettings,canary_settings"`
+	// What it belongs to, for queries: each is a series of the metric postern_stage_tag.
+	Tags map[string]string `toml:"tags" example:"{ team = \"pets\" }" aka:"labels"`
 	// Another stage gets copies of the requests, for its answers to be compared.
 	Shadow *Shadow `toml:"shadow" short:"stage" example:"{ stage = \"next\" }" aka:"mirror,traffic_mirroring"`
 	// What backends with https URLs get to see when they ask for a certificate, in all of

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // AWS: "API Gateway stage variables reference" (names and values), quotas page.
@@ -141,6 +142,7 @@ func (x *crosser) referrers(r reference) []string {
 // stage checks what one stage says by itself.
 func (x *crosser) stage(path []string, stage *Stage) {
 	x.variables(append(slices.Clone(path), "variables"), stage.Variables)
+	x.tags(append(slices.Clone(path), "tags"), stage.Tags)
 	if stage.Shadow != nil {
 		x.shadow(path, stage.Shadow)
 	}
@@ -151,6 +153,31 @@ func (x *crosser) stage(path []string, stage *Stage) {
 	x.variables(own, stage.Canary.Variables)
 	if n := len(stage.CanaryVariables()); n > maxVariables && len(stage.Variables) <= maxVariables {
 		x.key(own, fmt.Sprintf("with the stage's they are %d stage variables; at most %d are allowed", n, maxVariables), "")
+	}
+}
+
+// AWS: "Tag restrictions for API Gateway REST API and HTTP API resources".
+const (
+	maxTags     = 50
+	maxTagName  = 128
+	maxTagValue = 256
+)
+
+// tags checks a stage's tags.
+func (x *crosser) tags(path []string, tags map[string]string) {
+	if len(tags) > maxTags {
+		x.key(path, fmt.Sprintf("%d tags; at most %d are allowed", len(tags), maxTags), "")
+	}
+	for _, name := range x.entries(path...) {
+		at := append(slices.Clone(path), name)
+		switch {
+		case name == "" || utf8.RuneCountInString(name) > maxTagName:
+			x.key(at, fmt.Sprintf("names of tags have 1 to %d characters", maxTagName), "")
+		case strings.HasPrefix(strings.ToLower(name), "aws:"):
+			x.key(at, `names of tags don't begin with "aws:"`, "AWS keeps these for itself")
+		case utf8.RuneCountInString(tags[name]) > maxTagValue:
+			x.value(at, "", fmt.Sprintf("the value is longer than %d characters", maxTagValue), "")
+		}
 	}
 }
 

@@ -56,6 +56,8 @@ type Options struct {
 	// Audit is told of each change that somebody asked for. nil: nobody is.
 	Audit func(Change)
 
+	// Tags returns the stages' tags; nil: they aren't shown.
+	Tags func() []Tag
 	// Shadows returns what became of the copies that shadows got; nil: nobody can ask.
 	Shadows func() []shadow.Report
 

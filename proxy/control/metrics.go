@@ -60,6 +60,9 @@ func register(o Options) error {
 	if o.Certificates != nil {
 		all = append(all, newCertificateMetrics(o.Certificates))
 	}
+	if o.Tags != nil {
+		all = append(all, newTagCollector(o.Tags))
+	}
 	if o.Shadows != nil {
 		all = append(all, newShadowCollector(o.Shadows))
 	}
