@@ -139,7 +139,7 @@ func (c *backend) ask(ex *proxy.Exchange, q *question) bool {
 		return false
 	}
 	pragma := false
-	q.authorized = c.identified || ex.In.Fields.HasKnown(http1.Authorization)
+	q.authorized = c.identified || ex.Domain.Certificate != nil || ex.In.Fields.HasKnown(http1.Authorization)
 	for i := range out.Fields {
 		f := &out.Fields[i]
 		if f.Known() == http1.Authorization {

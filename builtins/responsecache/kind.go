@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postern-gateway/postern/builtins/access"
+	"github.com/postern-gateway/postern/builtins/mapping"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
@@ -145,6 +146,9 @@ type stageCache struct {
 	// nobody else, unless the backend says that it is public.
 	identified            bool // the method has an authorizer, or needs an API key
 	authorization, cookie bool // a request with this field
+	certificate           bool // a client that showed a good one
+	// names are what callers are called, in the key: who has one of them is told apart by it.
+	names []mapping.Variable
 }
 
 // personal finds out what tells callers apart.
@@ -164,23 +168,45 @@ func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
 			return p == parameter
 		})
 	}
-	byCaller := slices.ContainsFunc(callers, has)
+	for _, name := range callers {
+		if v, known := mapping.ParseVariable(strings.TrimPrefix(name, "context.")); known && has(name) {
+			c.names = append(c.names, v)
+		}
+	}
 	// What it holds led the authorizer to the caller.
-	c.authorization = !byCaller && !has("method.request.header.Authorization")
+	c.authorization = !has("method.request.header.Authorization")
 	c.cookie = !has("method.request.header.Cookie")
-	if name := o.Route.Authorizer; name != "" && name != "none" && !byCaller {
+	c.certificate = !slices.ContainsFunc(certificates, has)
+	if name := o.Route.Authorizer; name != "" && name != "none" {
 		c.identified = !hasAll(has, sourcesOf(o, b.Route.Stage.API.Name, name))
 	}
-	if o.Route.APIKeyRequired && !byCaller && !has("method.request.header.X-API-Key") &&
+	if o.Route.APIKeyRequired && !has("method.request.header.X-API-Key") &&
 		!has("context.identity.apiKey") && !has("context.identity.apiKeyId") {
 		c.identified = true
 	}
 }
 
-// callers are the parameters that are different for every caller whom an authorizer let in.
+// callers are the parameters that are different for every caller whom an authorizer let in
+// and gave such a name.
 var callers = []string{
 	"context.authorizer.principalId", "context.authorizer.claims.sub",
 	"context.identity.caller", "context.identity.user", "context.identity.userArn", "context.identity.accessKey",
+}
+
+// certificates are the parameters that are different for every certificate, or for every
+// client that has one.
+var certificates = []string{
+	"context.identity.clientCert.clientCertPem", "context.identity.clientCert.subjectDN", "context.identity.clientCert.serialNumber",
+}
+
+// named reports whether the key has a name of ex's caller.
+func (c *stageCache) named(ex *proxy.Exchange) bool {
+	for i := range c.names {
+		if _, named := c.names[i].Text(ex); named {
+			return true
+		}
+	}
+	return false
 }
 
 // sourcesOf returns the parameters by which an authorizer tells callers apart, as keys write
@@ -220,7 +246,8 @@ type traits struct {
 
 func (c *stageCache) look(ex *proxy.Exchange) (t traits) {
 	in := &ex.In
-	t.credentialed = c.identified
+	named := c.named(ex)
+	t.credentialed = c.identified && !named || c.certificate && ex.Domain.Certificate != nil
 	t.special = in.Upgrade != ""
 	if !c.body && (in.Body != nil || len(in.Content) > 0) {
 		t.special = true // content that isn't in the key may decide about the answer
@@ -229,7 +256,7 @@ func (c *stageCache) look(ex *proxy.Exchange) (t traits) {
 		f := &in.Fields[i]
 		switch f.Known() {
 		case http1.Authorization:
-			t.credentialed = t.credentialed || c.authorization
+			t.credentialed = t.credentialed || c.authorization && !named
 		case http1.Cookie:
 			t.credentialed = t.credentialed || c.cookie
 		case http1.Other:

@@ -16,8 +16,13 @@ func TestIdentified(t *testing.T) {
 		route := &config.Route{Authorizer: "who", Integration: config.Integration{CacheKeyParameters: keys}}
 		c.personal(proxy.Build{Route: &proxy.Route{Stage: &proxy.Stage{API: &proxy.API{Name: "x"}}}},
 			proxy.Options{Route: route, Config: &config.Config{Authorizer: map[string]config.Authorizer{"who": a}}})
-		if c.identified != identified || c.authorization != authorization {
-			t.Errorf("%+v by %v: identified %v, by Authorization %v", a, keys, c.identified, c.authorization)
+		ex := &proxy.Exchange{Caller: proxy.Caller{Principal: "anna", Identity: proxy.Identity{UserARN: "arn:aws:iam::1:user/anna"}}}
+		unnamed := !c.named(ex)
+		if (c.identified && unnamed) != identified || (c.authorization && unnamed) != authorization {
+			t.Errorf("%+v by %v: identified %v, by Authorization %v, unnamed %v", a, keys, c.identified, c.authorization, unnamed)
+		}
+		if c.named(&proxy.Exchange{}) {
+			t.Errorf("%+v by %v: nobody has a name", a, keys)
 		}
 	}
 	const authorization, token = "method.request.header.Authorization", "method.request.header.X-Token"
