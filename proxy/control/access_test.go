@@ -140,6 +140,8 @@ func TestTokens(t *testing.T) {
 	f("DELETE", "/keys/x", "k-1", 404)
 	f("POST", "/caches/flush", "c-1", 403)
 	f("GET", "/debug/pprof/cmdline", "r-1", 403)
+	f("GET", "/traces", "r-1", 403) // they have what clients sent
+	f("POST", "/invoke", "r-1", 403)
 	f("GET", "/none", "", 401) // it isn't told what there is
 	last := noted[len(noted)-1]
 	if !strings.HasPrefix(last.By, "token keys, 127.0.0.1") || last.What != "DELETE /keys/x" || last.Status != 404 || last.Failure == "" {
