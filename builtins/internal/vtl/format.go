@@ -130,6 +130,9 @@ func parseVerb(s string) (v verb, index, n int, ok bool) {
 			return v, 0, 0, false
 		}
 	}
+	if index < 0 && (v.kind == '%' || v.kind == 'n') {
+		return v, 0, 0, false
+	}
 	return v, index, n + 1, v.wellFormed()
 }
 
