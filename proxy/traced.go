@@ -52,7 +52,7 @@ func (ex *Exchange) StartTrace() {
 	t := explain.New(ex.ID, ex.Start)
 	ex.Explain = t
 	in := &ex.In
-	t.Request = explain.Message{Method: in.Method, Target: t.Target(in.Path, in.RawQuery), Host: in.Host, Fields: t.Values(in.Fields)}
+	t.Request = explain.Message{Method: strings.Clone(in.Method), Target: t.Target(in.Path, in.RawQuery), Host: strings.Clone(in.Host), Fields: t.Values(in.Fields)}
 	content, length := in.Content, in.Length
 	if body, can := in.Body.(interface{ Arrived() []byte }); can && !in.Whole {
 		content = body.Arrived()
@@ -214,7 +214,7 @@ func (s *tracedStep) result(ex *Exchange) {
 			return // nobody else is asked
 		}
 		path, query, _ := strings.Cut(out.Target, "?")
-		m := explain.Message{Method: out.Method, Target: t.Target(path, query), Host: out.Host, Fields: t.Values(out.Fields),
+		m := explain.Message{Method: strings.Clone(out.Method), Target: t.Target(path, query), Host: strings.Clone(out.Host), Fields: t.Values(out.Fields),
 			Content: t.Body(out.Content, out.Fields.GetKnown(http1.ContentType))}
 		if out.Body != nil {
 			m.Content = &explain.Text{Length: max(out.Length, 0), Streamed: true}
