@@ -56,12 +56,10 @@ func newOutgoing(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *pr
 	}
 	var options *config.Backend
 	if in.Backend != "" {
-		named, found := o.Config.Backend[in.Backend]
-		if !found {
+		if options = optionsOf(b, o.Config, in.Backend); options == nil {
 			bad.add(fmt.Sprintf("no backend %q", in.Backend), listed("backends", o.Config.Backend), "backend")
 			return t
 		}
-		options = &named
 	}
 	address, err := parseURL(in.URL, b.Route, t.mapped.pathNames())
 	if err != nil {
@@ -80,6 +78,23 @@ func newOutgoing(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *pr
 	}
 	t.backend = backend
 	return t
+}
+
+// backendNamed is the key of what routes share of [backend.x].
+type backendNamed struct{ name string }
+
+// optionsOf returns [backend.x], the same for all routes, which saves the backends much
+// work; nil if there is none.
+func optionsOf(b proxy.Build, cfg *config.Config, name string) *config.Backend {
+	named, found := cfg.Backend[name]
+	if !found {
+		return nil
+	}
+	if b.Shared == nil {
+		return &named
+	}
+	shared, _ := b.Shared(backendNamed{name}, func() any { return &named }).(*config.Backend)
+	return shared
 }
 
 // prepare fills what ex.Out has besides its fields. t is the template that was

@@ -36,12 +36,13 @@ type deployments struct {
 	modules func(ctx context.Context, cfg *config.Config, name string) ([]byte, error)
 
 	histories map[string]*deployment.History // as they were last read or saved
+	documents []*readDocument                // that were read or written last, for going back to them
 	unsaved   map[string]bool                // APIs whose history couldn't be saved
 
 	// Of the configuration that was last looked at.
 	cfg    *config.Config
 	frozen map[string]*frozen
-	views  map[view]*config.Config
+	views  map[view]*deployedView
 	hashes map[string]moduleHash // by path
 }
 
@@ -54,6 +55,47 @@ type frozen struct {
 
 // view is a version of an API.
 type view struct{ api, digest string }
+
+// deployedView is what a version of an API is compiled from.
+type deployedView struct {
+	cfg     *config.Config
+	modules map[string]string
+}
+
+// readDocument is a document that was read, which never changes.
+type readDocument struct {
+	view
+	doc *deployment.Document
+}
+
+// manyDocuments is how many documents stay in memory.
+const manyDocuments = 16
+
+// document returns a document of the archive, or of those in memory.
+func (d *deployments) document(api, digest string) (*deployment.Document, error) {
+	key := view{api, digest}
+	at := slices.IndexFunc(d.documents, func(r *readDocument) bool { return r.view == key })
+	if at < 0 {
+		doc, err := d.archive.Document(api, digest)
+		if err != nil {
+			return nil, err
+		}
+		d.keepDocument(key, doc)
+		return doc, nil
+	}
+	found := d.documents[at]
+	d.documents = append(slices.Delete(d.documents, at, at+1), found)
+	return found.doc, nil
+}
+
+// keepDocument keeps a document in memory, in place of the one that was asked for the
+// longest time ago.
+func (d *deployments) keepDocument(key view, doc *deployment.Document) {
+	if len(d.documents) == manyDocuments {
+		d.documents = slices.Delete(d.documents, 0, 1)
+	}
+	d.documents = append(d.documents, &readDocument{key, doc})
+}
 
 // moduleHash is the digest of a file that looked so.
 type moduleHash struct {
@@ -293,28 +335,37 @@ func (d *deployments) version(cfg *config.Config, api string, h *deployment.Hist
 	if found.Digest == d.frozen[api].digest {
 		return &snapshot.Deployed{Number: number}, nil
 	}
-	doc, err := d.archive.Document(api, found.Digest)
+	w, err := d.view(cfg, view{api, found.Digest}, number)
 	if err != nil {
-		return nil, fmt.Errorf("deployment %d of API %q: %w", number, api, err)
+		return nil, err
 	}
-	key := view{api, found.Digest}
-	cfgView := d.views[key]
-	if cfgView == nil {
-		var findings config.Findings
-		if cfgView, findings = cfg.With(api, doc.Definition); cfgView == nil {
-			return nil, &invalid{said(findings, number)}
-		}
-		d.views[key] = cfgView
-	}
-	v := &snapshot.Deployed{Config: cfgView, Number: number, Plugins: map[string]string{}}
-	for name, digest := range doc.Modules {
-		if now, there := cfg.Plugin[name]; there && d.frozenModule(cfg, name) == digest && reflect.DeepEqual(now, cfgView.Plugin[name]) {
+	v := &snapshot.Deployed{Config: w.cfg, Number: number, Plugins: map[string]string{}}
+	for name, digest := range w.modules {
+		if now, there := cfg.Plugin[name]; there && d.frozenModule(cfg, name) == digest && reflect.DeepEqual(now, w.cfg.Plugin[name]) {
 			continue // the very same: its instances are shared
 		}
-		alias, plugin := d.pin(name, digest, cfgView.Plugin[name])
+		alias, plugin := d.pin(name, digest, w.cfg.Plugin[name])
 		v.Plugins[name], pinned[alias] = alias, plugin
 	}
 	return v, nil
+}
+
+// view returns cfg with a version of an API.
+func (d *deployments) view(cfg *config.Config, key view, number int) (*deployedView, error) {
+	if w := d.views[key]; w != nil {
+		return w, nil
+	}
+	doc, err := d.document(key.api, key.digest)
+	if err != nil {
+		return nil, fmt.Errorf("deployment %d of API %q: %w", number, key.api, err)
+	}
+	with, findings := cfg.With(key.api, doc.Definition)
+	if with == nil {
+		return nil, &invalid{said(findings, number)}
+	}
+	w := &deployedView{with, doc.Modules}
+	d.views[key] = w
+	return w, nil
 }
 
 // said tells which deployment findings are about.
@@ -369,7 +420,7 @@ func (d *deployments) look(ctx context.Context, cfg *config.Config) error {
 		}
 		all[api] = f
 	}
-	d.cfg, d.frozen, d.views = cfg, all, map[view]*config.Config{}
+	d.cfg, d.frozen, d.views = cfg, all, map[view]*deployedView{}
 	return nil
 }
 

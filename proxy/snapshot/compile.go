@@ -97,7 +97,9 @@ type compiler struct {
 	matched  map[string]map[string]*stage // by API and stage
 	findings config.Findings
 	versions map[*config.Config]*version
-	version  *version        // that is being compiled; its configuration is cfg
+	version  *version    // that is being compiled; its configuration is cfg
+	lent     proxy.Build // what the kinds of one route got, in that version
+	lentIn   *version
 	number   int             // of its deployment, 0 for the configuration itself
 	reported map[string]bool // findings so far: stages of one API share their mistakes
 }
@@ -159,6 +161,9 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 	return st
 }
 
+// manyParts is how many parts a route has, about.
+const manyParts = 16
+
 // methodRecorder is a stage's Recorder that has others for some of its routes.
 type methodRecorder interface {
 	// Method returns who records a route's exchanges, nil for the stage's Recorder.
@@ -170,8 +175,8 @@ func (c *compiler) live(s *proxy.Stage) config.Stage { return c.cfg.API[s.API.Na
 
 // methods reads the route keys of an API. Wrong ones are reported and left out.
 func (c *compiler) methods(api *proxy.API, routes map[string]config.Route) []method {
-	var methods []method
-	var paths []string
+	methods := make([]method, 0, len(routes))
+	paths := make([]string, 0, len(routes))
 	for _, key := range sortedKeys(routes) {
 		parsed, err := parseRouteKey(key)
 		if err != nil {
@@ -204,6 +209,7 @@ func (c *compiler) route(st *stage, m method) {
 		r.Recorder = stage.Method(m.name, &configured)
 	}
 	parts, after := c.filters(r, m.route.Filters, at)
+	parts = slices.Grow(parts, manyParts)
 	parts = c.routeCORS(st, r, m.route.CORS, at, parts)
 	parts = append(parts, c.all(proxy.GuardKind, r, &m.route)...)
 	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
@@ -393,8 +399,12 @@ func (c *compiler) integration(r *proxy.Route, configured config.Route, at []str
 	return steps
 }
 
+// build returns what kinds are lent; the many of one route get the same.
 func (c *compiler) build(r *proxy.Route) proxy.Build {
 	v := c.version
+	if c.lentIn == v && c.lent.Route == r {
+		return c.lent
+	}
 	b := proxy.Build{
 		Pinned:  v.plugins,
 		Logger:  c.options.Logger,
@@ -415,6 +425,7 @@ func (c *compiler) build(r *proxy.Route) proxy.Build {
 		}
 		return c.options.Function(b, name)
 	}
+	c.lent, c.lentIn = b, v
 	return b
 }
 

@@ -122,33 +122,45 @@ func (s *Set) all() []*backend {
 type Generation struct {
 	set   *Set
 	named map[string]*backend
+	asked map[question]*backend // for what, so that it needn't be read again
+}
+
+// question is what Backend was asked.
+type question struct {
+	url     string
+	options *config.Backend
 }
 
 // Begin starts a generation. It ends with Commit or Discard.
 func (s *Set) Begin() *Generation {
-	return &Generation{set: s, named: make(map[string]*backend)}
+	return &Generation{set: s, named: make(map[string]*backend), asked: make(map[question]*backend)}
 }
 
 // Backend returns the backend for url, which is scheme://host[:port], under
-// options; nil options are the defaults. Equal arguments give the same backend,
-// also across generations.
+// options, which don't change any more; nil options are the defaults. Equal arguments
+// give the same backend, also across generations, and the very same without looking at
+// them again.
 //
 // It fails when url or a file that options names is unusable.
 func (g *Generation) Backend(url string, options *config.Backend) (proxy.Backend, error) {
+	q := question{url, options}
+	if b := g.asked[q]; b != nil {
+		return b, nil
+	}
 	settings, err := newSettings(url, options)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", url, err)
 	}
-	if b := g.named[settings.key]; b != nil {
-		return b, nil
+	b := g.named[settings.key]
+	if b == nil {
+		g.set.mu.Lock()
+		b = g.set.backends[settings.key]
+		g.set.mu.Unlock()
 	}
-	g.set.mu.Lock()
-	b := g.set.backends[settings.key]
-	g.set.mu.Unlock()
 	if b == nil {
 		b = newBackend(settings, &g.set.options, &g.set.buffers)
 	}
-	g.named[settings.key] = b
+	g.named[settings.key], g.asked[q] = b, b
 	return b, nil
 }
 
@@ -169,4 +181,4 @@ func (g *Generation) Commit() {
 }
 
 // Discard gives g up; backends that only g named hold nothing open.
-func (g *Generation) Discard() { g.named = nil }
+func (g *Generation) Discard() { g.named, g.asked = nil, nil }
