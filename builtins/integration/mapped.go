@@ -18,6 +18,7 @@ type mapped struct {
 	query   []queryTarget
 	path    []pathTarget
 	body    bool // a source looks into the content
+	vouches bool // a query parameter is the gateway's own word
 
 	*content
 }
@@ -64,6 +65,7 @@ func newMapped(b proxy.Build, in *config.Integration, c *content, bad *problems)
 			if text, literal := source.Literal(); literal && foreign(text, queryMarks) >= 0 {
 				bad.add(fmt.Sprintf("%q can't stand in a query string", text), "a literal is sent as it stands: write it percent-encoded", "parameters", target)
 			}
+			m.vouches = m.vouches || source.Vouched()
 			m.query = append(m.query, queryTarget{name, string(mapping.AppendEscapedText(nil, name)), source})
 		case "path":
 			m.addPath(name, source, b.Route, bad, target)
@@ -152,6 +154,9 @@ func forbiddenHeader(f *http1.Field) int {
 type values struct {
 	path  []mapping.PathValue
 	query []byte // parameters that follow the URL's own, with "&" between them
+
+	client   string // the client's query string, if filtered
+	filtered bool
 }
 
 // mapRequest works out what is mapped, after the templates. What a template
@@ -214,6 +219,9 @@ func (m *mapped) mapQuery(ex *proxy.Exchange, mem *mapping.Memory, v *values) er
 	if err != nil {
 		return overrideFault(err)
 	}
+	if m.vouches {
+		v.client, v.filtered = m.clientQuery(ex), true
+	}
 	b := mem.Scratch[:0]
 	for i := range m.query {
 		q := &m.query[i]
@@ -239,6 +247,25 @@ func (m *mapped) mapQuery(ex *proxy.Exchange, mem *mapping.Memory, v *values) er
 	return nil
 }
 
+// clientQuery returns the client's query string without the parameters by which a backend
+// gets the gateway's own word: see withoutField.
+func (m *mapped) clientQuery(ex *proxy.Exchange) string {
+	query := ex.In.RawQuery
+	b := ex.Text.Begin()
+	for query != "" {
+		one, separator := query, ""
+		if end := strings.IndexAny(query, "&;"); end >= 0 {
+			one, separator = query[:end], query[end:end+1]
+		}
+		query = query[len(one)+len(separator):]
+		name, _, _ := strings.Cut(one, "=")
+		if !slices.ContainsFunc(m.query, func(q queryTarget) bool { return q.source.Vouched() && uri.FormIs(name, q.name) }) {
+			b = append(append(b, one...), separator...)
+		}
+	}
+	return strings.TrimSuffix(ex.Text.Finish(b), "&")
+}
+
 // badSource is the fault of a request whose content can't be mapped.
 func badSource(err error) error {
 	return proxy.Fault{Kind: proxy.BadRequestBody, Message: "Invalid JSON in request body", Cause: fmt.Errorf("parameter mapping: %w", err)}
@@ -260,6 +287,9 @@ func (m *mapped) mapHeaders(ex *proxy.Exchange, mem *mapping.Memory, fields http
 			return fields, badSource(err)
 		}
 		explainMapped(ex, "integration.request.header."+h.field.Name, value, found, &h.source)
+		if h.source.Vouched() {
+			fields = withoutField(fields, h.field.Name)
+		}
 		if !found {
 			continue
 		}
@@ -324,6 +354,43 @@ func setField(fields http1.Fields, f http1.Field) http1.Fields {
 	}
 	kept[at] = f
 	return kept
+}
+
+// withoutField drops a client's fields of a name under which a backend gets the gateway's
+// own word, also where that has nothing to say: else a client could say it. CGI and WSGI
+// servers take "_" for "-".
+func withoutField(fields http1.Fields, name string) http1.Fields {
+	kept := fields[:0]
+	for i := range fields {
+		if !sameHeader(fields[i].Name, name) {
+			kept = http1.AppendCopy(kept, &fields[i])
+		}
+	}
+	return kept
+}
+
+// sameHeader reports whether two names of headers are the same but for case and for "_"
+// in place of "-".
+func sameHeader(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if headerByte(a[i]) != headerByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func headerByte(c byte) byte {
+	switch {
+	case c == '_':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c | 0x20
+	}
+	return c
 }
 
 // reads reports whether the mapping looks into the request's content.

@@ -63,7 +63,10 @@ func TestMappedURL(t *testing.T) {
 	f(HTTP(), "http://b/x", "GET /a/1", "/x?stage=dev&v=v2", map[string]string{
 		"integration.request.querystring.stage": "context.stage", "integration.request.querystring.v": "stageVariables.v"})
 	// AWS, recorded of HTTP_PROXY: they are added to what the client sent.
-	f(HTTPProxy(), "http://b/x", "GET /a/1?q=1", "/x?q=1&q=dev", one("integration.request.querystring.q", "context.stage"))
+	f(HTTPProxy(), "http://b/x", "GET /a/1?q=1", "/x?q=1&q=v2", one("integration.request.querystring.q", "stageVariables.v"))
+	// Differs from AWS: the gateway's own word is the only one.
+	f(HTTPProxy(), "http://b/x", "GET /a/1?q=1&r=2&%71=3", "/x?r=2&q=dev", one("integration.request.querystring.q", "context.stage"))
+	f(HTTPProxy(), "http://b/x", "GET /a/1?q=1;q&r", "/x?r", one("integration.request.querystring.q", "context.authorizer.q"))
 	f(HTTPProxy(), "http://b/x", "GET /a/1", "/x?q=dev", one("integration.request.querystring.q", "context.stage"))
 	f(HTTPProxy(), "http://b/x", "GET /a/1?", "/x?q=dev", one("integration.request.querystring.q", "context.stage"))
 	f(HTTPProxy(), "http://b/x", "GET /a/1?", "/x?", one("integration.request.querystring.q", "method.request.querystring.none"))

@@ -161,7 +161,7 @@ func (t *outgoing) request(ex *proxy.Exchange, passQuery bool, mapped *values) e
 		out.Method = ex.Method
 	}
 	if ex.Rewrite != (proxy.Rewrite{}) {
-		rewrite(ex)
+		rewrite(ex, mapped)
 	}
 	if ex.In.Whole {
 		out.Content = ex.In.Content
@@ -172,15 +172,19 @@ func (t *outgoing) request(ex *proxy.Exchange, passQuery bool, mapped *values) e
 }
 
 // rewrite puts what a request filter wants in the place of the configured.
-func rewrite(ex *proxy.Exchange) {
+func rewrite(ex *proxy.Exchange, mapped *values) {
 	out := &ex.Out
+	query := ex.In.RawQuery
+	if mapped != nil && mapped.filtered {
+		query = mapped.client
+	}
 	if ex.Rewrite.Method != "" {
 		out.Method = ex.Rewrite.Method
 	}
 	switch path := ex.Rewrite.Path; {
 	case path == "":
 	case ex.In.HasQuery:
-		out.Target = ex.Text.Concat(path, "?", ex.In.RawQuery)
+		out.Target = ex.Text.Concat(path, "?", query)
 	default:
 		out.Target = path
 	}

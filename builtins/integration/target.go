@@ -25,6 +25,10 @@ var (
 // which may be nil, takes the place of path parameters and goes behind the query.
 func (a *address) target(ex *proxy.Exchange, passQuery bool, mapped *values) (string, error) {
 	passQuery = passQuery && ex.In.HasQuery
+	query := ex.In.RawQuery
+	if mapped != nil && mapped.filtered {
+		query = mapped.client
+	}
 	if a.fixed != "" && !passQuery && (mapped == nil || len(mapped.query) == 0) {
 		return a.fixed, nil
 	}
@@ -51,9 +55,9 @@ func (a *address) target(ex *proxy.Exchange, passQuery bool, mapped *values) (st
 	}
 	adds := mapped != nil && len(mapped.query) > 0
 	// "/a?" isn't "/a": RFC 3986, 6.2.3.
-	if passQuery && (ex.In.RawQuery != "" || separator == '?' && !adds) {
+	if passQuery && (query != "" || separator == '?' && !adds) {
 		b = append(b, separator)
-		b = append(b, ex.In.RawQuery...)
+		b = append(b, query...)
 		separator = '&'
 	}
 	if adds {

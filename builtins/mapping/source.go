@@ -42,6 +42,10 @@ type Source struct {
 // String returns the expression.
 func (s *Source) String() string { return s.written }
 
+// Vouched reports whether the value is the gateway's own word, of who calls or of what
+// became of the request.
+func (s *Source) Vouched() bool { return s.kind == contextVariable }
+
 type sourceKind uint8
 
 const (
