@@ -130,8 +130,20 @@ func (s *source) is(passing *proxy.Passing, f *http1.Field) bool {
 	return s.known == http1.Authorization || !passing.FromClient(f)
 }
 
-// count returns how many values a header has.
+// count returns how many values a header or query parameter has.
 func (s *source) count(passing *proxy.Passing, ex *proxy.Exchange) (n int) {
+	if s.kind == querySource {
+		for rest := ex.In.RawQuery; ; {
+			name, _, after, ok := uri.NextParam(rest)
+			if !ok {
+				return n
+			}
+			if uri.FormIs(name, s.name) {
+				n++
+			}
+			rest = after
+		}
+	}
 	for i := range ex.In.Fields {
 		if s.is(passing, &ex.In.Fields[i]) {
 			n++

@@ -107,7 +107,7 @@ func (v *verifier) token(ex *proxy.Exchange) (string, reason) {
 	if !there {
 		return "", missing
 	}
-	if v.source.kind == headerSource && v.source.count(&passing, ex) > 1 {
+	if v.source.count(&passing, ex) > 1 {
 		return "", malformed // a backend might look at another one
 	}
 	text = strings.Trim(text, " \t")
@@ -119,7 +119,7 @@ func (v *verifier) token(ex *proxy.Exchange) (string, reason) {
 }
 
 // errTwice is for a request with two tokens.
-var errTwice = errors.New("the header is there twice")
+var errTwice = errors.New("the header or query parameter is there twice")
 
 // judgement is what a verifier makes of a token.
 type judgement struct {

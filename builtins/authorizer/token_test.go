@@ -541,6 +541,11 @@ func TestWhereTokensStand(t *testing.T) {
 	ex := request("Authorization", token)
 	ex.In.RawQuery = "a=b&token=" + token
 	f(inQuery, ex, proxy.NoFault, "")
+	for _, other := range []string{"token=forged&token=", "tok%65n=forged;token=", "token&token="} { // a backend may read the first
+		ex = request()
+		ex.In.RawQuery = other + token
+		f(inQuery, ex, proxy.Unauthorized, "")
+	}
 	ex = request("Authorization", token)
 	f(inQuery, ex, proxy.Unauthorized, "Bearer")
 	ex = request()
