@@ -255,6 +255,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 			writeJSON(w, http.StatusMisdirectedRequest, map[string]any{"message": "the Host must be a loopback address"})
 			return
 		}
+		// Profiles and traces cost something even if the page can't read them.
+		if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "none" && from != "same-origin" {
+			writeJSON(w, http.StatusForbidden, map[string]any{"message": "not for pages of a browser"})
+			return
+		}
 		if s.authorize(w, r) {
 			return
 		}

@@ -174,6 +174,30 @@ func TestForeignHost(t *testing.T) {
 	}
 }
 
+// A page can't have the machine that shows it profile the gateway; somebody who types
+// the address can.
+func TestForeignPage(t *testing.T) {
+	s := newServer(t, Options{})
+	if err := s.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	for site, want := range map[string]int{"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200, "": 200} {
+		req, err := http.NewRequest("GET", "http://"+s.Addr().String()+"/debug/pprof/cmdline", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Sec-Fetch-Site", site)
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%q: %d, want %d", site, resp.StatusCode, want)
+		}
+	}
+}
+
 func TestReadiness(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	status := NewStatus(func() time.Time { return at })
