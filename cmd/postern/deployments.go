@@ -475,17 +475,20 @@ func (d *deployments) save(ctx context.Context, r *rollout) error {
 	if err := d.saveModules(ctx, r); err != nil {
 		return err
 	}
-	errs := make([]error, len(r.dirty))
+	errs, released := make([]error, len(r.dirty)), make([][]string, len(r.dirty))
 	var work sync.WaitGroup
 	turns := make(chan struct{}, saveAtOnce)
 	for i, api := range r.dirty {
 		turns <- struct{}{}
 		work.Go(func() {
 			defer func() { <-turns }()
-			errs[i] = d.saveOne(r.histories[api], d.frozen[api])
+			released[i], errs[i] = d.saveOne(r.histories[api], d.frozen[api])
 		})
 	}
 	work.Wait()
+	if err := errors.Join(errs...); err == nil { // else a document that isn't there may need them at the next try
+		d.archive.SweepModules(slices.Concat(released...))
+	}
 	for i, api := range r.dirty {
 		d.unsaved[api] = errs[i] != nil
 	}
@@ -495,17 +498,17 @@ func (d *deployments) save(ctx context.Context, r *rollout) error {
 // saveAtOnce is how many files may wait for the disk: it takes them together.
 const saveAtOnce = 16
 
-func (d *deployments) saveOne(h *deployment.History, live *frozen) error {
+// saveOne returns the modules of deployments that were removed.
+func (d *deployments) saveOne(h *deployment.History, live *frozen) (released []string, err error) {
 	if slices.ContainsFunc(h.Deployments, func(x deployment.Deployment) bool { return x.Digest == live.digest }) {
 		if err := d.archive.Put(h.API, live.digest, live.text); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := d.archive.Save(h); err != nil {
-		return err
+		return nil, err
 	}
-	d.archive.Sweep(h)
-	return nil
+	return d.archive.Sweep(h), nil
 }
 
 // saveModules keeps the modules of what is deployed now.

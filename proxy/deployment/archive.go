@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -204,8 +206,9 @@ func (a *Archive) Module(digest string) string {
 }
 
 // Sweep removes what no history names: documents of this API, and what a process that
-// was killed left. Errors leave files that do no harm.
-func (a *Archive) Sweep(h *History) {
+// was killed left. It returns the modules of documents that it removed, for
+// SweepModules. Errors leave files that do no harm.
+func (a *Archive) Sweep(h *History) (released []string) {
 	named := map[string]bool{historyFile: true, historyFile + copySuffix: true, historyFile + badSuffix: true}
 	for _, d := range h.Deployments {
 		named[d.Digest+".json"] = true
@@ -215,25 +218,90 @@ func (a *Archive) Sweep(h *History) {
 			named[d.Digest+".json"] = true
 		}
 	}
-	if a.dir == "" {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		for name := range a.kept {
-			if filepath.Dir(name) == h.API && !named[filepath.Base(name)] {
-				delete(a.kept, name)
+	names, _ := a.names(h.API) // what isn't seen stays
+	for _, name := range names {
+		if named[name] || !strings.HasSuffix(name, ".json") && !strings.Contains(name, newSuffix) {
+			continue
+		}
+		name = filepath.Join(h.API, name)
+		if text, err := a.read(name); err == nil {
+			if d, err := ReadDocument(text); err == nil {
+				released = slices.AppendSeq(released, maps.Values(d.Modules))
 			}
 		}
-		return
+		a.remove(name)
 	}
-	entries, err := os.ReadDir(a.path(h.API))
+	return released
+}
+
+// SweepModules removes those of released, which are digests, that no document of any
+// API names. Documents that are still to come must not name them. Errors leave files
+// that do no harm.
+func (a *Archive) SweepModules(released []string) {
+	left := map[string]bool{}
+	for _, digest := range released {
+		left[digest] = true
+	}
+	apis, err := a.names("")
 	if err != nil {
 		return
 	}
-	for _, e := range entries {
-		if !named[e.Name()] && (strings.HasSuffix(e.Name(), ".json") || strings.Contains(e.Name(), newSuffix)) {
-			_ = os.Remove(filepath.Join(a.path(h.API), e.Name()))
+	for _, api := range apis {
+		names, err := a.names(api)
+		if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+			return // who knows what it names
+		}
+		for _, name := range names {
+			if len(left) == 0 {
+				return
+			}
+			if !strings.HasSuffix(name, ".json") || name == historyFile {
+				continue
+			}
+			text, err := a.read(filepath.Join(api, name))
+			if err != nil {
+				return
+			}
+			maps.DeleteFunc(left, func(digest string, _ bool) bool { return bytes.Contains(text, []byte(digest)) })
 		}
 	}
+	for digest := range left {
+		a.remove(moduleName(digest))
+	}
+}
+
+// names returns what is in a folder, in no particular order; "" is the archive's.
+func (a *Archive) names(folder string) ([]string, error) {
+	all := map[string]bool{}
+	if a.dir != "" {
+		entries, err := os.ReadDir(a.path(folder))
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			all[e.Name()] = true
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name := range a.kept { // nothing if there is a folder
+		if folder == "" {
+			all[filepath.Dir(name)] = true
+		} else if filepath.Dir(name) == folder {
+			all[filepath.Base(name)] = true
+		}
+	}
+	return slices.Collect(maps.Keys(all)), nil
+}
+
+func (a *Archive) remove(name string) {
+	if a.dir != "" {
+		_ = os.Remove(a.path(name)) // what stays does no harm
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.kept, name)
 }
 
 // Lock keeps other processes from changing anything until the function it returns is

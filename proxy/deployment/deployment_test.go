@@ -268,6 +268,60 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// A module is removed with the last document that names it, of whatever API.
+func TestSweepModules(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), ""} {
+		a := NewArchive(dir)
+		save := func(api string, modules ...string) (*History, string) {
+			t.Helper()
+			doc := &Document{API: api, Modules: map[string]string{}}
+			for _, m := range modules {
+				doc.Modules["of "+m] = m
+				if err := a.PutModule(m, []byte(m)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			text, digest, err := doc.Encode()
+			if err == nil {
+				err = a.Put(api, digest, text)
+			}
+			h := NewHistory(api)
+			h.Settle(map[string]Mode{"prod": {}}, word(digest))
+			if err == nil {
+				err = a.Save(h)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h, digest
+		}
+		left := func(want ...string) {
+			t.Helper()
+			var got []string
+			for _, m := range []string{"m1", "m2", "m3"} {
+				if a.Has(m) {
+					got = append(got, m)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("dir %q: left: %v, want %v", dir, got, want)
+			}
+		}
+		h, _ := save("pets", "m1", "m2")
+		save("toys", "m2", "m3")
+		a.SweepModules(a.Sweep(h))
+		left("m1", "m2", "m3")
+		h.Deployments[0].Digest = "another"
+		for range 2 { // what the copy names stays until then
+			if err := a.Save(h); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.SweepModules(a.Sweep(h))
+		left("m2", "m3")
+	}
+}
+
 // One change at a time, in whatever process.
 func TestLock(t *testing.T) {
 	dir := t.TempDir()
