@@ -9,7 +9,7 @@ TIMEOUT  ?= 8m
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
 GUESTS := $(patsubst %/main.go,%.wasm,$(shell grep -rlx --include=main.go '//go:build wasip1' examples testdata plugins sdk 2>/dev/null))
 
-.PHONY: run build examples toolchains tinygo test race check fuzz soak microbench bench bench-short profile h2spec testssl slowhttptest rogues clean
+.PHONY: run build examples toolchains tinygo test race check fuzz soak microbench bench bench-short profile h2spec testssl slowhttptest rogues kills clean
 
 # Starts the gateway with examples/quickstart and prints what to try.
 run: build $(filter examples/quickstart/%,$(GUESTS))
@@ -112,6 +112,11 @@ bin/http-cache-tests:
 # shorter or a raced one: make soak SOAK='-duration 3m -race -seed 42'
 soak:
 	$(GO) run ./testdata/soak $(SOAK)
+
+# Ends a gateway by kill -9 while it deploys, 200 times: at its next start it serves the
+# old deployment or the new one. Some minutes; the tests do it 25 times.
+kills:
+	POSTERN_KILLS=200 $(GO) test -count=1 -v -timeout 20m -run '^TestDeployKilled$$' ./cmd/postern
 
 # Slow clients by slowhttptest, beside which others are served at once.
 slowhttptest: build
