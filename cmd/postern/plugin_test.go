@@ -238,6 +238,11 @@ func TestScaffolds(t *testing.T) {
 				if strings.HasPrefix(stderr, "not built: missing tool: ") {
 					t.Skip(stderr)
 				}
+				if role == "dns" || role == "certify" { // cases are about requests, which these never see
+					says(t, exitOK, "roles "+role, "plugin", "check", "-c", filepath.Join(dir, "postern.toml"), "try-it")
+					says(t, exitOK, "is valid", "validate", filepath.Join(dir, "postern.toml"))
+					return
+				}
 				out := says(t, exitOK, "0 failed, 0 skipped", "plugin", "test", "-c", filepath.Join(dir, "postern.toml"), filepath.Join(dir, "tests"))
 				if strings.HasPrefix(out, "0 passed") {
 					t.Error("it has no cases")
