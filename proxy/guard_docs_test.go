@@ -168,6 +168,7 @@ func parity(t *testing.T) []parityRow {
 }
 
 func TestGuardParity(t *testing.T) {
+	declared := declaredTests(t)
 	seen := map[string]bool{}
 	named := map[string]bool{}
 	for _, r := range parity(t) {
@@ -178,7 +179,13 @@ func TestGuardParity(t *testing.T) {
 		if !strings.Contains(" same differs part missing ", " "+r.status+" ") {
 			t.Errorf("parity.txt: %s: no status %q", r.id, r.status)
 		}
-		for _, file := range []string{r.code, "testdata/scenarios/" + r.scenario + ".txtar"} {
+		files := []string{r.code}
+		if !isTest(r.scenario) {
+			files = append(files, "testdata/scenarios/"+r.scenario+".txtar")
+		} else if !declared[r.scenario] {
+			t.Errorf("parity.txt: %s: no test %s", r.id, r.scenario)
+		}
+		for _, file := range files {
 			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(file))); err != nil {
 				t.Errorf("parity.txt: %s: %v", r.id, err)
 			}
@@ -195,8 +202,9 @@ func TestGuardParity(t *testing.T) {
 	}
 }
 
-// Each fault that is listed is produced by tests that exist.
-func TestGuardFaults(t *testing.T) {
+// declaredTests returns the functions of all tests by folder and name.
+func declaredTests(t *testing.T) map[string]bool {
+	t.Helper()
 	declared := map[string]bool{}
 	for _, f := range parseAll(t) {
 		for _, decl := range f.ast.Decls {
@@ -205,6 +213,16 @@ func TestGuardFaults(t *testing.T) {
 			}
 		}
 	}
+	return declared
+}
+
+// isTest reports whether a name is a test's, as cmd/postern.TestDeploy, or else a
+// scenario's.
+func isTest(name string) bool { return strings.Contains(name, ".Test") }
+
+// Each fault that is listed is produced by tests that exist.
+func TestGuardFaults(t *testing.T) {
+	declared := declaredTests(t)
 	seen := map[string]bool{}
 	for _, r := range rows(t, "testdata/faults.txt", 4) {
 		id, tests := r[0], r[3]
@@ -213,7 +231,7 @@ func TestGuardFaults(t *testing.T) {
 		}
 		seen[id] = true
 		for _, test := range strings.Split(tests, ", ") {
-			if strings.Contains(test, ".Test") {
+			if isTest(test) {
 				if !declared[test] {
 					t.Errorf("faults.txt: %s: no test %s", id, test)
 				}
@@ -255,9 +273,13 @@ func TestGuardReadme(t *testing.T) {
 
 func parityTable(t *testing.T) string {
 	var b strings.Builder
-	b.WriteString("| feature | | what to know | scenario |\n|---|---|---|---|\n")
+	b.WriteString("| feature | | what to know | scenario, or test |\n|---|---|---|---|\n")
 	for _, r := range parity(t) {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | [%s](testdata/scenarios/%s.txtar) |\n", r.id, r.status, cell(r.text), r.scenario, r.scenario)
+		shown := "`" + r.scenario + "`"
+		if !isTest(r.scenario) {
+			shown = fmt.Sprintf("[%s](testdata/scenarios/%s.txtar)", r.scenario, r.scenario)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.id, r.status, cell(r.text), shown)
 	}
 	return b.String()
 }
