@@ -99,9 +99,22 @@ func (d *Directory) Put(ctx context.Context, key string, value []byte) error {
 	return write(name, value)
 }
 
-// write replaces the file called name: a new one that is on the disk takes its
-// place, and then the folder is brought to the disk, too.
+// write replaces the file called name.
 func write(name string, value []byte) error {
+	for tries := 0; ; tries++ {
+		// Another process that deletes what was last in a folder deletes the folder.
+		if err := writeOnce(name, value); tries == writeTries || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+}
+
+// writeTries is how often a folder may be deleted before something is in it.
+const writeTries = 20
+
+// writeOnce has a new file that is on the disk take the place of the one called
+// name, and then brings the folder to the disk, too.
+func writeOnce(name string, value []byte) error {
 	dir := filepath.Dir(name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -276,4 +277,27 @@ func TestStorageLockHammer(t *testing.T) {
 	if most.Load() != 1 {
 		t.Errorf("%d were inside at once", most.Load())
 	}
+}
+
+// Who deletes a folder's last document doesn't get into the way of who writes the next.
+func TestDirectoryFoldersComeAndGo(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			d := NewDirectory(dir)
+			key := fmt.Sprintf("a/b/c/%d", i)
+			for range 300 {
+				if err := d.Put(t.Context(), key, []byte("x")); err != nil {
+					t.Error(err)
+					return
+				}
+				if err := d.Delete(t.Context(), key); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
