@@ -114,7 +114,7 @@ soak:
 	$(GO) run ./testdata/soak $(SOAK)
 
 # Ends a gateway by kill -9 while it deploys, 200 times: at its next start it serves the
-# old deployment or the new one. Some minutes; the tests do it 25 times.
+# old deployment or the new one. Under a minute; the tests do it 25 times.
 kills:
 	POSTERN_KILLS=200 $(GO) test -count=1 -v -timeout 20m -run '^TestDeployKilled$$' ./cmd/postern
 
