@@ -67,6 +67,7 @@ func scopeOf(b proxy.Build, o proxy.Options, version, by, route string) (string,
 	text, err := json.Marshal([]any{
 		stage.API.Name, stage.API.ID, stage.API.Region, stage.API.AccountID, stage.Name, stage.Variables,
 		o.Name, o.Authorizer, version, by, route, o.Config.Backend[o.Authorizer.Backend],
+		o.Config.Network, // what policies know of them is compiled into answers
 	})
 	if err != nil {
 		return "", fmt.Errorf("authorizer %q: %w", o.Name, err)

@@ -546,3 +546,21 @@ func BenchmarkKept(b *testing.B) {
 		})
 	}
 }
+
+// Answers whose policies have other networks compiled in aren't kept ones.
+func TestScopeHasNetworks(t *testing.T) {
+	r := newRig(t)
+	b := proxy.Build{Route: r.route("prod", "GET /")}
+	scope := func(prefixes ...string) string {
+		t.Helper()
+		cfg := &config.Config{Network: map[string]config.Network{"office": {Prefixes: prefixes}}}
+		s, err := scopeOf(b, proxy.Options{Config: cfg, Authorizer: &config.Authorizer{}}, "", "identity", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if one := scope("10.0.0.0/8"); one != scope("10.0.0.0/8") || one == scope("10.0.0.0/9") {
+		t.Error("the scope doesn't go by networks")
+	}
+}
