@@ -103,8 +103,8 @@ func TestSmallGuest(t *testing.T) {
 		}
 		return int32(v[0])
 	}
-	if v := call(abi.ExportVersion); v != abi.Version {
-		t.Errorf("version %d, want %d", v, abi.Version)
+	if v := call(abi.ExportVersion); v != abi.Major<<16 { // it needs nothing of later minor versions
+		t.Errorf("version %d, want %d", v, abi.Major<<16)
 	}
 	f := func(value, caller string, want int32) {
 		t.Helper()
