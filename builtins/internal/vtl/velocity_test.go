@@ -164,7 +164,15 @@ var (
 
 func withoutNumbers(text string) string { return digitRuns.ReplaceAllString(text, "0") }
 
-var oddLoop = regexp.MustCompile(`foreach}?\s*\(\s*[^$\s]`)
+var (
+	anyLoop  = regexp.MustCompile(`foreach}?\s*\(`)
+	goodLoop = regexp.MustCompile(`foreach}?\s*\(\s*\$!?{?[a-zA-Z][-\w]*}?\s+in[\s$\["(]`)
+)
+
+func oddLoops(template string) bool {
+	return len(anyLoop.FindAllString(template, -1)) != len(goodLoop.FindAllString(template, -1))
+}
+
 
 var wideFormat = regexp.MustCompile(`%[^a-zA-Z]*\d{5}`)
 
@@ -259,14 +267,14 @@ func TestAgainstVelocity(t *testing.T) {
 // has none of the objects that AWS adds, reflection isn't offered here,
 // #include and #parse are refused in whatever form, as no template reads files, dates
 // aren't formatted, expressions see the two halves of a character as one, loops
-// that don't begin with a variable are nothing anybody writes, and widths have a limit.
+// other than #foreach($x in …) are nothing anybody writes, and widths have a limit.
 func explained(template string) bool {
 	for _, word := range []string{"input", "util", "context", "stageVariables", "class", "Class", "include", "parse", "%t", "%T"} {
 		if strings.Contains(template, word) {
 			return true
 		}
 	}
-	if oddLoop.MatchString(template) || wideFormat.MatchString(template) {
+	if oddLoops(template) || wideFormat.MatchString(template) {
 		return true
 	}
 	return strings.ContainsFunc(template, func(r rune) bool { return r > 0xFFFF }) && (strings.Contains(template, "replace") || strings.Contains(template, "split"))
