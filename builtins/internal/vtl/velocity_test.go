@@ -173,7 +173,6 @@ func oddLoops(template string) bool {
 	return len(anyLoop.FindAllString(template, -1)) != len(goodLoop.FindAllString(template, -1))
 }
 
-
 var wideFormat = regexp.MustCompile(`%[^a-zA-Z]*\d{5}`)
 
 // agree reports whether two results are the same for a user: an error that is
