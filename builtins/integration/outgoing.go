@@ -86,15 +86,21 @@ type backendNamed struct{ name string }
 // optionsOf returns [backend.x], the same for all routes, which saves the backends much
 // work; nil if there is none.
 func optionsOf(b proxy.Build, cfg *config.Config, name string) *config.Backend {
-	named, found := cfg.Backend[name]
-	if !found {
-		return nil
-	}
-	if b.Shared == nil {
+	read := func() any {
+		named, found := cfg.Backend[name]
+		if !found {
+			return (*config.Backend)(nil)
+		}
 		return &named
 	}
-	shared, _ := b.Shared(backendNamed{name}, func() any { return &named }).(*config.Backend)
-	return shared
+	var options any
+	if b.Shared == nil {
+		options = read()
+	} else {
+		options = b.Shared(backendNamed{name}, read)
+	}
+	found, _ := options.(*config.Backend)
+	return found
 }
 
 // prepare fills what ex.Out has besides its fields. t is the template that was

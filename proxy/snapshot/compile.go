@@ -100,6 +100,7 @@ type compiler struct {
 	version  *version    // that is being compiled; its configuration is cfg
 	lent     proxy.Build // what the kinds of one route got, in that version
 	lentIn   *version
+	parts    []proxy.Steps   // memory for those of one route
 	number   int             // of its deployment, 0 for the configuration itself
 	reported map[string]bool // findings so far: stages of one API share their mistakes
 }
@@ -161,9 +162,6 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 	return st
 }
 
-// manyParts is how many parts a route has, about.
-const manyParts = 16
-
 // methodRecorder is a stage's Recorder that has others for some of its routes.
 type methodRecorder interface {
 	// Method returns who records a route's exchanges, nil for the stage's Recorder.
@@ -209,19 +207,21 @@ func (c *compiler) route(st *stage, m method) {
 		r.Recorder = stage.Method(m.name, &configured)
 	}
 	parts, after := c.filters(r, m.route.Filters, at)
-	parts = slices.Grow(parts, manyParts)
+	parts = append(c.parts[:0], parts...)
 	parts = c.routeCORS(st, r, m.route.CORS, at, parts)
-	parts = append(parts, c.all(proxy.GuardKind, r, &m.route)...)
+	parts = c.all(parts, proxy.GuardKind, r, &m.route)
 	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
-	parts = append(parts, c.all(proxy.AccessKind, r, &m.route)...)
+	parts = c.all(parts, proxy.AccessKind, r, &m.route)
 	parts = append(parts, c.validator(r, &m.route, at)...)
-	parts = append(parts, c.all(proxy.CacheKind, r, &m.route)...)
+	parts = c.all(parts, proxy.CacheKind, r, &m.route)
 	parts = append(parts, c.integration(r, m.route, at))
 	in := &m.route.Integration
 	parts = append(parts,
 		c.plugin(r, proxy.RequestMapperKind, in.MapRequest, under(at, "integration", "map_request")),
 		c.plugin(r, proxy.ResponseMapperKind, in.MapResponse, under(at, "integration", "map_response")))
-	r.Pipeline = proxy.NewPipeline(c.coded(r, append(parts, after...))...)
+	parts = c.coded(r, append(parts, after...))
+	r.Pipeline = proxy.NewPipeline(parts...)
+	c.parts = parts
 	if st.mirror != nil {
 		r.Last = st.mirror.Watch(r.Last)
 	}
@@ -252,7 +252,7 @@ func (c *compiler) coded(r *proxy.Route, parts []proxy.Steps) []proxy.Steps {
 	if slices.ContainsFunc(parts[:before], readsDecoded) {
 		before = 0
 	}
-	return slices.Concat(parts[:before], []proxy.Steps{first}, parts[before:], []proxy.Steps{last})
+	return append(slices.Insert(parts, before, first), last)
 }
 
 func readsCoded(part proxy.Steps) bool {
@@ -312,10 +312,9 @@ func (c *compiler) principals() {
 // principalKind is the name of the kind that knows principals.
 const principalKind = "principal"
 
-// all returns the steps of all kinds of a role, in the order of the list of kinds.
+// all adds to parts the steps of all kinds of a role, in the order of the list of kinds.
 // The paths of their errors begin at the API's table.
-func (c *compiler) all(role proxy.Role, r *proxy.Route, configured *config.Route) []proxy.Steps {
-	var parts []proxy.Steps
+func (c *compiler) all(parts []proxy.Steps, role proxy.Role, r *proxy.Route, configured *config.Route) []proxy.Steps {
 	for _, kind := range c.options.Kinds {
 		if kind.Role != role {
 			continue
