@@ -72,6 +72,9 @@ func (c *call) listMethod(l *expr.List) (expr.Value, bool, error) {
 		if len(c.args) == 0 {
 			return c.result(expr.OfList(expr.NewArray(slices.Clone(l.Items())...)))
 		}
+		if len(c.args) == 1 && c.args[0].IsNull() { // instead of an array to fill
+			return expr.Value{}, true, errNull
+		}
 		return c.none()
 	}
 	return c.changing(l)

@@ -225,6 +225,9 @@ func (v *viewObject) call(c *call) (expr.Value, bool, error) {
 		if len(c.args) == 0 {
 			return c.result(expr.OfList(expr.NewArray(v.all()...)))
 		}
+		if len(c.args) == 1 && c.args[0].IsNull() {
+			return expr.Value{}, true, errNull
+		}
 	}
 	return v.changing(c)
 }
