@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -53,28 +52,19 @@ func newCacheFlush(s *streams) *cobra.Command {
 
 // atCaches shows the caches that f returns, of the gateway that runs.
 func (o *keyOptions) atCaches(ctx context.Context, s *streams, f func(context.Context, *control.Client) ([]control.Cache, error)) error {
-	if err := absent(o.file); err != nil {
-		return &failure{exitInvalid, err}
-	}
-	cfg, findings := config.Load(o.file)
-	if cfg == nil {
-		return refused(s, findings)
-	}
-	address, err := adminAddress(cfg)
+	cfg, _, err := decoded(s, o.file)
 	if err != nil {
-		return &failure{exitFailed, err}
+		return err
 	}
-	client, err := control.Dial(ctx, address)
-	if errors.Is(err, control.ErrNobody) {
-		err = errors.New("no gateway answers there, and caches are in its memory alone")
-	}
+	var all []control.Cache
+	err = reach(ctx, cfg, func(c *control.Client) (err error) {
+		all, err = f(ctx, c)
+		return err
+	}, func(address string, _ error) error {
+		return fmt.Errorf("admin address %s: no gateway answers there, and caches are in its memory alone", address)
+	})
 	if err != nil {
-		return &failure{exitFailed, fmt.Errorf("admin address %s: %w", address, err)}
-	}
-	defer client.Close()
-	all, err := f(ctx, client)
-	if err != nil {
-		return &failure{exitFailed, err}
+		return err
 	}
 	return o.show(s, map[string]any{"caches": all}, func(w io.Writer) {
 		fmt.Fprintln(w, "STAGE\tUSED\tSIZE\tHITS\tMISSES")

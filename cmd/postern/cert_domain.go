@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -94,25 +93,9 @@ func atStore(ctx context.Context, s *streams, cfg *config.Config, f func(*certif
 // atCabinet calls f with the gateway that runs with cfg or, when none does, with its
 // store.
 func atCabinet(ctx context.Context, s *streams, cfg *config.Config, f func(cabinet) error) error {
-	address, err := adminAddress(cfg)
-	if err != nil {
-		return &failure{exitFailed, err}
-	}
-	client, err := control.Dial(ctx, address)
-	switch {
-	case err == nil:
-		defer client.Close()
-		err = f(client)
-	case errors.Is(err, control.ErrNobody):
-		err = atStore(ctx, s, cfg, func(k *certificate.Keeper) error { return f(&stored{k, address}) })
-	default:
-		err = fmt.Errorf("admin address %s: %w", address, err)
-	}
-	var failed *failure
-	if err != nil && !errors.As(err, &failed) {
-		return &failure{exitFailed, err}
-	}
-	return err
+	return reach(ctx, cfg, func(c *control.Client) error { return f(c) }, func(address string, _ error) error {
+		return atStore(ctx, s, cfg, func(k *certificate.Keeper) error { return f(&stored{k, address}) })
+	})
 }
 
 // writeDomains writes the certificates of domains as a table, and what is wrong below.

@@ -29,38 +29,22 @@ type deployOptions struct {
 // atDeployments calls f with the gateway that runs with the configuration in file or,
 // when none does, with what the next one that starts will serve.
 func atDeployments(ctx context.Context, s *streams, file string, f func(control.Deployments) error) error {
-	if err := absent(file); err != nil {
-		return &failure{exitInvalid, err}
-	}
-	cfg, findings := config.Load(file)
-	if cfg == nil {
-		return refused(s, findings)
-	}
-	address, err := adminAddress(cfg)
+	cfg, findings, err := decoded(s, file)
 	if err != nil {
-		return &failure{exitFailed, err}
-	}
-	client, err := control.Dial(ctx, address)
-	switch {
-	case err == nil:
-		defer client.Close()
-		err = f(client) // it may be more content with the file than we are: it knows its own
-	case !errors.Is(err, control.ErrNobody):
-		err = fmt.Errorf("admin address %s: %w", address, err)
-	case findings.Failed():
-		return refused(s, findings)
-	default:
-		err = atArchive(cfg, file, f)
-	}
-	var failed *failure
-	switch {
-	case err == nil || errors.As(err, &failed):
 		return err
-	case errors.Is(err, control.ErrConfiguration):
+	}
+	err = reach(ctx, cfg, func(c *control.Client) error { return f(c) }, func(string, error) error {
+		if findings.Failed() { // one that runs may be more content with the file: it knows its own
+			return refused(s, findings)
+		}
+		return atArchive(cfg, file, f)
+	})
+	var failed *failure
+	if errors.As(err, &failed) && errors.Is(failed.err, control.ErrConfiguration) {
 		fmt.Fprintln(s.err, strings.TrimSuffix(err.Error(), "\n"))
 		return &failure{code: exitInvalid}
 	}
-	return &failure{exitFailed, err}
+	return err
 }
 
 // atArchive opens what is deployed itself.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -122,36 +121,19 @@ const (
 // atTracing calls f with the gateway that runs with the configuration in file or, where
 // that will do, with one that serves nobody else.
 func atTracing(ctx context.Context, s *streams, file string, where place, f func(control.Tracing, *config.Config) error) error {
-	if err := absent(file); err != nil {
-		return &failure{exitInvalid, err}
-	}
-	cfg, findings := config.Load(file)
-	if cfg == nil {
-		return refused(s, findings)
-	}
-	address, err := adminAddress(cfg)
+	cfg, findings, err := decoded(s, file)
 	if err != nil {
-		return &failure{exitFailed, err}
+		return err
 	}
-	client, err := control.Dial(ctx, address)
-	switch {
-	case err == nil:
-		defer client.Close()
-		err = f(client, cfg)
-	case !errors.Is(err, control.ErrNobody):
-		err = fmt.Errorf("admin address %s: %w", address, err)
-	case where == atGateway:
-		err = fmt.Errorf("admin address %s: %w", address, err)
-	case findings.Failed():
-		return refused(s, findings)
-	default:
-		err = atOwn(ctx, s, cfg, func(t control.Tracing) error { return f(t, cfg) })
-	}
-	var failed *failure
-	if err != nil && !errors.As(err, &failed) {
-		return &failure{exitFailed, err}
-	}
-	return err
+	return reach(ctx, cfg, func(c *control.Client) error { return f(c, cfg) }, func(address string, nobody error) error {
+		switch {
+		case where == atGateway:
+			return fmt.Errorf("admin address %s: %w", address, nobody)
+		case findings.Failed():
+			return refused(s, findings)
+		}
+		return atOwn(ctx, s, cfg, func(t control.Tracing) error { return f(t, cfg) })
+	})
 }
 
 // atOwn calls f with a gateway of its own, which has no listeners. Keys that a running

@@ -40,37 +40,18 @@ var (
 )
 
 // atDesk calls f with the gateway that runs with the configuration in file or, when
-// none does, with its state. Of a gateway that runs only the address is wanted: the
-// file may have mistakes, such as variables that this shell doesn't have.
+// none does, with its state.
 func atDesk(ctx context.Context, s *streams, file string, f func(desk, *config.Config) error) error {
-	if err := absent(file); err != nil {
-		return &failure{exitInvalid, err}
-	}
-	cfg, findings := config.Load(file)
-	if cfg == nil {
-		return refused(s, findings)
-	}
-	address, err := adminAddress(cfg)
+	cfg, findings, err := decoded(s, file)
 	if err != nil {
-		return &failure{exitFailed, err}
+		return err
 	}
-	client, err := control.Dial(ctx, address)
-	switch {
-	case err == nil:
-		defer client.Close()
-		err = f(client, cfg)
-	case findings.Failed():
-		return refused(s, findings)
-	case errors.Is(err, control.ErrNobody):
-		err = atLedger(s, cfg, address, f)
-	default:
-		err = fmt.Errorf("admin address %s: %w", address, err)
-	}
-	var failed *failure
-	if err != nil && !errors.As(err, &failed) {
-		return &failure{exitFailed, err}
-	}
-	return err
+	return reach(ctx, cfg, func(c *control.Client) error { return f(c, cfg) }, func(address string, _ error) error {
+		if findings.Failed() {
+			return refused(s, findings)
+		}
+		return atLedger(s, cfg, address, f)
+	})
 }
 
 // atLedger opens the state itself.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/control"
 	"github.com/postern-gateway/postern/proxy/shadow"
 )
@@ -37,30 +35,18 @@ func newShadow(s *streams) *cobra.Command {
 
 // shadowsOf asks the gateway that runs with the configuration in file.
 func shadowsOf(ctx context.Context, s *streams, file string) ([]shadow.Report, error) {
-	if err := absent(file); err != nil {
-		return nil, &failure{exitInvalid, err}
-	}
-	cfg, findings := config.Load(file)
-	if cfg == nil {
-		return nil, refused(s, findings)
-	}
-	address, err := adminAddress(cfg)
+	cfg, _, err := decoded(s, file)
 	if err != nil {
-		return nil, &failure{exitFailed, err}
+		return nil, err
 	}
-	client, err := control.Dial(ctx, address)
-	if errors.Is(err, control.ErrNobody) {
-		err = errors.New("no gateway answers there, and what is compared is in its memory alone")
-	}
-	if err != nil {
-		return nil, &failure{exitFailed, fmt.Errorf("admin address %s: %w", address, err)}
-	}
-	defer client.Close()
-	all, err := client.Shadows(ctx)
-	if err != nil {
-		return nil, &failure{exitFailed, err}
-	}
-	return all, nil
+	var all []shadow.Report
+	err = reach(ctx, cfg, func(c *control.Client) (err error) {
+		all, err = c.Shadows(ctx)
+		return err
+	}, func(address string, _ error) error {
+		return fmt.Errorf("admin address %s: no gateway answers there, and what is compared is in its memory alone", address)
+	})
+	return all, err
 }
 
 func writeShadows(w io.Writer, all []shadow.Report) {
