@@ -110,35 +110,7 @@ func TestCanaryShareOfRequests(t *testing.T) {
 
 // What README shows of canaries works as it stands there.
 func TestCanaryReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(text), "\n### Try what is new on a few\n")
-	section, _, _ = strings.Cut(section, "\n### ")
-	_, config, there := strings.Cut(section, "```toml\n")
-	config, _, _ = strings.Cut(config, "```")
-	if !found || !there {
-		t.Fatal("the section isn't there")
-	}
-	config = strings.Replace(config, ":8080", "127.0.0.1:0", 1)
-	r := startChild(t, write(t, config), nil, "--no-watch")
-	rewrite(t, r.file, strings.Replace(config, "/v1/", "/v2/", 1))
-	ran := 0
-	for line := range strings.Lines(section) {
-		line, is := strings.CutPrefix(line, "$ postern ")
-		if !is {
-			continue
-		}
-		line, _, _ = strings.Cut(line, "#")
-		want := exitOK
-		if strings.HasPrefix(line, "diff ") {
-			want = exitDifferent
-		}
-		r.command(want, strings.Fields(line)...)
-		ran++
-	}
-	if ran != 8 {
+	if ran := commandsOf(t, "Try what is new on a few", "/v1/", "/v2/"); ran != 8 {
 		t.Errorf("%d commands", ran)
 	}
 }

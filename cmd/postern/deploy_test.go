@@ -364,11 +364,20 @@ func TestFlipsUnderLoad(t *testing.T) {
 
 // What README shows of deployments works as it stands there.
 func TestDeployReadme(t *testing.T) {
+	if ran := commandsOf(t, "Deploy, and go back", "9000/pets", "9000/animals"); ran < 4 {
+		t.Errorf("only %d commands", ran)
+	}
+}
+
+// commandsOf runs the commands of a section of README with its configuration, in which
+// before has become after, and returns how many there are.
+func commandsOf(t *testing.T, heading, before, after string) (ran int) {
+	t.Helper()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(text), "\n### Deploy, and go back\n")
+	_, section, found := strings.Cut(string(text), "\n### "+heading+"\n")
 	section, _, _ = strings.Cut(section, "\n### ")
 	_, config, there := strings.Cut(section, "```toml\n")
 	config, _, _ = strings.Cut(config, "```")
@@ -377,8 +386,7 @@ func TestDeployReadme(t *testing.T) {
 	}
 	config = strings.Replace(config, ":8080", "127.0.0.1:0", 1)
 	r := startChild(t, write(t, config), nil, "--no-watch")
-	rewrite(t, r.file, strings.Replace(config, "9000/pets", "9000/animals", 1))
-	ran := 0
+	rewrite(t, r.file, strings.Replace(config, before, after, 1))
 	for line := range strings.Lines(section) {
 		line, is := strings.CutPrefix(line, "$ postern ")
 		if !is {
@@ -392,7 +400,5 @@ func TestDeployReadme(t *testing.T) {
 		r.command(want, strings.Fields(strings.ReplaceAll(line, `"`, ""))...)
 		ran++
 	}
-	if ran < 4 {
-		t.Errorf("only %d commands", ran)
-	}
+	return ran
 }
