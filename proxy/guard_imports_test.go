@@ -32,6 +32,7 @@ proxy/certificate     : proxy/config proxy/zone certmagic acmez libdns ocsp zap 
 proxy/certificate/storetest : proxy/certificate
 proxy/certificate/pebbletest : net/http
 proxy/clients         :
+proxy/pausetest       :
 proxy/wire            : x/sys
 sdk                   :
 sdk/abi               :
