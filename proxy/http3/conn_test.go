@@ -112,13 +112,13 @@ func (r readerOf) Read(p []byte) (int, error) { return r.Stream.Read(p) }
 
 func defaults() Settings {
 	return Settings{Streams: 4, Header: 2000, StreamWindow: 64 << 10, ConnWindow: 256 << 10,
-		HeaderTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second, WriteTimeout: 5 * time.Second}
+		HeaderTimeout: time.Minute, IdleTimeout: time.Minute, WriteTimeout: time.Minute}
 }
 
 // dial connects as a client that says nothing of HTTP/3 by itself.
 func (r *rig) dial() *quic.Conn {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	c, err := quic.DialAddr(ctx, r.address.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{Protocol}}, &quic.Config{})
 	if err != nil {
@@ -158,7 +158,7 @@ func ask(t *testing.T, c *quic.Conn, raw string) string {
 	if err != nil {
 		return fate(err)
 	}
-	s.SetDeadline(time.Now().Add(10 * time.Second))
+	s.SetDeadline(time.Now().Add(time.Minute))
 	io.WriteString(s, raw) // who doesn't want all of it answers all the same
 	s.Close()
 	return answer(s)
@@ -284,7 +284,7 @@ func TestUnidirectional(t *testing.T) {
 		}
 		select {
 		case <-c.Context().Done():
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 		}
 		if got := fate(context.Cause(c.Context())); got != want {
 			t.Errorf("%q: got %q, want %q", streams, got, want)

@@ -285,7 +285,7 @@ func TestBlockedStageLog(t *testing.T) {
 	for range 5000 {
 		stage.Record(ex)
 	}
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("5000 records took %v", took)
 	}
 	if n := ob.Dropped(); n == 0 || gathered(t, registry, "postern_access_log_dropped_lines_total") != float64(n) {

@@ -33,7 +33,7 @@ func TestSpans(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	ob := newObserver(t, Options{Log: config.Log{Access: Off}, Registry: registry, Version: "9"})
 	cfg := staged(config.Stage{})
-	cfg.OTLP = &config.OTLP{Endpoint: server.URL, Service: "gw", Timeout: config.Duration(time.Second), Traces: &config.OTLPTraces{Queue: 100}}
+	cfg.OTLP = &config.OTLP{Endpoint: server.URL, Service: "gw", Timeout: config.Duration(time.Minute), Traces: &config.OTLPTraces{Queue: 100}}
 	stage := ob.Stage("pets", "prod")
 	if err := ob.Follow(cfg); err != nil {
 		t.Fatal(err)

@@ -64,6 +64,8 @@ type Exporter struct {
 	stop    chan struct{} // closed by Close
 	ended   sync.WaitGroup
 
+	patience time.Duration // of Close; tests that aren't about it have more
+
 	figures *Figures
 	failing atomic.Bool  // since the last success
 	told    atomic.Int64 // when the operator was, in seconds
@@ -97,7 +99,7 @@ func New(o Options) *Exporter {
 		client: &http.Client{Transport: transport, Timeout: o.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // headers hold credentials
 		}},
-		wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), patience: closePatience,
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if o.Queue > 0 {
@@ -144,9 +146,9 @@ func (e *Exporter) Close() error {
 	e.closed = true
 	e.mu.Unlock()
 	close(e.stop)
-	patience := time.AfterFunc(closePatience, e.cancel)
+	limit := time.AfterFunc(e.patience, e.cancel)
 	e.ended.Wait()
-	patience.Stop()
+	limit.Stop()
 	e.cancel()
 	e.client.CloseIdleConnections()
 	if n := e.left(); n > 0 {

@@ -74,7 +74,7 @@ func TestBudget(t *testing.T) {
 		if ok || err != nil && !errors.Is(err, pattern.ErrSteps) {
 			t.Errorf("%s: %v %v", expression, ok, err)
 		}
-		if took := time.Since(begin); took > time.Second {
+		if took := time.Since(begin); took > 30*time.Second {
 			t.Errorf("%s took %v", expression, took)
 		}
 	}

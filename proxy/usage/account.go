@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,20 +9,43 @@ import (
 	"go.uber.org/zap"
 )
 
-// Account is what one key has used of one plan. Safe for concurrent use.
+// Account is what one key has used of one plan. It has eighty bytes, for there may be
+// a million; what few accounts have stands elsewhere. Safe for concurrent use.
 type Account struct {
-	plan *Plan
-	id   string // the key's
-	next *Account
+	id     string        // the key's
+	Bucket Bucket        // of all its requests
+	count  atomic.Uint64 // of the present window: its mark, and what was used
+	more   atomic.Pointer[more]
+	behind *Account // which waits to be written, too; owned by the queue
 
-	Bucket  Bucket                       // of all its requests
-	methods atomic.Pointer[methodBucket] // of those with a throttle of their own
-	window  atomic.Pointer[window]       // the present one
-	queued  atomic.Bool                  // it waits to be written
-	behind  *Account                     // which waits too; owned by the queue
+	mu      sync.Mutex // guards what follows, and changes of the window
+	written int64      // of what was used, what the store has or is about to get
+	known   uint64     // what the store's counter of a day came to: the day's mark, and that
 
-	mu   sync.Mutex // guards what follows, and changes of window
-	late []pending  // windows that were left with something to write
+	plan  atomic.Uint32 // its number and 1; 0: nobody has asked yet
+	flags atomic.Uint32
+}
+
+// What flags say of an account and, the last two, of the credential that it is in.
+const (
+	isQueued  uint32 = 1 << iota // it waits to be written
+	isUnread                     // the store couldn't be read
+	isGranted                    // the window has requests besides the limit, or fewer
+	isOff
+	isGone
+)
+
+// more is what few accounts have.
+type more struct {
+	next    atomic.Pointer[Account]      // of the key's next plan
+	methods atomic.Pointer[methodBucket] // of requests to those with a throttle of their own
+
+	// Of the present window.
+	extra  atomic.Int64 // what the key may send besides the limit; below 0 fewer
+	unread atomic.Int64 // the store is tried again after this second
+
+	// Guarded by the account's mu.
+	late []pending
 }
 
 type methodBucket struct {
@@ -30,26 +54,32 @@ type methodBucket struct {
 	Bucket
 }
 
-// window counts the requests of one period.
-type window struct {
-	period Period
-	start  date
-	used   atomic.Int64
-	extra  atomic.Int64 // that the key may send besides the limit; below 0 fewer
-	// The store couldn't be read: used is what was counted since. It is tried again
-	// after this second; 0: it was read.
-	unread atomic.Int64
-
-	// Owned by who writes to the store.
-	written int64 // of used, what the store has
-	day     date  // that known is of
-	known   int64 // what the store's counter of that day came to
+// pending are requests of a window that is over, and the day to write them to.
+type pending struct {
+	on       date
+	requests int64
 }
 
-// pending is a window of a period that is over, and the day to write it to.
-type pending struct {
-	*window
-	on date
+// A window is the part of a period that an account counts in. Its mark, which stands
+// with its count in one word so that nobody counts for another one, is the period and
+// the first day, modulo 44 years. What it counts is enough for eight years of a million
+// requests a second.
+const (
+	usedBits = 48
+	usedMask = 1<<usedBits - 1
+	dayBits  = 14
+	dayMask  = 1<<dayBits - 1
+)
+
+func mark(p Period, start date) uint64 {
+	return (uint64(p)<<dayBits | uint64(start)&dayMask) << usedBits
+}
+
+// before reports whether window is of the period p and begins before the one of mark.
+func before(window, mark uint64) bool {
+	const half = 1 << (dayBits - 1)
+	distance := (mark>>usedBits - window>>usedBits) & dayMask
+	return window>>(usedBits+dayBits) == mark>>(usedBits+dayBits) && distance > 0 && distance < half
 }
 
 // Quota is how many requests a key may send in a period. The zero value is no quota:
@@ -62,31 +92,50 @@ type Quota struct {
 
 // Account returns what c has used of p.
 func (l *Ledger) Account(c *Credential, p *Plan) *Account {
-	for {
-		head := c.accounts.Load()
-		for a := head; a != nil; a = a.next {
-			if a.plan == p {
-				return a
-			}
-		}
-		a := &Account{plan: p, id: c.id, next: head}
-		if c.accounts.CompareAndSwap(head, a) {
+	for a := c.accounts(); ; {
+		n := a.plan.Load()
+		if n == p.Number+1 || n == 0 && a.plan.CompareAndSwap(0, p.Number+1) {
 			return a
 		}
+		if n == 0 {
+			continue // somebody was faster
+		}
+		more := a.rest()
+		if more.next.Load() == nil {
+			more.next.CompareAndSwap(nil, &Account{id: a.id})
+		}
+		a = more.next.Load()
 	}
+}
+
+// rest returns what a has as one of few, and makes that if it isn't there.
+func (a *Account) rest() *more {
+	if a.more.Load() == nil {
+		a.more.CompareAndSwap(nil, new(more))
+	}
+	return a.more.Load()
+}
+
+// next returns the account of the key's next plan, or nil.
+func (a *Account) next() *Account {
+	if m := a.more.Load(); m != nil {
+		return m.next.Load()
+	}
+	return nil
 }
 
 // Method returns the bucket of the account's requests to one method.
 func (a *Account) Method(number uint32) *Bucket {
+	methods := &a.rest().methods
 	for {
-		head := a.methods.Load()
+		head := methods.Load()
 		for m := head; m != nil; m = m.next {
 			if m.method == number {
 				return &m.Bucket
 			}
 		}
 		m := &methodBucket{method: number, next: head}
-		if a.methods.CompareAndSwap(head, m) {
+		if methods.CompareAndSwap(head, m) {
 			return &m.Bucket
 		}
 	}
@@ -95,14 +144,42 @@ func (a *Account) Method(number uint32) *Bucket {
 // Counted is one request that Count let pass.
 type Counted struct {
 	account *Account
-	window  *window
+	mark    uint64
+	on      date
 	ledger  *Ledger
 }
 
 // Return takes the request back: somebody else refused it.
 func (c Counted) Return() {
-	c.window.used.Add(-1)
-	c.ledger.enqueue(c.account)
+	a := c.account
+	if !a.add(c.mark, -1) { // its window is over
+		a.mu.Lock()
+		a.late(pending{c.on, -1})
+		a.mu.Unlock()
+	}
+	c.ledger.enqueue(a)
+}
+
+// add adds n to what was used of the window of that mark, never to less than nothing.
+// It is false if that is over.
+func (a *Account) add(mark uint64, n int64) bool {
+	for {
+		count := a.count.Load()
+		if count&^usedMask != mark {
+			return false
+		}
+		if a.count.CompareAndSwap(count, mark|uint64(max(0, int64(count&usedMask)+n))) {
+			return true
+		}
+	}
+}
+
+// late notes requests of a window that is over. The caller holds mu.
+func (a *Account) late(p pending) {
+	if p.requests != 0 {
+		m := a.rest()
+		m.late = append(m.late, p)
+	}
 }
 
 // Count counts a request against q. Without one left it changes nothing and returns
@@ -113,86 +190,128 @@ func (c Counted) Return() {
 // AWS, "Usage plans and API keys for REST APIs", lets them pass as well.
 func (l *Ledger) Count(a *Account, q Quota, now time.Time) (c Counted, wait time.Duration, ok bool) {
 	today := l.today(now)
-	w := a.window.Load()
-	if w == nil || w.start != today.start[q.Period] || w.period != q.Period || w.unread.Load() != 0 {
-		w = l.roll(a, q, today, now)
-	}
-	if q.Period == NoPeriod || w.unread.Load() != 0 {
-		w.used.Add(1)
-		l.enqueue(a)
-		return Counted{a, w, l}, 0, true
-	}
+	mark := today.marks[q.Period]
 	for {
-		used := w.used.Load()
-		if used >= q.Limit+w.extra.Load() {
+		count, flags := a.count.Load(), a.flags.Load()
+		if count&^usedMask != mark || flags&isUnread != 0 {
+			l.roll(a, q, today, now)
+			count, flags = a.count.Load(), a.flags.Load()
+			if count&^usedMask != mark {
+				continue // somebody else is still on another day
+			}
+		}
+		limit := q.Limit
+		if flags&isGranted != 0 {
+			limit += a.rest().extra.Load()
+		}
+		if q.Period == NoPeriod || flags&isUnread != 0 {
+			limit = math.MaxInt64
+		}
+		if int64(count&usedMask) >= limit {
 			return Counted{}, today.end[q.Period].time().Sub(now), false
 		}
-		if w.used.CompareAndSwap(used, used+1) {
+		if a.count.CompareAndSwap(count, count+1) {
 			l.enqueue(a)
-			return Counted{a, w, l}, 0, true
+			return Counted{a, mark, today.day, l}, 0, true
 		}
 	}
 }
 
-// roll returns the window for today, and opens it if it isn't there.
-func (l *Ledger) roll(a *Account, q Quota, today *calendar, now time.Time) *window {
+// roll opens the window for today if it isn't there.
+func (l *Ledger) roll(a *Account, q Quota, today *calendar, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	old, start := a.window.Load(), today.start[q.Period]
-	if old != nil && old.period == q.Period && old.start == start {
-		if again := old.unread.Load(); again != 0 && now.Unix() > again {
-			l.read(a, old, q, today, now)
+	mark := today.marks[q.Period]
+	window := a.count.Load() &^ usedMask
+	if window == mark {
+		if a.flags.Load()&isUnread != 0 && now.Unix() > a.rest().unread.Load() {
+			used := l.read(a, q, today, now)
+			a.written += used
+			a.add(mark, used)
 		}
-		return old
+		return
 	}
-	w := &window{period: q.Period, start: start}
-	switch {
-	case q.Period == NoPeriod:
-	case old != nil && old.period == q.Period && old.start < start:
-		// A new period: nothing is used yet, and none of it can be in the store.
-	default:
-		l.read(a, w, q, today, now)
+	// Of what the old window counted, the store gets the rest.
+	left := pending{on: today.day}
+	fresh := before(window, mark)
+	if fresh {
+		left.on = today.start[q.Period] - 1
 	}
-	if old != nil {
-		on := today.day
-		if old.period == q.Period && old.start < start {
-			on = start - 1
-		}
-		a.late = append(a.late, pending{old, on})
+	written := a.written
+	a.written, a.known = 0, 0
+	used := int64(0)
+	a.flags.And(^(isUnread | isGranted))
+	if q.Period != NoPeriod && !fresh { // in a new period nothing is used yet
+		used = l.read(a, q, today, now)
 	}
-	for _, p := range a.late { // the quota has changed: what the store hasn't got yet counts, too
-		if p.on >= start {
-			n := p.used.Load() - p.written
-			w.used.Add(n)
-			w.written += n
+	if m := a.more.Load(); m != nil {
+		for _, p := range m.late { // the quota has changed: what the store hasn't got yet counts, too
+			if p.on >= today.start[q.Period] {
+				used += p.requests
+			}
 		}
 	}
-	a.window.Store(w)
-	return w
+	for {
+		count := a.count.Load()
+		left.requests = int64(count&usedMask) - written
+		all := used
+		if left.on >= today.start[q.Period] {
+			all += left.requests
+		}
+		if a.count.CompareAndSwap(count, mark|uint64(max(0, all))) {
+			a.written = all
+			break
+		}
+	}
+	a.late(left)
 }
 
-// read sets what the store says of w.
-func (l *Ledger) read(a *Account, w *window, q Quota, today *calendar, now time.Time) {
-	past, err := l.past(a.plan.Name, a.id, w.start, today.day)
+// read returns what the store says was used of the window for today, and notes what
+// else it says. The caller holds a.mu.
+func (l *Ledger) read(a *Account, q Quota, today *calendar, now time.Time) (used int64) {
+	plan := l.allPlans()[a.plan.Load()-1].Name
+	past, err := l.past(plan, a.id, today.start[q.Period], today.day)
 	if err != nil {
-		l.trouble("Usage Plan check failed due to an internal error", err, zap.String("plan", a.plan.Name), zap.String("key", a.id))
-		w.unread.Store(now.Unix() + 1)
-		return
+		l.trouble("Usage Plan check failed due to an internal error", err, zap.String("plan", plan), zap.String("key", a.id))
+		a.rest().unread.Store(now.Unix() + 1)
+		a.flags.Or(isUnread)
+		return 0
 	}
 	extra := past.extra
 	if past.first {
 		extra -= q.Offset
 	}
-	w.extra.Store(extra)
-	w.used.Add(past.used)
-	w.written += past.used
-	w.day, w.known = today.day, past.today
-	w.unread.Store(0)
+	if extra != 0 {
+		a.grant(extra)
+	}
+	a.known = mark(NoPeriod, today.day) | uint64(max(0, past.today))
+	a.flags.And(^isUnread)
+	return past.used
+}
+
+// grant gives the present window n requests more. The caller holds mu.
+func (a *Account) grant(n int64) {
+	extra := &a.rest().extra
+	if a.flags.Load()&isGranted == 0 {
+		extra.Store(0)
+	}
+	extra.Add(n)
+	a.flags.Or(isGranted)
+}
+
+// extend grants n requests more in the window of that mark, if it is the present one
+// and what the store says of it is known.
+func (a *Account) extend(mark uint64, n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.count.Load()&^usedMask == mark && a.flags.Load()&isUnread == 0 {
+		a.grant(n)
+	}
 }
 
 // enqueue has what a counted written with the next batch.
 func (l *Ledger) enqueue(a *Account) {
-	if a.queued.Load() || !a.queued.CompareAndSwap(false, true) {
+	if a.flags.Load()&isQueued != 0 || a.flags.Or(isQueued)&isQueued != 0 {
 		return
 	}
 	for {

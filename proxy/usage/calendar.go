@@ -73,12 +73,14 @@ type calendar struct {
 	day         date
 	from, until int64 // seconds since 1970
 	start, end  [periods]date
+	marks       [periods]uint64 // of the windows that begin with start
 }
 
 func newCalendar(d date) *calendar {
 	c := &calendar{day: d, from: int64(d) * secondsPerDay, until: int64(d+1) * secondsPerDay}
 	for p := range periods {
 		c.start[p], c.end[p] = d.span(p)
+		c.marks[p] = mark(p, c.start[p])
 	}
 	return c
 }

@@ -13,17 +13,15 @@ const (
 	MaxValue = 128
 )
 
-// Credential is an API key as requests find it: a few words, for there may be a
-// million. What else is known of it is in the store. Safe for concurrent use.
+// Credential is an API key as requests find it, and what it has used of a plan: all
+// that most keys have in two neighbouring cache lines, because there may be a million
+// of them, in no cache. What else is known of it is in the store. Safe for concurrent
+// use.
 type Credential struct {
-	// What every request reads stands together, for it isn't in any cache.
-	sum      Sum
-	gone     atomic.Bool
-	off      atomic.Bool
-	plans    atomic.Pointer[planSet]
-	accounts *atomic.Pointer[Account]
-	own      atomic.Pointer[Account] // what accounts usually points to
-	id       string
+	sum    Sum
+	plans  atomic.Pointer[planSet]
+	shared *Account // what the configuration's key of that id has used; nil: own counts
+	own    Account
 }
 
 // planSet are the numbers of a credential's plans, sorted. Credentials with the same
@@ -31,10 +29,29 @@ type Credential struct {
 type planSet struct{ numbers []uint32 }
 
 // ID returns the key's id.
-func (c *Credential) ID() string { return c.id }
+func (c *Credential) ID() string { return c.own.id }
 
 // Enabled reports whether the key is any good.
-func (c *Credential) Enabled() bool { return !c.off.Load() }
+func (c *Credential) Enabled() bool { return c.own.flags.Load()&isOff == 0 }
+
+func (c *Credential) enable(enabled bool) {
+	if enabled {
+		c.own.flags.And(^isOff)
+		return
+	}
+	c.own.flags.Or(isOff)
+}
+
+// gone reports whether the key was deleted.
+func (c *Credential) gone() bool { return c.own.flags.Load()&isGone != 0 }
+
+// accounts returns the first of c's accounts.
+func (c *Credential) accounts() *Account {
+	if c.shared != nil {
+		return c.shared
+	}
+	return &c.own
+}
 
 // Plan returns the index in sorted, numbers of plans, of the first one that the
 // key is in, or -1.
@@ -107,8 +124,16 @@ func (l *Ledger) plan(name string) *Plan {
 	if p == nil {
 		p = &Plan{Name: name, Number: uint32(len(l.plans))}
 		l.plans[name] = p
+		l.numbered = append(l.numbered, p)
 	}
 	return p
+}
+
+// allPlans returns the plans by their numbers.
+func (l *Ledger) allPlans() []*Plan {
+	l.names.Lock()
+	defer l.names.Unlock()
+	return l.numbered
 }
 
 // planSet returns the set of the plans called names.
@@ -157,18 +182,16 @@ func (l *Ledger) Method(name string) uint32 {
 	return n
 }
 
-// Declared returns the credential of a key that the configuration holds, for an
-// index of its own: it comes and goes with the configuration. What it has used is
-// that of the id, and stays.
-func (l *Ledger) Declared(id string, sum Sum, enabled bool, plans []string) *Credential {
-	c := &Credential{sum: sum, id: id}
-	c.plans.Store(l.planSet(plans))
-	c.off.Store(!enabled)
+// Declare adds a key that the configuration holds to an index of the configuration's
+// own: it comes and goes with that. What it has used is that of the id, and stays.
+func (l *Ledger) Declare(x *Index, id string, sum Sum, enabled bool, plans []string) *Credential {
+	set := l.planSet(plans)
 	l.names.Lock()
-	defer l.names.Unlock()
-	if c.accounts = l.declared[id]; c.accounts == nil {
-		c.accounts = new(atomic.Pointer[Account])
-		l.declared[id] = c.accounts
+	shared := l.declared[id]
+	if shared == nil {
+		shared = &Account{id: id}
+		l.declared[id] = shared
 	}
-	return c
+	l.names.Unlock()
+	return x.add(&sum, id, set, shared, !enabled)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -96,16 +95,12 @@ func (l *Ledger) admit(r *record) error {
 		return fmt.Errorf("state: the API key %q has no hash", r.ID)
 	}
 	c := l.made.Find(&sum)
-	if c == nil || c.id != r.ID {
-		c = &Credential{sum: sum, id: r.ID}
-		c.accounts = &c.own
-		c.plans.Store(l.planSet(r.Plans))
-		c.off.Store(!r.Enabled)
-		l.made.Add(c)
+	if c == nil || c.ID() != r.ID {
+		l.made.add(&sum, r.ID, l.planSet(r.Plans), nil, !r.Enabled)
 		return nil
 	}
 	c.plans.Store(l.planSet(r.Plans))
-	c.off.Store(!r.Enabled)
+	c.enable(r.Enabled)
 	return nil
 }
 
@@ -163,7 +158,7 @@ func (l *Ledger) put(all []Key, by, event string, overwrite bool) error {
 		seen[sum] = true
 		k.ID, k.Created = random(lowerAlphanumerics, 10), l.clock().UTC().Truncate(time.Second)
 		if old != nil {
-			k.ID = old.id
+			k.ID = old.ID()
 		}
 		r := &record{Key: *k, SHA256: hex.EncodeToString(sum[:])}
 		r.Value = ""
@@ -353,12 +348,12 @@ func (l *Ledger) credential(r *record) *Credential {
 	return l.made.Find(&sum)
 }
 
-// accountsOf returns what the key with that id has used so far in this process: of
-// one of the configuration, or of r.
-func (l *Ledger) accountsOf(id string, r *record) *atomic.Pointer[Account] {
+// accountsOf returns the first of the accounts of the key with that id, nil if there
+// are none in this process: of one of the configuration, or of r.
+func (l *Ledger) accountsOf(id string, r *record) *Account {
 	if r != nil {
 		if c := l.credential(r); c != nil {
-			return c.accounts
+			return c.accounts()
 		}
 		return nil
 	}

@@ -35,10 +35,11 @@ type Ledger struct {
 
 	names    sync.Mutex // guards what follows
 	plans    map[string]*Plan
+	numbered []*Plan // by their numbers; what is there stays as it is
 	sets     map[string]*planSet
 	buckets  map[string]*Bucket
 	methods  map[string]uint32
-	declared map[string]*atomic.Pointer[Account]
+	declared map[string]*Account
 
 	catalog atomic.Pointer[Catalog]
 	store   atomic.Pointer[state.Store]
@@ -64,7 +65,7 @@ func New(o Options) *Ledger {
 	l := &Ledger{
 		logger: o.Logger, clock: o.Clock, epoch: time.Now(),
 		plans: map[string]*Plan{}, sets: map[string]*planSet{}, buckets: map[string]*Bucket{},
-		methods: map[string]uint32{}, declared: map[string]*atomic.Pointer[Account]{},
+		methods: map[string]uint32{}, declared: map[string]*Account{},
 	}
 	if l.clock == nil {
 		l.clock = time.Now
@@ -152,17 +153,17 @@ func (l *Ledger) Flush() error {
 		return nil
 	}
 	changes := make([]state.Change, len(batch))
-	for i, c := range batch {
-		changes[i] = state.Change{Table: usageTable, Key: usageKey(c.account.plan.Name, c.account.id, c.on), Add: c.requests}
+	for i, e := range batch {
+		changes[i] = state.Change{Table: usageTable, Key: usageKey(e.plan, e.account.id, e.on), Add: e.requests}
 	}
 	err := (*store).Update(changes)
-	for i, c := range batch {
+	for i, e := range batch {
 		if err != nil {
-			c.account.keep(c)
-			l.enqueue(c.account)
+			e.account.keep(e)
+			l.enqueue(e.account)
 			continue
 		}
-		c.account.wrote(c, changes[i].Count)
+		e.account.wrote(e, changes[i].Count)
 	}
 	return err
 }
@@ -170,73 +171,93 @@ func (l *Ledger) Flush() error {
 // entry is what one window has to write.
 type entry struct {
 	account  *Account
-	window   *window
+	plan     string
+	mark     uint64 // of the window, if it is the account's present one
+	present  bool
 	on       date
 	requests int64
-	present  bool // the window is the account's present one
 }
 
-// take empties the queue. The caller holds writing.
+// take empties the queue. What is in an entry counts as written until keep is called.
+// The caller holds writing.
 func (l *Ledger) take() []entry {
 	today := l.today(l.clock())
+	plans := l.allPlans()
 	var batch []entry
 	for a := l.queue.Swap(nil); a != nil; {
 		behind := a.behind
-		a.queued.Store(false) // what is counted from here on queues it again
-		batch = a.take(batch, today.day)
+		a.flags.And(^isQueued) // what is counted from here on queues it again
+		n := int(a.plan.Load()) - 1
+		if n >= len(plans) {
+			plans = l.allPlans()
+		}
+		batch = a.take(batch, plans[n].Name, today.day)
 		a = behind
 	}
 	return batch
 }
 
-func (a *Account) take(batch []entry, today date) []entry {
+func (a *Account) take(batch []entry, plan string, today date) []entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, p := range a.late {
-		if n := p.used.Load() - p.written; n != 0 {
-			batch = append(batch, entry{a, p.window, p.on, n, false})
+	if m := a.more.Load(); m != nil {
+		for _, p := range m.late {
+			batch = append(batch, entry{account: a, plan: plan, on: p.on, requests: p.requests})
 		}
+		m.late = nil
 	}
-	a.late = nil
-	if w := a.window.Load(); w != nil {
-		if n := w.used.Load() - w.written; n != 0 {
-			batch = append(batch, entry{a, w, today, n, true})
-		}
+	count := a.count.Load()
+	if n := int64(count&usedMask) - a.written; n != 0 {
+		batch = append(batch, entry{a, plan, count &^ usedMask, true, today, n})
+		a.written += n
 	}
 	return batch
 }
 
-// keep has a window that is over written another time.
+// keep has what couldn't be written be written another time.
 func (a *Account) keep(e entry) {
-	if e.present {
-		return
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.late = append(a.late, pending{e.window, e.on})
+	if e.present && a.count.Load()&^usedMask == e.mark {
+		a.written -= e.requests
+		return
+	}
+	a.late(pending{e.on, e.requests})
 }
 
-// wrote notes what the store has, and what its counter came to: what is more than we
-// knew of, others have counted.
+// wrote notes what the store's counter came to: what is more than we knew of, others
+// have counted.
 func (a *Account) wrote(e entry, total int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := e.window
-	w.written += e.requests
-	if !e.present {
+	day, known := mark(NoPeriod, e.on), int64(a.known&usedMask)
+	same := a.known&^usedMask == day
+	if !e.present || a.count.Load()&^usedMask != e.mark {
+		if same {
+			a.known = day | uint64(max(0, known+e.requests))
+		}
 		return
 	}
-	if w.day != e.on {
-		w.day, w.known = e.on, 0
-		if w.period == NoPeriod { // nobody has read what was there
-			w.known = total - e.requests
+	if !same {
+		known = 0
+		if e.mark == 0 { // there is no period, and nobody has read what was there
+			known = total - e.requests
 		}
 	}
-	if others := total - w.known - e.requests; others != 0 {
-		w.used.Add(others)
-		w.written += others
+	if others := total - known - e.requests; others != 0 {
+		a.add(e.mark, others)
+		a.written += others
 	}
-	w.known = total
+	a.known = day | uint64(max(0, total))
+}
+
+// handed notes that another process writes e.
+func (a *Account) handed(e entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known&^usedMask == mark(NoPeriod, e.on) {
+		a.known += uint64(max(0, e.requests))
+	}
 }
 
 // today returns the calendar at now.

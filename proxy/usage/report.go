@@ -185,11 +185,10 @@ func (l *Ledger) Extend(name, plan string, n int64, by string) (id, of string, e
 	if err := (*store).Update([]state.Change{{Table: extraTable, Key: usageKey(plan, id, start), Add: n}}); err != nil {
 		return "", "", err
 	}
-	if accounts := l.accountsOf(id, r); accounts != nil {
-		for a := accounts.Load(); a != nil; a = a.next {
-			if w := a.window.Load(); a.plan.Name == plan && w != nil && w.start == start && w.period == facts.Quota.Period && w.unread.Load() == 0 {
-				w.extra.Add(n)
-			}
+	number := l.Plan(plan).Number
+	for a := l.accountsOf(id, r); a != nil; a = a.next() {
+		if a.plan.Load() == number+1 {
+			a.extend(mark(facts.Quota.Period, start), n)
 		}
 	}
 	l.logger.Info("quota extended", zap.String("by", by), zap.String("key", id), zap.String("plan", plan), zap.Int64("requests", n))
@@ -246,8 +245,8 @@ func (l *Ledger) Hand() []Requests {
 	defer l.writing.Unlock()
 	var all []Requests
 	for _, e := range l.take() {
-		all = append(all, Requests{e.account.plan.Name, e.account.id, e.on.String(), e.requests})
-		e.account.wrote(e, e.window.known+e.requests)
+		all = append(all, Requests{e.plan, e.account.id, e.on.String(), e.requests})
+		e.account.handed(e)
 	}
 	return all
 }

@@ -101,7 +101,7 @@ func TestBombs(t *testing.T) {
 		if !strings.Contains(got, want) || want == "" && got != "" {
 			t.Errorf("%s: got %.200q, want %q", schema, got, want)
 		}
-		if took := time.Since(begin); took > 5*time.Second {
+		if took := time.Since(begin); took > 30*time.Second {
 			t.Errorf("%s took %v", schema, took)
 		}
 		if len(got) > 100_000 {

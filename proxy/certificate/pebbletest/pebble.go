@@ -5,7 +5,6 @@ package pebbletest
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -65,15 +65,44 @@ type Pebble struct {
 	process    *exec.Cmd
 }
 
-// FreePort returns a port of 127.0.0.1 that nobody listens on just now.
+// FreePort reserves a port of 127.0.0.1 until the test ends: nobody listens on it, by
+// TCP or UDP, the kernel gives it to no connection that goes out, and no other test
+// that asks here gets it, in whatever process.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		port := 10_000 + mathrand.IntN(20_000) // below the ports of connections that go out
+		if claimed(t, port) && idle(port) {
+			return port
+		}
+	}
+	t.Fatal("no free port between 10000 and 30000")
+	return 0
+}
+
+// claimed makes a port this test's own; an abstract socket is gone with its process.
+func claimed(t testing.TB, port int) bool {
+	claim, err := net.Listen("unix", fmt.Sprintf("@postern-test-port-%d", port))
+	if err == nil {
+		t.Cleanup(func() { _ = claim.Close() })
+	}
+	return err == nil
+}
+
+// idle reports whether nobody listens on a port.
+func idle(port int) bool {
+	at := "127.0.0.1:" + strconv.Itoa(port)
+	l, err := net.Listen("tcp", at)
 	if err != nil {
-		t.Fatal(err)
+		return false
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	datagrams, err := net.ListenPacket("udp", at)
+	if err != nil {
+		return false
+	}
+	_ = datagrams.Close()
+	return true
 }
 
 // Start runs Pebble until the test ends, and skips the test where there is none.
@@ -253,27 +282,41 @@ func (p *Pebble) Client() *http.Client {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 }
 
-// wait waits until Pebble answers.
+// wait waits until Pebble answers, at both of its addresses, and so does its DNS
+// server: an order that comes sooner would fail for good.
 func (p *Pebble) wait() {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
 	client := p.Client()
-	for {
-		answer, err := client.Get(p.Directory)
+	for end, left := time.Now().Add(time.Minute), []string{p.Directory, "https://" + p.management + "/roots/0", p.dns}; len(left) > 0; {
+		err := p.there(client, left[0])
 		if err == nil {
-			_ = answer.Body.Close() // it was only to be there
-			return
+			left = left[1:]
+			continue
 		}
-		select {
-		case <-ctx.Done():
+		if time.Now().After(end) {
 			p.t.Fatalf("pebble doesn't answer: %v", err)
-		case <-time.After(20 * time.Millisecond):
 		}
+		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// there reports why nobody answers a URL, or takes a connection at an address.
+func (p *Pebble) there(client *http.Client, at string) error {
+	if at == p.dns {
+		c, err := net.Dial("tcp", at)
+		if err == nil {
+			_ = c.Close() // it was only to be there
+		}
+		return err
+	}
+	answer, err := client.Get(at)
+	if err == nil {
+		_ = answer.Body.Close()
+	}
+	return err
 }
 
 // Get returns what the management interface answers at path.
