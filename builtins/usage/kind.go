@@ -60,9 +60,10 @@ type declaredKey struct{}
 // declared returns the index of the configuration's own keys.
 func (k *kind) declared(cfg *config.Config) *usage.Index {
 	x := &usage.Index{}
+	x.Reserve(len(cfg.Key))
 	for name, key := range cfg.Key {
 		if sum, ok := sumOf(&key); ok {
-			x.Add(k.ledger.Declared(name, sum, key.Enabled, key.Plans))
+			k.ledger.Declare(x, name, sum, key.Enabled, key.Plans)
 		}
 	}
 	return x
