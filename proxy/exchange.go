@@ -33,6 +33,7 @@ type Exchange struct {
 	// Filled by the matcher.
 	Stage    *Stage // nil until host and path led to one
 	Route    *Route // nil until one matched; then Stage is its stage
+	HTTP     bool   // it leads to an HTTP API, whose clients are told less
 	Domain   Domain
 	Path     string  // path after stage or base path, starts with "/", raw
 	FullPath string  // path with stage or base path: $context.path

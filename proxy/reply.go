@@ -11,11 +11,14 @@ import (
 // Fail makes f the exchange's fault and its gateway response the reply.
 // AWS: "Gateway response types for API Gateway".
 func (ex *Exchange) Fail(f Fault) {
+	row := f.Kind.row()
+	if ex.HTTP {
+		row = faultRow{name: row.name, status: f.inHTTPAPI()}
+	}
 	if ex.Fault == nil { // the first failure is the one to explain
 		ex.fault = f
 		ex.Fault = &ex.fault
 	}
-	row := f.Kind.row()
 	ex.Reply = Response{Status: row.status, Fields: ex.Reply.Fields[:0]}
 	if row.errorType != "" {
 		ex.Reply.Fields.Add("x-amzn-ErrorType", row.errorType)
@@ -81,6 +84,12 @@ func (ex *Exchange) finish() {
 	}
 	if last := ex.last(); last != nil {
 		_, _ = last.Run(context.Background(), ex) // it waits for nothing, and can't fail
+	}
+	if ex.HTTP {
+		id := apigwRequestID
+		id.Value = ex.ID
+		r.Fields = append(r.Fields, id)
+		return
 	}
 	if !r.Fields.HasKnown(http1.ContentType) && r.Status != 204 && r.Status != 304 {
 		r.Fields = http1.AppendKnown(r.Fields, http1.ContentType, "application/json")

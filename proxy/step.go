@@ -131,7 +131,7 @@ type Options struct {
 type API struct {
 	Name string
 	ID   string // $context.apiId; the name unless configured
-	Type string // "rest"
+	Type string // config.RESTType, config.HTTPType
 
 	Region    string // for events and ARNs
 	AccountID string // for events and ARNs

@@ -95,10 +95,8 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]by
 		if !param.Greedy && strings.IndexByte(value, '/') >= 0 {
 			return nil, errParamSlash
 		}
-		for j := 0; j < len(value); j++ {
-			if c := value[j]; c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' {
-				return nil, errParamText
-			}
+		if endsPath(value) {
+			return nil, errParamText
 		}
 		b = append(b, value...)
 		// Differs from AWS, which cuts one trailing slash off the parameter and so
@@ -108,12 +106,28 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]by
 			b = append(b, '/')
 		}
 	}
+	if a.appends {
+		if endsPath(ex.Path) {
+			return nil, errParamText
+		}
+		b = append(b, ex.Path...)
+	}
 	// Parameters beside literal dots, or beside each other, can make what none of
 	// them is alone.
 	if uri.HasDotSegment(b) {
 		return nil, errParamClimbs
 	}
 	return b, nil
+}
+
+// endsPath reports whether text has a character that can't be in a path.
+func endsPath(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' {
+			return true
+		}
+	}
+	return false
 }
 
 // appendQueryValue appends a path parameter's raw text as the value of a query

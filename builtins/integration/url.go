@@ -21,6 +21,8 @@ type address struct {
 	query []piece // the same of its query string; empty for none
 	fixed string  // the whole target, if it has no parameter, else ""
 
+	appends bool // the request's path follows the URL's: the route is $default
+
 	// rest is the greedy parameter that ends both the route's path and the
 	// URL's, "" for none.
 	rest string
@@ -60,6 +62,10 @@ func parseURL(text string, route *proxy.Route, mapped []string) (address, *confi
 	if path == "" {
 		path = "/"
 	}
+	// AWS: "Create HTTP proxy integrations for HTTP APIs", as it is for $default.
+	if a.appends = route.Resource == config.DefaultName; a.appends {
+		path = strings.TrimSuffix(path, "/")
+	}
 	params := paramsOf(route.Resource)
 	for _, name := range mapped {
 		if !slices.ContainsFunc(params, func(p piece) bool { return p.param == name }) {
@@ -75,11 +81,14 @@ func parseURL(text string, route *proxy.Route, mapped []string) (address, *confi
 	if literalDots(a.path) {
 		return address{}, urlError(`the path has a segment "." or ".."`, "write the path that it leads to")
 	}
-	if !hasParams(a.path) && !hasParams(a.query) {
+	if !a.appends && !hasParams(a.path) && !hasParams(a.query) {
 		a.fixed = path
 		if hasQuery && query != "" {
 			a.fixed += "?" + query
 		}
+	}
+	if a.appends {
+		return a, nil
 	}
 	if last := a.path[len(a.path)-1]; last.greedy && strings.HasSuffix(route.Resource, "{"+last.param+"+}") {
 		a.rest = last.param

@@ -19,6 +19,7 @@ type checker struct {
 	path    []string
 	refs    []reference
 	spoiled map[string]bool // paths of tables whose key was misspelt or has the wrong type
+	apiType string          // of the API whose table is being checked; "" outside, and for one of no known type
 }
 
 // reference is a string that must name an entry of a table.
@@ -59,6 +60,10 @@ func (c *checker) within(name string, f func()) {
 func (c *checker) table(n *node, tree map[string]any, at *place, into reflect.Value) {
 	into.Set(n.zero)
 	typ := n.typeOf(tree)
+	if n.typ == reflect.TypeFor[API]() {
+		c.apiType = typ
+		defer func() { c.apiType = "" }()
+	}
 	var guessed []string // required keys that a misspelt one stands for
 	for _, key := range keysOf(tree, at) {
 		if key == includeKey && len(c.path) == 0 {
@@ -74,17 +79,21 @@ func (c *checker) table(n *node, tree map[string]any, at *place, into reflect.Va
 			c.unused(n, f, typ, k)
 			continue
 		}
+		if !f.serves(c.apiType) {
+			c.foreign(f, k)
+			continue
+		}
 		c.within(key, func() { c.value(f, f.node, tree[key], k, into.Field(f.at)) })
 	}
 	for _, f := range n.fields {
-		if _, there := tree[f.key]; there || !f.applies(typ) || typ == "" && f.only != nil {
+		if _, there := tree[f.key]; there || !f.applies(typ) || typ == "" && f.only != nil || !f.serves(c.apiType) {
 			continue
 		}
 		if f.required {
 			if !slices.Contains(guessed, f.key) {
 				c.missing(f, at)
 			}
-		} else if f.only != nil && f.standard.IsValid() {
+		} else if (f.only != nil || f.apis != nil) && f.standard.IsValid() {
 			into.Field(f.at).Set(f.standard)
 		}
 	}
@@ -118,7 +127,7 @@ func keysOf(tree map[string]any, at *place) []string {
 // unknown reports a key that the table hasn't, and returns the one that was
 // probably meant.
 func (c *checker) unknown(n *node, typ, key string, at *place, tree map[string]any) string {
-	keys := n.keys(typ)
+	keys := n.keys(typ, c.apiType)
 	meant, hint := closest(key, keys), ""
 	for _, f := range n.fields {
 		if slices.Contains(f.aka, key) {
@@ -176,10 +185,21 @@ func joined(path []string) string { return strings.Join(path, "\x00") }
 
 func (c *checker) unused(n *node, f *field, typ string, at *place) {
 	hint := fmt.Sprintf("%q is for %s", f.key, quotedWords(f.only))
-	if keys := slices.DeleteFunc(n.keys(typ), func(k string) bool { return k == typeKey }); len(keys) > 0 {
+	if f.instead != "" {
+		hint += "; " + f.instead
+	} else if keys := slices.DeleteFunc(n.keys(typ, c.apiType), func(k string) bool { return k == typeKey }); len(keys) > 0 {
 		hint += fmt.Sprintf("; type %q has: %s", typ, strings.Join(keys, ", "))
 	}
 	c.within(f.key, func() { c.report(at, at.keySpan(), fmt.Sprintf("not used by type %q", typ), hint) })
+}
+
+// foreign reports a key that APIs of the present type don't have.
+func (c *checker) foreign(f *field, at *place) {
+	hint := fmt.Sprintf("%q is for APIs of type %s", f.key, quotedWords(f.apis))
+	if f.instead != "" {
+		hint += "; " + f.instead
+	}
+	c.within(f.key, func() { c.report(at, at.keySpan(), fmt.Sprintf("not used in APIs of type %q", c.apiType), hint) })
 }
 
 func quotedWords(words []string) string {

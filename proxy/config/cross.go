@@ -191,6 +191,7 @@ func (x *crosser) api(name string, ids map[string]string) {
 	ids[api.ID] = name
 	for _, stage := range x.entries("api", name, "stage") {
 		configured := api.Stage[stage]
+		x.stageName(&api, []string{"api", name, "stage", stage})
 		x.stage([]string{"api", name, "stage", stage}, &configured)
 	}
 	paths := new(branch)
@@ -202,7 +203,7 @@ func (x *crosser) api(name string, ids map[string]string) {
 // route checks one route.
 func (x *crosser) route(api *API, path []string, paths *branch) {
 	route := api.Route[path[3]]
-	key, bad := parseRouteKey(path[3])
+	key, bad := routeKeyOf(api.Type, path[3])
 	if bad != nil {
 		at := x.nearest(path)
 		x.add(SeverityError, at, at.partOfKey(bad.part), path, bad.text, bad.hint)
@@ -210,7 +211,9 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 		x.clash(key, path, paths)
 	}
 	typ := route.Integration.Type
-	if route.Response != nil && (typ == "http_proxy" || typ == "wasm") {
+	if api.Type == HTTPType {
+		x.httpRoute(api, path, &route)
+	} else if route.Response != nil && (typ == "http_proxy" || typ == "wasm") {
 		x.key(append(slices.Clone(path), "response"), fmt.Sprintf("not used by type %q", typ), `answers are made here for the types "mock" and "http"; others pass the integration's on`)
 	}
 	if route.Integration.URL != "" {

@@ -112,7 +112,7 @@ func (e *freezer) table(n *node, v reflect.Value) map[string]any {
 	whole := text != nil && file != nil && file.file
 	for _, f := range n.fields {
 		field := v.Field(f.at)
-		if !f.applies(typ) || f.isDefault(field) {
+		if !f.applies(typ) || !f.serves(e.apiType()) || f.isDefault(field) {
 			continue
 		}
 		if whole && f == file {
@@ -127,6 +127,10 @@ func (e *freezer) table(n *node, v reflect.Value) map[string]any {
 	}
 	return tree
 }
+
+// apiType is the type of the API that is frozen. What is beside it has no keys that are for
+// APIs of one type alone.
+func (e *freezer) apiType() string { return e.cfg.API[e.api].Type }
 
 // isDefault reports whether v is what f is when it isn't there.
 func (f *field) isDefault(v reflect.Value) bool {

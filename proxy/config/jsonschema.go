@@ -140,6 +140,9 @@ func (m *schemaMaker) remarks(f *field) string {
 	if f.only != nil {
 		s += " Only for type " + quotedWords(f.only) + "."
 	}
+	if f.apis != nil {
+		s += " Only in APIs of type " + quotedWords(f.apis) + "."
+	}
 	if (f.min != "" || f.max != "") && f.kind != integerKind && f.kind != rateKind {
 		s += fmt.Sprintf(" Range: %s to %s.", f.min, f.max)
 	}

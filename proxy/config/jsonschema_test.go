@@ -201,7 +201,7 @@ func TestPublishedSchemaAgreesWithLoad(t *testing.T) {
 	bad(`address = ":8080"`, ``)
 	bad(`address = ":8080"`, "address = \":8080\"\nlimits.headers = 0")
 	bad(`address = ":8080"`, "address = \":8080\"\nlimits.body = \"2MB\"")
-	bad(`type = "rest"`, `type = "http"`)
+	bad(`type = "rest"`, `type = "soap"`)
 	bad(`{ type = "wasm", plugin = "greeter" }`, `{ type = "wasm" }`)
 	bad(`{ type = "wasm", plugin = "greeter" }`, `{ type = "wasm", plugin = "greeter", url = "http://a" }`)
 	bad(`upgrade = false`, `upgrade = "no"`)
@@ -226,7 +226,7 @@ func TestPublishedSchemaHasDocs(t *testing.T) {
 		walk(name, s.(map[string]any))
 	}
 	timeout := root["definitions"].(map[string]any)["Integration"].(map[string]any)["properties"].(map[string]any)["timeout"].(map[string]any)
-	want := `Longest wait for the answer's head. Default: 29s. AWS allows 50ms to 29s. Only for type "http_proxy", "http", "wasm" and "wasm_custom". Range: 50ms to 15m.`
+	want := `Longest wait for the answer's head. Default: 29s; 30s in APIs of type http. AWS goes from 50ms up to these. Only for type "http_proxy", "http", "wasm" and "wasm_custom". Range: 50ms to 15m.`
 	if timeout["description"] != want || timeout["default"] != "29s" {
 		t.Errorf("got %v", timeout)
 	}

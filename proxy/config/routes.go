@@ -39,12 +39,24 @@ func verbs() []string {
 	return []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "ANY"}
 }
 
-// parseRouteKey takes a key such as "GET /pets/{id}" apart, or says what is wrong.
+// parseRouteKey takes the key of a REST API's method, such as "GET /pets/{id}", apart, or
+// says what is wrong.
 func parseRouteKey(key string) (routeKey, *mistake) {
+	if key == DefaultName {
+		return routeKey{}, &mistake{"", `"$default" is for HTTP APIs`, `for all requests write "ANY /{proxy+}", and "ANY /" for the root`}
+	}
+	r, bad := parseVerbPath(key)
+	// AWS: "Amazon API Gateway important notes", "/ping and /sping are reserved".
+	if bad == nil && len(r.segments) == 1 && (r.segments[0] == "ping" || r.segments[0] == "sping") {
+		return r, &mistake{"/" + r.segments[0], "the path is reserved for health checks", `choose another, such as "/health"`}
+	}
+	return r, bad
+}
+
+// parseVerbPath takes a verb and a path apart.
+func parseVerbPath(key string) (routeKey, *mistake) {
 	verb, path, found := strings.Cut(key, " ")
 	switch {
-	case key == "$default":
-		return routeKey{}, &mistake{"", `"$default" is for HTTP APIs`, `for all requests write "ANY /{proxy+}", and "ANY /" for the root`}
 	case strings.HasPrefix(key, "/"):
 		return routeKey{}, &mistake{"", "the verb is missing", fmt.Sprintf("write %q, or ANY for all verbs", "GET "+key)}
 	case !slices.Contains(verbs(), verb):
@@ -63,10 +75,6 @@ func parseRouteKey(key string) (routeKey, *mistake) {
 	r := routeKey{verb: verb}
 	if path == "/" {
 		return r, nil
-	}
-	// AWS: "Amazon API Gateway important notes", "/ping and /sping are reserved".
-	if path == "/ping" || path == "/sping" {
-		return r, &mistake{path, "the path is reserved for health checks", `choose another, such as "/health"`}
 	}
 	if trimmed := strings.TrimRight(path, "/"); trimmed != path {
 		return r, &mistake{path, `the path ends with "/"`, fmt.Sprintf("write %q; callers may add a slash", verb+" /"+strings.Trim(path, "/"))}

@@ -33,6 +33,8 @@ const (
 //	default   value when the key is absent; a list's elements are separated by commas
 //	required  the key must be there; with for: only for those types
 //	for       the values of the sibling "type" that use the key; elsewhere it is an error
+//	api       the types of APIs in which the key is used; in others it is an error
+//	instead   what to do in those, for hints
 //	enum      the allowed words, separated by commas
 //	min, max  the range of a number, size or duration
 //	pattern   regular expression for the whole string
@@ -66,6 +68,8 @@ type field struct {
 	def      string
 	required bool
 	only     []string
+	apis     []string
+	instead  string
 	enum     []string
 	min, max string
 	low      int64
@@ -133,7 +137,7 @@ func (n *node) fill(into reflect.Value) {
 	for _, f := range n.fields {
 		if f.kind == tableKind && f.typ.Kind() == reflect.Struct {
 			into.Field(f.at).Set(f.zero)
-		} else if f.standard.IsValid() && f.only == nil {
+		} else if f.standard.IsValid() && f.only == nil && f.apis == nil {
 			into.Field(f.at).Set(f.standard)
 		}
 	}
@@ -144,7 +148,7 @@ func fieldOf(sf reflect.StructField, at int) *field {
 	f := &field{
 		node: schemaOf(sf.Type), key: tag.Get("toml"), goName: sf.Name, at: at,
 		def: tag.Get("default"), required: tag.Get("required") == "true",
-		only: words(tag, "for"), enum: words(tag, "enum"), aka: words(tag, "aka"), path: words(tag, "path"),
+		only: words(tag, "for"), apis: words(tag, "api"), instead: tag.Get("instead"), enum: words(tag, "enum"), aka: words(tag, "aka"), path: words(tag, "path"),
 		min: tag.Get("min"), max: tag.Get("max"), want: tag.Get("want"), names: tag.Get("names"), example: tag.Get("example"),
 		ref: tag.Get("ref"), file: tag.Get("file") == "true", remote: tag.Get("remote"),
 		secret:  tag.Get("secret") == "true",
@@ -260,11 +264,11 @@ func (f *field) takes(v any) bool {
 	return isBool && f.kind == boolKind || isString && f.kind != boolKind
 }
 
-// keys returns the keys of a table that apply to a type; "" stands for any.
-func (n *node) keys(typ string) []string {
+// keys returns the keys of a table that apply to a type, in APIs of a type; "" stands for any.
+func (n *node) keys(typ, apiType string) []string {
 	var keys []string
 	for _, f := range n.fields {
-		if f.applies(typ) {
+		if f.applies(typ) && f.serves(apiType) {
 			keys = append(keys, f.key)
 		}
 	}
@@ -274,6 +278,11 @@ func (n *node) keys(typ string) []string {
 // applies reports whether a table of that type uses the key.
 func (f *field) applies(typ string) bool {
 	return f.only == nil || typ == "" || slices.Contains(f.only, typ)
+}
+
+// serves reports whether an API of that type uses the key; "" stands for any.
+func (f *field) serves(apiType string) bool {
+	return f.apis == nil || apiType == "" || slices.Contains(f.apis, apiType)
 }
 
 // describe says what a value of n looks like.

@@ -64,7 +64,7 @@ func (n *node) looksSecret(key string) bool {
 			return true
 		}
 	}
-	meant := closest(key, n.keys(""))
+	meant := closest(key, n.keys("", ""))
 	f := n.field(meant)
 	return f != nil && f.secret
 }

@@ -5,12 +5,13 @@ import "cmp"
 // StageCache keeps what the methods of a stage answer, to answer the next requests with the
 // same key. AWS: "Cache settings for REST APIs in API Gateway".
 type StageCache struct {
-	// Off: only integrations with a cache of their own keep answers, in the memory below.
-	Enabled bool `toml:"enabled" default:"true" aka:"cachingEnabled,cacheClusterEnabled,on"`
+	// Off, and in APIs of type http: only integrations with a cache of their own keep answers,
+	// in the memory below.
+	Enabled bool `toml:"enabled" api:"rest" default:"true" aka:"cachingEnabled,cacheClusterEnabled,on"`
 	// Memory for answers, their keys and what it takes to find them.
 	Size Size `toml:"size" default:"64MiB" min:"1MiB" max:"1TiB" aka:"cacheClusterSize,max_size,memory"`
 	// How long an answer is kept. "0s" keeps none. AWS goes up to 1h.
-	TTL Duration `toml:"ttl" default:"5m" min:"0s" max:"168h" aka:"cacheTtlInSeconds,cache_ttl,expires,max_age"`
+	TTL Duration `toml:"ttl" api:"rest" default:"5m" min:"0s" max:"168h" aka:"cacheTtlInSeconds,cache_ttl,expires,max_age"`
 	// Most content of an answer that is kept. Longer ones are passed on as they come.
 	MaxEntry Size `toml:"max_entry" default:"1MiB" min:"1KiB" max:"1GiB" aka:"max_object,max_file_size"`
 	// How long a request waits for the answer to an earlier one with the same key, before it
@@ -21,12 +22,12 @@ type StageCache struct {
 	// Callers whom the key doesn't tell apart get each other's answers: as on AWS. Off: what was
 	// answered to somebody with an Authorization or a Cookie, whom an authorizer let in, or who
 	// has an API key, isn't kept unless the backend says "public" or "s-maxage".
-	Shared bool `toml:"shared" aka:"ignore_authorization"`
+	Shared bool `toml:"shared" api:"rest" aka:"ignore_authorization"`
 	// Whose Cache-Control: max-age=0 has an answer replaced: false for everybody's, true for
 	// callers whose policies allow execute-api:InvalidateCache.
-	RequireAuthorization bool `toml:"require_authorization" default:"true" aka:"requireAuthorizationForCacheControl"`
+	RequireAuthorization bool `toml:"require_authorization" api:"rest" default:"true" aka:"requireAuthorizationForCacheControl"`
 	// What everybody else gets for it: 403, what is kept with a Warning, or just what is kept.
-	Unauthorized string `toml:"unauthorized" enum:"fail_with_403,succeed_with_response_header,succeed_without_response_header" default:"succeed_with_response_header" aka:"unauthorizedCacheControlHeaderStrategy,unauthorized_strategy"`
+	Unauthorized string `toml:"unauthorized" api:"rest" enum:"fail_with_403,succeed_with_response_header,succeed_without_response_header" default:"succeed_with_response_header" aka:"unauthorizedCacheControlHeaderStrategy,unauthorized_strategy"`
 }
 
 // MethodCache is what a stage's cache does otherwise for one method.

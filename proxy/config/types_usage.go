@@ -30,7 +30,7 @@ type MethodSettings struct {
 	// Of the method's requests, whoever sends them, instead of the stage's.
 	Throttle *Throttle `toml:"throttle" example:"{ rate = 10, burst = 20 }"`
 	// Of the method's answers, instead of what the stage's cache says. true or false will do.
-	Cache *MethodCache `toml:"cache" short:"enabled" example:"{ ttl = \"30s\" }" aka:"caching"`
+	Cache *MethodCache `toml:"cache" short:"enabled" api:"rest" instead:"HTTP APIs have cache = \"rfc9111\"" example:"{ ttl = \"30s\" }" aka:"caching"`
 	// Level of the execution log, instead of the stage's.
 	LogLevel string `toml:"log_level" enum:"off,error,info" example:"info" aka:"loggingLevel,logging_level"`
 	// What the execution log has of the method's requests, instead of what the stage says.

@@ -38,6 +38,7 @@ func (x *crosser) plan(name string) {
 	for i, stage := range plan.Stages {
 		path := []string{"plan", name, "stages", strconv.Itoa(i)}
 		x.mapped(path, stage)
+		x.planned(path, stage)
 		if slices.Contains(plan.Stages[:i], stage) {
 			x.value(path, "", "the plan has this stage already", "remove one of the two")
 		}

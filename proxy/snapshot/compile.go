@@ -150,6 +150,7 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 			ClientCertificate: c.clientCertificate(configured.Stage[name].ClientCertificate),
 		},
 		root:              &node{path: "/"},
+		http:              api.Type == config.HTTPType,
 		allowEncodedSlash: configured.AllowEncodedSlash,
 		mirror:            s.mirror,
 		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
@@ -176,7 +177,7 @@ func (c *compiler) methods(api *proxy.API, routes map[string]config.Route) []met
 	methods := make([]method, 0, len(routes))
 	paths := make([]string, 0, len(routes))
 	for _, key := range sortedKeys(routes) {
-		parsed, err := parseRouteKey(key)
+		parsed, err := modelOf(api.Type).parse(key)
 		if err != nil {
 			c.wrong(err, "api", api.Name, "route", key)
 			continue
@@ -208,24 +209,15 @@ func (c *compiler) route(st *stage, m method) {
 	}
 	parts, after := c.filters(r, m.route.Filters, at)
 	parts = append(c.parts[:0], parts...)
-	parts = c.routeCORS(st, r, m.route.CORS, at, parts)
-	parts = c.all(parts, proxy.GuardKind, r, &m.route)
-	parts = append(parts, c.authorizer(r, m.route.Authorizer, at))
-	parts = c.all(parts, proxy.AccessKind, r, &m.route)
-	parts = append(parts, c.validator(r, &m.route, at)...)
-	parts = c.all(parts, proxy.CacheKind, r, &m.route)
-	parts = append(parts, c.integration(r, m.route, at))
-	in := &m.route.Integration
-	parts = append(parts,
-		c.plugin(r, proxy.RequestMapperKind, in.MapRequest, under(at, "integration", "map_request")),
-		c.plugin(r, proxy.ResponseMapperKind, in.MapResponse, under(at, "integration", "map_response")))
+	api := modelOf(st.stage.API.Type)
+	parts = api.steps(c, st, r, &m.route, at, parts)
 	parts = c.coded(r, append(parts, after...))
 	r.Pipeline = proxy.NewPipeline(parts...)
 	c.parts = parts
 	if st.mirror != nil {
 		r.Last = st.mirror.Watch(r.Last)
 	}
-	if err := insert(st.root, m.key, r); err != nil {
+	if err := api.place(st, m.key, r); err != nil {
 		c.wrong(err, at...)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/postern-gateway/postern/proxy/config"
 )
 
 // hosts builds the tables of host names.
@@ -24,9 +26,13 @@ func (c *compiler) hosts() {
 		if h.exact[name] != nil {
 			continue
 		}
-		found := &host{isDefault: true, door: c.door(c.cfg.API[api].Endpoint, []string{"api", api, "endpoint"})}
+		found := &host{isDefault: true, http: c.cfg.API[api].Type == config.HTTPType, door: c.door(c.cfg.API[api].Endpoint, []string{"api", api, "endpoint"})}
 		for stageName, st := range stages {
-			if !c.cfg.API[api].DisableDefaultEndpoint { // without stages it answers 403, as on AWS
+			switch {
+			case c.cfg.API[api].DisableDefaultEndpoint: // without stages it answers 403, as on AWS; or 404
+			case stageName == config.DefaultName:
+				found.fallback = st
+			default:
 				found.stages.add(stageName).stage = st
 			}
 		}
@@ -56,7 +62,19 @@ func (c *compiler) domain(h *hosts, name string) {
 	for _, basePath := range sortedKeys(c.cfg.Domain[name].Map) {
 		c.mapBasePath(d, basePath, c.cfg.Domain[name].Map[basePath], under(at, "map", basePath))
 	}
+	d.http = c.onlyHTTP(configured.Map)
 	table[lower] = d
+}
+
+// onlyHTTP reports whether base paths lead to HTTP APIs and no others.
+func (c *compiler) onlyHTTP(targets map[string]string) bool {
+	for _, target := range targets {
+		api, _, _ := strings.Cut(target, ":")
+		if c.cfg.API[api].Type != config.HTTPType {
+			return false
+		}
+	}
+	return len(targets) > 0
 }
 
 // checkHostName judges a name in lower case: of a host, an IP address, or what

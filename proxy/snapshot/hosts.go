@@ -10,6 +10,8 @@ import (
 type stage struct {
 	stage             *proxy.Stage
 	root              *node
+	http              bool         // it is of an HTTP API
+	fallback          *proxy.Route // $default of an HTTP API; nil for none
 	allowEncodedSlash bool
 	preflights        bool         // some route, or nowhere, answers preflights of CORS
 	nowhere           *proxy.Route // answers preflights for what no route takes; nil for nobody
@@ -24,7 +26,9 @@ type host struct {
 	isDefault bool
 	// Of the default host {api}.<suffix>, where the path's first segment names
 	// the stage.
-	stages table[stageEntry]
+	stages   table[stageEntry]
+	fallback *stage // whose name isn't in paths: $default; nil for none
+	http     bool   // it is for HTTP APIs alone
 	// Of a custom domain.
 	mappings mapping
 	clients  *Clients // nil: they aren't asked for certificates
@@ -88,7 +92,7 @@ func (h *host) mapped(path string, escaped bool) (s *stage, basePath, rest strin
 		if found := lookUp(&h.stages, path[1:end], escaped); found != nil {
 			return found.stage, "", path[end:]
 		}
-		return nil, "", path
+		return h.fallback, "", path
 	}
 	best, rest := &h.mappings, path
 	for m, at := best, 1; at <= len(path); {

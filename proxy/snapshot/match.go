@@ -15,7 +15,8 @@ import (
 // certificate that the domain asks for or from around a CDN, Misdirected when the
 // connection was opened for another name than such a domain's, UnknownAPI again for
 // a private endpoint from elsewhere, MissingAuthenticationToken when no
-// resource has the path and the verb. ex.Route is nil then, and ex.Stage is
+// resource has the path and the verb. HTTP APIs have ResourceNotFound for an unknown stage
+// and for no route. ex.Route is nil then, and ex.Stage is
 // set if host and path led to one.
 //
 // The resource is the most specific one that has the verb: {param} needs one
@@ -29,7 +30,7 @@ import (
 // Match does not allocate once ex.Params has grown. Safe for concurrent use.
 func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	in := &ex.In
-	ex.Stage, ex.Route, ex.Params = nil, nil, ex.Params[:0]
+	ex.Stage, ex.Route, ex.Params, ex.HTTP = nil, nil, ex.Params[:0], false
 	ex.Path, ex.FullPath, ex.Method = in.Path, in.Path, in.Method
 	ex.Domain = proxy.Domain{Name: strings.TrimSuffix(in.Host, ".")} // RFC 3986, 3.2.2: the root's dot
 
@@ -45,7 +46,7 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 			return f, false
 		}
 	}
-	ex.Domain.Default = h.isDefault
+	ex.Domain.Default, ex.HTTP = h.isDefault, h.http
 	ex.Domain.Prefix, _, _ = strings.Cut(ex.Domain.Name, ".")
 	if h.manners != nil {
 		if f, ok := h.manners.admit(ex); !ok {
@@ -76,7 +77,7 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 
 	st, basePath, rest := h.mapped(in.Path, view.escaped)
 	if st == nil {
-		return proxy.Fault{Kind: proxy.Forbidden}, false
+		return h.nowhere(), false
 	}
 	if st.door != nil {
 		if f, ok := st.door.admit(in); !ok {
@@ -96,7 +97,7 @@ func (st *stage) enter(ex *proxy.Exchange, rest string, view pathView) (f proxy.
 	if st.canary != nil && st.canary.drawn() {
 		st = st.canary.stage
 	}
-	ex.Stage = st.stage
+	ex.Stage, ex.HTTP = st.stage, st.http
 	ex.Path = oneLeadingSlash(rest)
 	if view.separators && !st.allowEncodedSlash {
 		return refuse(encodedSlash), false
@@ -106,9 +107,25 @@ func (st *stage) enter(ex *proxy.Exchange, rest string, view pathView) (f proxy.
 		ex.Route = st.preflight(ex, view.escaped, ex.Route)
 	}
 	if ex.Route == nil {
-		return proxy.Fault{Kind: proxy.MissingAuthenticationToken}, false
+		return st.unrouted(), false
 	}
 	return proxy.Fault{}, true
+}
+
+// nowhere is the fault of a request to h that leads to no stage.
+func (h *host) nowhere() proxy.Fault {
+	if h.http {
+		return proxy.Fault{Kind: proxy.ResourceNotFound}
+	}
+	return proxy.Fault{Kind: proxy.Forbidden}
+}
+
+// unrouted is the fault of a request that no route of st takes.
+func (st *stage) unrouted() proxy.Fault {
+	if st.http {
+		return proxy.Fault{Kind: proxy.ResourceNotFound}
+	}
+	return proxy.Fault{Kind: proxy.MissingAuthenticationToken}
 }
 
 // override makes X-HTTP-Method-Override the verb. AWS: "Amazon API Gateway
@@ -147,6 +164,9 @@ func oneLeadingSlash(rest string) string {
 
 // route returns the route for ex.Path and ex.Method and fills ex.Params.
 func (st *stage) route(ex *proxy.Exchange, escaped bool) *proxy.Route {
+	if st.http {
+		return st.httpRoute(ex, escaped)
+	}
 	v := verbOf(ex.Method)
 	if v == noVerb {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
 )
 
 // Pick is Match for a request to a stage that whoever asks has named, whatever the
@@ -16,7 +17,10 @@ func (s *Snapshot) Pick(ex *proxy.Exchange, api, stage string) (f proxy.Fault, o
 	}
 	in := &ex.In
 	prefix := "/" + stage
-	ex.Stage, ex.Route, ex.Params = nil, nil, ex.Params[:0]
+	if stage == config.DefaultName {
+		prefix = ""
+	}
+	ex.Stage, ex.Route, ex.Params, ex.HTTP = nil, nil, ex.Params[:0], st.http
 	ex.Path, ex.FullPath, ex.Method = in.Path, prefix+in.Path, in.Method
 	ex.Domain = proxy.Domain{Name: in.Host, Default: true}
 	ex.Domain.Prefix, _, _ = strings.Cut(in.Host, ".")
