@@ -67,26 +67,30 @@ func byteLoop(step ...byte) []byte {
 	)
 }
 
-// cost returns how many times as long the rewritten function takes: the best of
-// several rounds of each, in turns, so that what else the machine does hits both.
-func cost(t testing.TB, wasm []byte, name string, arg uint64) float64 {
+// cost returns how many times as long the rewritten function takes, and how many
+// times when nothing is taken for granted: the best of several rounds of each, in
+// turns, so that what else the machine does hits all of them.
+func cost(t testing.TB, wasm []byte, name string, arg uint64) (metered, plain float64) {
 	t.Helper()
 	ctx := context.Background()
 	r := newRuntime(t, 1_000_000, nil)
-	metered, err := Rewrite(wasm, roomy())
-	if err != nil {
-		t.Fatal(err)
+	modules := [3][]byte{wasm}
+	for i := range 2 {
+		var err error
+		if modules[1+i], err = rewrite(wasm, roomy(), i == 1); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var f [2]api.Function
-	for i, b := range [][]byte{wasm, metered} {
+	var f [3]api.Function
+	for i, b := range modules {
 		m, err := r.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithName(""))
 		if err != nil {
 			t.Fatal(err)
 		}
 		f[i] = m.ExportedFunction(name)
 	}
-	var best [2]time.Duration
-	var results [2]uint64
+	var best [3]time.Duration
+	var results [3]uint64
 	for round := range 1000 {
 		for i := range f {
 			begin := time.Now()
@@ -100,33 +104,35 @@ func cost(t testing.TB, wasm []byte, name string, arg uint64) float64 {
 			}
 		}
 	}
-	if results[0] != results[1] {
-		t.Fatalf("%s: the original returns %d, the rewritten %d", name, results[0], results[1])
+	if results[0] != results[1] || results[0] != results[2] {
+		t.Fatalf("%s: the original returns %d, the rewritten %d and %d", name, results[0], results[1], results[2])
 	}
-	return float64(best[1]) / float64(best[0])
+	return float64(best[1]) / float64(best[0]), float64(best[2]) / float64(best[0])
 }
 
-// BenchmarkCost reports what metered code costs in units of the original's time.
+// report runs cost for a benchmark.
+func report(b *testing.B, wasm []byte, name string, arg uint64) {
+	for b.Loop() {
+		metered, plain := cost(b, wasm, name, arg)
+		b.ReportMetric(metered, "times")
+		b.ReportMetric(plain, "plain-times")
+	}
+}
+
+// BenchmarkCost reports what metered code costs in units of the original's time, and
+// what it costs when each loop and each call that leads on is charged.
 func BenchmarkCost(b *testing.B) {
 	for name, step := range map[string][]byte{
 		"bytes/sum": {opI32Add},
 		"bytes/fnv": {0x73, opI32Const, 0x93, 0x83, 0x80, 0x08, 0x6c}, // (h ^ b) * 16777619
 	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				b.ReportMetric(cost(b, byteLoop(step...), "f", 2), "times")
-			}
-		})
+		b.Run(name, func(b *testing.B) { report(b, byteLoop(step...), "f", 2) })
 	}
 	program := clang(b, "programs.c")
 	for _, p := range []struct {
 		name string
 		arg  uint64
 	}{{"hash", 2}, {"json", 2}, {"sha256", 1}, {"sort", 1}, {"matrix", 1}, {"fib", 21}} {
-		b.Run(p.name, func(b *testing.B) {
-			for b.Loop() {
-				b.ReportMetric(cost(b, program, p.name, p.arg), "times")
-			}
-		})
+		b.Run(p.name, func(b *testing.B) { report(b, program, p.name, p.arg) })
 	}
 }

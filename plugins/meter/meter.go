@@ -19,7 +19,7 @@ import (
 )
 
 // Version changes whenever equal input gives different output.
-const Version = 3
+const Version = 4
 
 // The function that a rewritten module imports: tick(reason i32) -> i32. The
 // result is the fuel for the next slice, in instructions, above zero and at most
@@ -39,7 +39,7 @@ const (
 type Limits struct {
 	MemoryPages   uint32 // maximum of its memory, in pages of 64 KiB; at most 65536
 	TableElements uint32 // maximum of each table
-	Depth         uint32 // how deeply calls nest; a function with many locals counts for several
+	Depth         uint32 // how deeply calls nest, at most 16383; a function with many locals counts for several
 }
 
 // LimitError is a module that starts with more than a limit allows.
@@ -80,6 +80,7 @@ const (
 // rewriter is one module on its way.
 type rewriter struct {
 	limits   Limits
+	plain    bool // with a charge for each loop and call, whatever can be known about them
 	sections [sectionCount][]byte
 	present  [sectionCount]bool
 	names    []byte // content of the name section
@@ -87,11 +88,16 @@ type rewriter struct {
 	exported []export // functions
 
 	types     []funcType
+	alike     []uint32 // for each type, a number that equal ones share
 	functions []uint32 // type of each function, imported ones first
 	imported  uint32   // functions
 	globals   uint32   // imported ones
 	tables    int
 	memory    bool // there is one
+
+	entries    map[uint32]bool // functions that others may call
+	referred   map[uint32]bool // functions that may be in a table
+	openTables bool            // what is in them may be others', or called by others
 
 	code    []*function
 	grows   bool       // memory
@@ -101,11 +107,10 @@ type rewriter struct {
 	results map[string]uint32 // block types without parameters, by their results
 	added   []byte            // encoded types beyond the module's own
 	tick    uint32            // type of tick; behind it that of save and restore
-	fuel    uint32            // global, as the following
-	depth   uint32
-	hidden  uint32 // pages of memory that there are, but not for the guest
-	pages   uint32 // of memory when Save was called
-	shades  uint32 // the first of the globals in which Save keeps the mutable ones
+	gauge   uint32            // global, as the following
+	hidden  uint32            // pages of memory that there are, but not for the guest
+	pages   uint32            // of memory when Save was called
+	shades  uint32            // the first of the globals in which Save keeps the mutable ones
 }
 
 // export is an exported function, by its index in the rewritten module.
@@ -123,7 +128,17 @@ type funcType struct{ params, results []byte }
 // module changes what they can't bring back; custom sections other than the
 // function names and those that begin with "postern." are dropped.
 func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
-	w := &rewriter{limits: limits, results: map[string]uint32{}}
+	return rewrite(wasm, limits, false)
+}
+
+// rewrite is Rewrite, or with plain the simple form of it that takes nothing for
+// granted about a module's loops and calls.
+func rewrite(wasm []byte, limits Limits, plain bool) ([]byte, error) {
+	limits.Depth = min(limits.Depth, maxDepth)
+	w := &rewriter{
+		limits: limits, plain: plain,
+		results: map[string]uint32{}, entries: map[uint32]bool{}, referred: map[uint32]bool{},
+	}
 	if err := w.split(wasm); err != nil {
 		return nil, err
 	}
@@ -133,8 +148,8 @@ func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
 	}{
 		{"type", w.readTypes}, {"import", w.readImports}, {"function", w.readFunctions},
 		{"table", w.rewriteTables}, {"memory", w.rewriteMemories}, {"global", w.rewriteGlobals},
-		{"code", w.scanCode}, {"code", w.rewriteCode},
 		{"export", w.rewriteExports}, {"start", w.rewriteStart}, {"element", w.rewriteElements},
+		{"code", w.scanCode}, {"code", w.rewriteCode},
 	}
 	for _, s := range steps {
 		if err := s.run(); err != nil {
@@ -143,9 +158,7 @@ func Rewrite(wasm []byte, limits Limits) ([]byte, error) {
 	}
 	w.writeTypes()
 	w.writeImports()
-	if w.resettable() {
-		w.writeReset()
-	}
+	w.writeOwn()
 	return w.join(len(wasm)), nil
 }
 
@@ -210,9 +223,7 @@ func (w *rewriter) join(size int) []byte {
 			out = appendSection(out, byte(id), w.sections[id])
 		}
 	}
-	if names := w.rewriteNames(); names != nil {
-		out = appendSection(out, sectionCustom, names)
-	}
+	out = appendSection(out, sectionCustom, w.rewriteNames())
 	for _, content := range w.customs {
 		out = appendSection(out, sectionCustom, content)
 	}
@@ -231,4 +242,11 @@ func (w *rewriter) shift(function uint32) uint32 {
 		return function
 	}
 	return function + 1
+}
+
+// refer is shift for a function that may come into a table by that.
+func (w *rewriter) refer(function uint32) uint32 {
+	w.referred[function] = true
+	w.openTables = w.openTables || function < w.imported
+	return w.shift(function)
 }

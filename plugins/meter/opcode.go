@@ -32,12 +32,22 @@ const (
 	opF32Const           = 0x43
 	opF64Const           = 0x44
 	opI32Eq              = 0x46
+	opI32Ne              = 0x47
 	opI32LtS             = 0x48
+	opI32LtU             = 0x49
 	opI32LeU             = 0x4d
-	opI32GeS             = 0x4e
+	opI64Eqz             = 0x50
+	opI64LtS             = 0x53
+	opI64GeS             = 0x59
 	opI32Add             = 0x6a
 	opI32Sub             = 0x6b
 	opI32ShrU            = 0x76
+	opI64Add             = 0x7c
+	opI64Sub             = 0x7d
+	opI64And             = 0x83
+	opI64Or              = 0x84
+	opI64Shl             = 0x86
+	opI64ExtendI32U      = 0xad
 	opRefNull            = 0xd0
 	opRefFunc            = 0xd2
 	opPrefixBulk         = 0xfc
@@ -64,7 +74,7 @@ const vectorConst = 12
 type instruction struct {
 	op         byte
 	sub        uint32 // behind a prefix
-	index      uint32 // function of call, return_call and ref.func; label of br and br_if
+	index      uint32 // of the function, type, label, local, global or table; not of br_table
 	start, end int
 }
 
@@ -86,14 +96,14 @@ func (r *reader) next() instruction {
 	case op == opCall || op == opReturnCall || op == opRefFunc:
 		in.index = r.u32()
 	case op == opCallIndirect || op == opReturnCallIndirect:
-		r.u32()
+		in.index = r.u32() // of the type
 		r.u32()
 	case op == opSelectTyped:
 		for range r.count() {
 			valueType(r)
 		}
 	case op >= opLocalGet && op <= opTableSet: // local, global and table access
-		r.u32()
+		in.index = r.u32()
 	case op >= 0x28 && op <= 0x3e: // loads and stores
 		memoryArgument(r)
 	case op == opMemorySize || op == opMemoryGrow:

@@ -101,7 +101,25 @@ func appendU32(dst []byte, v uint32) []byte {
 	return append(dst, byte(v))
 }
 
-func appendS32(dst []byte, v int32) []byte {
+// readS32 reads a signed LEB128 number of at most five bytes that is whole.
+func readS32(b []byte) int32 {
+	var v int64
+	shift := 0
+	for _, c := range b {
+		v |= int64(c&0x7f) << shift
+		if shift += 7; c < 0x80 {
+			if c&0x40 != 0 {
+				v |= -1 << shift
+			}
+			break
+		}
+	}
+	return int32(v)
+}
+
+func appendS32(dst []byte, v int32) []byte { return appendS64(dst, int64(v)) }
+
+func appendS64(dst []byte, v int64) []byte {
 	for {
 		c := byte(v & 0x7f)
 		v >>= 7

@@ -69,9 +69,9 @@ func (w *rewriter) grow(out []byte, f *function) []byte {
 	return append(out, opEnd, opEnd)
 }
 
-// writeReset adds the functions Save and Restore behind all others.
-func (w *rewriter) writeReset() {
-	save, restore := []byte{0}, []byte{0} // no locals
+// reset returns the code of Save and Restore.
+func (w *rewriter) reset() (save, restore []byte) {
+	save, restore = []byte{0}, []byte{0} // no locals
 	move := func(out []byte, from, to uint32) []byte {
 		out = appendU32(append(out, opGlobalGet), from)
 		return appendU32(append(out, opGlobalSet), to)
@@ -80,36 +80,13 @@ func (w *rewriter) writeReset() {
 		save = move(save, v.index, w.shades+uint32(i))
 		restore = move(restore, w.shades+uint32(i), v.index)
 	}
-	restore = appendU32(append(restore, opI32Const, 0, opGlobalSet), w.depth)
+	restore = appendS64(append(w.keep(restore, ^levels), opI64Const), w.ground())
+	restore = appendU32(append(restore, opI64Or, opGlobalSet), w.gauge)
 	if w.memory && w.virtual() {
 		save = w.visible(append(save, opMemorySize, 0))
 		save = appendU32(append(save, opGlobalSet), w.pages)
 		restore = appendU32(append(restore, opMemorySize, 0, opGlobalGet), w.pages)
 		restore = appendU32(append(restore, opI32Sub, opGlobalSet), w.hidden)
 	}
-	first := uint32(len(w.functions)) + 1 // tick
-	void := w.tick + 1
-	var types, code, exports []byte
-	for i, f := range [][]byte{save, restore} {
-		types = appendU32(types, void)
-		f = append(f, opEnd)
-		code = append(appendU32(code, uint32(len(f))), f...)
-		exports = append(appendName(exports, [...]string{Save, Restore}[i]), kindFunction)
-		exports = appendU32(exports, first+uint32(i))
-	}
-	w.extend(sectionFunction, types)
-	w.extend(sectionCode, code)
-	w.extend(sectionExport, exports)
-}
-
-// extend adds two entries to a section.
-func (w *rewriter) extend(id int, entries []byte) {
-	count, rest := uint32(0), []byte(nil)
-	if w.present[id] {
-		r := reader{b: w.sections[id]}
-		count = r.u32()
-		rest = r.b[r.pos:]
-	}
-	out := append(appendU32(make([]byte, 0, len(rest)+len(entries)+5), count+2), rest...)
-	w.sections[id], w.present[id] = append(out, entries...), true
+	return save, restore
 }

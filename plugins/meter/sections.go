@@ -30,6 +30,7 @@ func (w *rewriter) readTypes() error {
 		return nil
 	}
 	r := reader{b: w.sections[sectionType]}
+	first := map[string]uint32{}
 	for range r.count() {
 		if form := r.byte(); form != typeFunction && r.err == nil {
 			return fmt.Errorf("type %#02x isn't supported", form)
@@ -38,6 +39,13 @@ func (w *rewriter) readTypes() error {
 		t.params = valueTypes(&r)
 		t.results = valueTypes(&r)
 		w.types = append(w.types, t)
+		signature := string(t.params) + ">" + string(t.results)
+		like, known := first[signature]
+		if !known {
+			like = uint32(len(first))
+			first[signature] = like
+		}
+		w.alike = append(w.alike, like)
 	}
 	return r.end()
 }
@@ -72,6 +80,7 @@ func (w *rewriter) readImports() error {
 			valueType(&r)
 			r.limits()
 			w.tables++
+			w.openTables = true
 		case kindMemory:
 			r.limits()
 			w.memory, w.changes = true, true // somebody else may grow it
@@ -236,15 +245,17 @@ func (w *rewriter) rewriteGlobals() error {
 		return r.err
 	}
 	next := w.globals + n
-	w.fuel, w.depth, w.hidden, w.pages = next, next+1, next+2, next+3
-	for range 4 {
+	w.gauge, w.hidden, w.pages = next, next+1, next+2
+	out = append(append(out, typeI64, 1, opI64Const), appendS64(nil, w.ground())...)
+	out = append(out, opEnd)
+	for range 2 {
 		out = appendVariable(out, typeI32)
 	}
 	for _, s := range w.mutable {
 		out = appendVariable(out, s.kind)
 	}
-	w.shades = next + 4
-	out = append(appendU32(nil, n+4+uint32(len(w.mutable))), out...)
+	w.shades = next + 3
+	out = append(appendU32(nil, n+3+uint32(len(w.mutable))), out...)
 	w.sections[sectionGlobal], w.present[sectionGlobal] = out, true
 	return r.end()
 }
@@ -276,7 +287,7 @@ func (w *rewriter) constant(out []byte, r *reader) []byte {
 		in := r.next()
 		switch in.op {
 		case opRefFunc:
-			out = appendU32(append(out, opRefFunc), w.shift(in.index))
+			out = appendU32(append(out, opRefFunc), w.refer(in.index))
 			continue
 		case opBlock, opLoop, opIf:
 			r.fail(errors.New("a constant expression has no blocks"))
@@ -305,7 +316,9 @@ func (w *rewriter) rewriteExports() error {
 		kind := r.byte()
 		out = append(out, r.b[start:r.pos]...)
 		index := r.u32()
+		w.openTables = w.openTables || kind == kindTable
 		if kind == kindFunction {
+			w.entries[index] = true
 			index = w.shift(index)
 			w.exported = append(w.exported, export{name, index})
 		}
@@ -356,7 +369,7 @@ func (w *rewriter) rewriteElements() error {
 				out = w.constant(out, &r)
 				continue
 			}
-			out = appendU32(out, w.shift(r.u32()))
+			out = appendU32(out, w.refer(r.u32()))
 		}
 		if r.err != nil {
 			return r.err
@@ -383,7 +396,7 @@ func (w *rewriter) rewriteNames() []byte {
 		case functionNames:
 			names := reader{b: content}
 			n := names.count()
-			shifted := appendU32(nil, n)
+			shifted := appendU32(nil, n+1)
 			for range n {
 				shifted = appendU32(shifted, w.shift(names.u32()))
 				start := names.pos
@@ -393,6 +406,7 @@ func (w *rewriter) rewriteNames() []byte {
 			if names.err != nil {
 				return w.exportNames()
 			}
+			shifted = appendName(appendU32(shifted, w.refill()), refillName)
 			out, named = appendSection(out, id, shifted), n > 0
 		}
 	}
@@ -403,17 +417,15 @@ func (w *rewriter) rewriteNames() []byte {
 }
 
 // exportNames returns a name section with the names by which functions are
-// exported, or nil when none is.
+// exported, and that of refill.
 func (w *rewriter) exportNames() []byte {
 	const functionNames = 1
 	slices.SortStableFunc(w.exported, func(a, b export) int { return cmp.Compare(a.function, b.function) })
 	all := slices.CompactFunc(w.exported, func(a, b export) bool { return a.function == b.function })
-	if len(all) == 0 {
-		return nil
-	}
-	names := appendU32(nil, uint32(len(all)))
+	names := appendU32(nil, uint32(len(all))+1)
 	for _, e := range all {
 		names = appendName(appendU32(names, e.function), e.name)
 	}
+	names = appendName(appendU32(names, w.refill()), refillName)
 	return appendSection(appendName(nil, "name"), functionNames, names)
 }
