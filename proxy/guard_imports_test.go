@@ -29,7 +29,7 @@ proxy/deployment      : proxy/config
 proxy/zone            : proxy/config libdns dns aws net/http
 proxy/zone/zonetest   : dns
 proxy/certificate     : proxy/config proxy/zone certmagic acmez libdns ocsp zap net/http
-proxy/certificate/storetest : proxy/certificate
+proxy/certificate/storetest : proxy/certificate proxy/pausetest
 proxy/certificate/pebbletest : net/http
 proxy/clients         :
 proxy/pausetest       :
@@ -54,6 +54,7 @@ proxy/observe         : proxy proxy/http1 proxy/config proxy/otlp zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/http3           : proxy/http1 proxy/http2 quic
+proxy/websocket       : proxy proxy/config proxy/document proxy/expr proxy/http1 zap
 proxy/server          : proxy proxy/explain proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/http3 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
 proxy/control         : proxy/shadow proxy/explain proxy/certificate proxy/usage proxy/deployment zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
@@ -76,12 +77,12 @@ builtins/validation   : proxy proxy/http1 proxy/config builtins/internal/schema 
 builtins/mapping      : proxy proxy/http1 proxy/config proxy/uri proxy/expr proxy/event builtins/internal/vtl builtins/internal/xmljson
 builtins/workbench    : proxy/config proxy/expr builtins/internal/vtl
 builtins/coding       : proxy proxy/http1 proxy/config compress brotli
-builtins              : proxy builtins/guard builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/responsecache builtins/usage builtins/validation
+builtins              : proxy proxy/websocket builtins/guard builtins/access builtins/authorizer builtins/integration builtins/coding builtins/cors builtins/gatewayresponse builtins/responsecache builtins/usage builtins/validation
 plugins               : proxy proxy/http1 proxy/config proxy/event proxy/uri proxy/document proxy/jose proxy/zone libdns sdk/abi plugins/meter plugins/keyvalue plugins/outbound plugins/supply plugins/manifest wazero zap
 plugins/scaffold      : plugins/manifest sdk
 plugins/trial         : proxy proxy/http1 proxy/config proxy/snapshot builtins plugins libdns zap txtar
-proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream builtins builtins/guard builtins/responsecache builtins/authorizer builtins/usage proxy/usage plugins zap txtar
-cmd/postern           : proxy proxy/explain proxy/deployment proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage builtins builtins/guard builtins/responsecache builtins/usage builtins/mapping builtins/access builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
+proxy/proxytest       : proxy proxy/certificate proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream builtins builtins/guard builtins/responsecache builtins/authorizer builtins/usage proxy/usage proxy/websocket plugins zap txtar
+cmd/postern           : proxy proxy/explain proxy/deployment proxy/certificate proxy/overload proxy/truststore proxy/config proxy/server proxy/shadow proxy/snapshot proxy/upstream proxy/observe proxy/control proxy/state proxy/usage proxy/websocket builtins builtins/guard builtins/responsecache builtins/usage builtins/mapping builtins/access builtins/authorizer builtins/workbench plugins plugins/supply plugins/manifest plugins/trial plugins/scaffold sdk/abi zap cobra fsnotify prometheus go-systemd x/sys
 examples/...          : sdk/go net/http
 `
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -355,16 +356,16 @@ func TestTenThousand(t *testing.T) {
 	before := heap()
 	k := New(Options{Store: NewDirectory(filepath.Join(dir, "store"))})
 	defer k.Close()
-	began := time.Now()
+	began := processor()
 	apply(t, k, cfg)
-	took := time.Since(began)
+	took := processor() - began
 	used := heap() - before
 	for _, d := range []string{domains[0], domains[tenThousand/2], domains[tenThousand-1]} {
 		if k.Find(d) == nil {
 			t.Errorf("%s isn't served", d)
 		}
 	}
-	t.Logf("%d names: %v, %d MB", tenThousand, took.Round(time.Millisecond), used>>20)
+	t.Logf("%d names: %v of a processor, %d MB", tenThousand, took.Round(time.Millisecond), used>>20)
 	if took > 5*time.Second && !raceDetector {
 		t.Errorf("the start takes %v", took)
 	}
@@ -372,6 +373,13 @@ func TestTenThousand(t *testing.T) {
 		t.Errorf("%d MB", used>>20)
 	}
 	runtime.KeepAlive(cfg)
+}
+
+// processor returns how long this process has computed.
+func processor() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // its arguments are right
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // heap returns how many bytes are in use.

@@ -97,7 +97,7 @@ func TestBudgetOrders(t *testing.T) {
 		return n
 	}
 	until(t, "as many as may be got", func() bool { return count() == 3 })
-	time.Sleep(time.Second) // what shouldn't happen gets its chance
+	time.Sleep(100 * time.Millisecond) // what shouldn't happen gets its chance
 	if n, figures := count(), f.Figures(); n != 3 || figures.Orders != 3 || figures.OrdersLeft != 0 {
 		t.Errorf("%d certificates, %d orders, %d left; the limit is 3", n, figures.Orders, figures.OrdersLeft)
 	}

@@ -121,9 +121,9 @@ func TestOtherProcess(t *testing.T) {
 func TestProcesses(t *testing.T) {
 	dir := t.TempDir()
 	f := newFront(t, Options{Store: NewDirectory(filepath.Join(dir, "store"))})
-	ca := f.pebble(pebbletest.Options{Life: 14 * time.Second})
+	ca := f.pebble(pebbletest.Options{Life: time.Minute})
 	domains := []string{"a.postern.test", "b.postern.test", "c.postern.test"}
-	cfg := load(t, dir, ca.Config("renew_window = 50"), domains...)
+	cfg := load(t, dir, ca.Config("renew_window = 90"), domains...)
 	others := []*process{startProcess(t, dir), startProcess(t, dir)}
 	apply(t, f.Keeper, cfg)
 	first := map[string]string{}
@@ -151,8 +151,8 @@ func TestProcesses(t *testing.T) {
 			}
 		}
 	}
-	// An order that was placed as we looked may have no certificate yet.
-	if n := int64(len(serials)); orders < n || orders > n+1 {
+	// Orders that were placed as we looked may have no certificates yet.
+	if n := int64(len(serials)); orders < n || orders > n+int64(len(domains)) {
 		t.Errorf("%d orders for %d certificates", orders, n)
 	}
 	if text := strings.Join(f.Missing(), "\n"); text != "" {
@@ -168,6 +168,7 @@ func TestProcessKilled(t *testing.T) {
 	ca := f.pebble(pebbletest.Options{})
 	cfg := load(t, dir, ca.Config(""), "a.postern.test")
 	ca.Pause()
+	began := time.Now()
 	killed := startProcess(t, dir)
 	claim := filepath.Join(dir, "store", claimDir, "name_a.postern.test")
 	until(t, "a claim", func() bool { _, err := os.Stat(claim); return err == nil })
@@ -176,10 +177,9 @@ func TestProcessKilled(t *testing.T) {
 	}
 	_ = killed.cmd.Wait() // it was killed
 	ca.Resume()
-	began := time.Now()
 	apply(t, f.Keeper, cfg)
 	f.got("a.postern.test")
-	if took := time.Since(began); took < leaseTime/2 || took > 3*leaseTime {
+	if took := time.Since(began); took < leaseTime/2 || took > 4*leaseTime {
 		t.Errorf("after %v; a claim is for %v", took, leaseTime)
 	}
 	if n := f.Figures().Orders; n != 1 {

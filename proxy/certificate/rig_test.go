@@ -129,7 +129,7 @@ func (f *front) got(name string) *x509.Certificate {
 
 // get asks for name over TLS as a client that trusts roots.
 func (f *front) get(name string, roots *x509.CertPool) error {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", f.tls))

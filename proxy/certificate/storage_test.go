@@ -20,6 +20,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/postern-gateway/postern/proxy/pausetest"
 )
 
 // faulty is a store whose documents can't be put while it is broken.
@@ -212,13 +214,21 @@ func TestStorageDamage(t *testing.T) {
 // A lock is one's until it is given back, however long that takes; one whose process
 // ended is free soon.
 func TestStorageLock(t *testing.T) {
-	dir := t.TempDir()
+	const lease = 400 * time.Millisecond
+	pausetest.Run(t, lease/4, func(t testing.TB) { storageLock(t, t.TempDir(), lease) })
+}
+
+func storageLock(t testing.TB, dir string, lease time.Duration) {
 	open := func() *storage {
 		s := newStorage(NewDirectory(dir), zap.NewNop())
-		s.lease = 400 * time.Millisecond
+		s.lease = lease
 		return s
 	}
 	a, b := open(), open()
+	t.Cleanup(func() { // of a try that failed
+		_ = a.Unlock(context.Background(), "*.a.test")
+		_ = b.Unlock(context.Background(), "*.a.test")
+	})
 	if err := a.Lock(t.Context(), "*.a.test"); err != nil {
 		t.Fatal(err)
 	}
@@ -251,32 +261,35 @@ func TestStorageLock(t *testing.T) {
 
 // Those who wait in one process exclude each other, too.
 func TestStorageLockHammer(t *testing.T) {
-	s := newStorage(NewDirectory(t.TempDir()), zap.NewNop())
-	s.lease = 40 * time.Millisecond // waits are a quarter of it
-	var inside, most atomic.Int32
-	var work sync.WaitGroup
-	for range 6 {
-		work.Go(func() {
-			for range 3 {
-				if err := s.Lock(t.Context(), "n"); err != nil {
-					t.Error(err)
-					return
+	const lease = 200 * time.Millisecond // waits are a quarter of it
+	pausetest.Run(t, lease/4, func(t testing.TB) {
+		s := newStorage(NewDirectory(t.TempDir()), zap.NewNop())
+		s.lease = lease
+		var inside, most atomic.Int32
+		var work sync.WaitGroup
+		for range 6 {
+			work.Go(func() {
+				for range 3 {
+					if err := s.Lock(t.Context(), "n"); err != nil {
+						t.Error(err)
+						return
+					}
+					if n := inside.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+					time.Sleep(time.Millisecond)
+					inside.Add(-1)
+					if err := s.Unlock(t.Context(), "n"); err != nil {
+						t.Error(err)
+					}
 				}
-				if n := inside.Add(1); n > most.Load() {
-					most.Store(n)
-				}
-				time.Sleep(time.Millisecond)
-				inside.Add(-1)
-				if err := s.Unlock(t.Context(), "n"); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	work.Wait()
-	if most.Load() != 1 {
-		t.Errorf("%d were inside at once", most.Load())
-	}
+			})
+		}
+		work.Wait()
+		if most.Load() != 1 {
+			t.Errorf("%d were inside at once", most.Load())
+		}
+	})
 }
 
 // Who deletes a folder's last document doesn't get into the way of who writes the next.
