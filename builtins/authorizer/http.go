@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/postern-gateway/postern/builtins/integration"
+	"github.com/postern-gateway/postern/builtins/internal/sigv4"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/document"
@@ -35,9 +36,10 @@ type remote struct {
 	backend      proxy.Backend
 	host, target string
 	timeout      time.Duration
-	fields       http1.Fields // but for the trace id
-	lambda       bool         // it speaks Lambda's Invoke API
-	calls        *sync.Pool   // of *proxy.Exchange
+	fields       http1.Fields  // but for the trace id
+	lambda       bool          // it speaks Lambda's Invoke API
+	signer       *sigv4.Signer // nil: nobody signs
+	calls        *sync.Pool    // of *proxy.Exchange
 }
 
 func newRemote(b proxy.Build, o proxy.Options) (*remote, error) {
@@ -96,6 +98,9 @@ func (r *remote) Invoke(ctx context.Context, ex *proxy.Exchange, event []byte) (
 		Fields:  http1.AppendKnown(append(call.Out.Fields[:0], r.fields...), http1.XAmznTraceID, ex.TraceID()),
 		Timeout: r.timeout, ContentTimeout: r.timeout,
 	}
+	if r.signer != nil {
+		call.Out.Fields = r.signer.Sign(call.Out.Fields, sigv4.Request{Method: call.Out.Method, Path: r.target, Host: r.host}, event, begin)
+	}
 	if err := r.backend.Send(ctx, call); err != nil {
 		return nil, err
 	}
@@ -153,9 +158,26 @@ func (own Options) newLambda(b proxy.Build, o proxy.Options) (proxy.Steps, error
 		return proxy.Steps{}, &config.KeyError{Path: []string{"url"}, Text: "the endpoint has a query string", Hint: `a qualifier goes behind the function's name: "NAME:QUALIFIER"`}
 	}
 	// AWS: Lambda API reference, "Invoke". Nothing in a name or an ARN needs escapes
-	// but "/", which functions of no kind have.
-	r.target = strings.TrimSuffix(r.target, "/") + "/2015-03-31/functions/" + o.Authorizer.Function + "/invocations"
+	// but "/", which functions of no kind have. Who signs escapes all the same, as AWS's
+	// clients do: the signature covers the path as Lambda would spell it.
+	function := o.Authorizer.Function
+	if sign := o.Authorizer.Sign; sign != nil {
+		function = sigv4.Escape(function)
+		r.signer = sigv4.NewSigner(sign.ID, sigv4.NewKey(sign.Secret, sign.SessionToken, time.Time{}), signingRegion(o.Authorizer, b.Route), "lambda")
+	}
+	r.target = strings.TrimSuffix(r.target, "/") + "/2015-03-31/functions/" + function + "/invocations"
 	r.fields = append(r.fields, http1.NewField("X-Amz-Invocation-Type", "RequestResponse"), http1.NewField("X-Amz-Log-Type", "None"))
 	r.lambda = true
 	return own.newFunction(b, o, r)
+}
+
+// signingRegion is the region that requests for a's function are signed for.
+func signingRegion(a *config.Authorizer, route *proxy.Route) string {
+	if a.Sign.Region != "" {
+		return a.Sign.Region
+	}
+	if parts := strings.SplitN(a.Function, ":", 5); len(parts) == 5 && parts[0] == "arn" && parts[3] != "" {
+		return parts[3]
+	}
+	return route.Stage.API.Region
 }

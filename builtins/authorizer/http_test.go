@@ -2,12 +2,16 @@ package authorizer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/postern-gateway/postern/builtins/internal/sigv4"
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
@@ -153,4 +157,47 @@ func TestLambdaInvokes(t *testing.T) {
 	a.URL, a.Backend = "http://127.0.0.1/", "none"
 	_, err := r.kind(Lambda(Options{}), route, "a", a, proxy.Build{})
 	wantKey(t, err, "backend")
+}
+
+// With credentials, what Lambda gets is signed for it: by whom, for which region, and
+// with a path that all spell alike.
+func TestLambdaSigns(t *testing.T) {
+	r := newRig(t)
+	f := func(url, function, region, wantTarget, wantRegion string) {
+		t.Helper()
+		b := &fakeBackend{status: 200, answer: strings.NewReader(allowing("*"))}
+		a := byToken()
+		a.URL, a.Function = url, function
+		a.Sign = &config.Signing{ID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG", SessionToken: "session", Region: region}
+		s, route := r.remote(Lambda(Options{}), a, b)
+		if got := outcome(s, r.exchange(route, "GET /a", "Authorization: t")); got != "allowed" {
+			t.Errorf("got %s", got)
+		}
+		if b.sent.Target != wantTarget {
+			t.Errorf("the target is %s, want %s", b.sent.Target, wantTarget)
+		}
+		check, err := sigv4.NewVerifier(wantRegion, "lambda", false).Begin(sigv4.Request{
+			Method: b.sent.Method, Path: b.sent.Target, Host: b.sent.Host, Fields: b.sent.Fields,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := sigv4.NewKey(a.Sign.Secret, a.Sign.SessionToken, time.Time{})
+		if err := check.Admit(key, time.Now()); err != nil {
+			t.Error(err)
+		}
+		sum := sha256.Sum256([]byte(b.content))
+		if err := check.Verify(key, hex.EncodeToString(sum[:])); err != nil || check.KeyID != "AKIDEXAMPLE" {
+			t.Errorf("%s: %v", check.KeyID, err)
+		}
+		for _, name := range []string{"X-Amz-Invocation-Type", "Content-Type", "Host"} {
+			if !check.Signs(name) {
+				t.Errorf("%s isn't signed", name)
+			}
+		}
+	}
+	f("https://lambda.eu-west-1.amazonaws.com/", "authorize", "eu-west-1", "/2015-03-31/functions/authorize/invocations", "eu-west-1")
+	f("http://127.0.0.1:9001/base", "arn:aws:lambda:us-east-2:123456789012:function:a:live", "",
+		"/base/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-2%3A123456789012%3Afunction%3Aa%3Alive/invocations", "us-east-2")
+	f("http://127.0.0.1:9001", "authorize:$LATEST", "", "/2015-03-31/functions/authorize%3A%24LATEST/invocations", "local")
 }

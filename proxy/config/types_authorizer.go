@@ -11,6 +11,9 @@ type Authorizer struct {
 	URL string `toml:"url" for:"http,lambda" required:"true" example:"http://127.0.0.1:9000/authorize" aka:"uri,authorizerUri,endpoint"`
 	// The function that decides, as a name or an ARN.
 	Function string `toml:"function" for:"lambda" required:"true" pattern:"[a-zA-Z0-9:_$./-]{1,200}" want:"a function's name or ARN" example:"authorize" aka:"function_name,functionName"`
+	// Sign requests for the function, as Lambda itself wants. Absent: they aren't signed,
+	// which those that stand in for Lambda take.
+	Sign *Signing `toml:"sign" for:"lambda" aka:"credentials,sigv4,signing"`
 	// The backend that carries it there. Absent: the URL's host, with defaults.
 	Backend string `toml:"backend" for:"http,lambda" ref:"backend"`
 	// Longest wait for the whole answer. A plugin has its own timeout.

@@ -14,16 +14,21 @@ import (
 // its content in hexadecimal, or what Payload says instead of a hash. Admit must have
 // agreed with key before. The error is an *Error.
 func (c *Check) Verify(key *Key, payload string) error {
+	if !isDigest(c.signature, c.sign(key, payload)) {
+		return mismatch("")
+	}
+	return nil
+}
+
+// sign returns the signature of the request. AWS: "Create a signed AWS API request".
+func (c *Check) sign(key *Key, payload string) [sha256.Size]byte {
 	c.text = c.appendCanonical(c.text[:0], payload)
 	hash := sha256.Sum256(c.text)
 	c.text = append(append(c.text[:0], algorithm+"\n"...), c.date...)
 	c.text = append(append(append(c.text, '\n'), c.scope...), '\n')
 	c.text = hex.AppendEncode(c.text, hash[:])
 	signing := key.signing(c.when, c.scope)
-	if !isDigest(c.signature, mac(&signing, c.text)) {
-		return mismatch("")
-	}
-	return nil
+	return mac(&signing, c.text)
 }
 
 // appendCanonical appends the canonical request. AWS: "Create a canonical request".
