@@ -86,7 +86,7 @@ func TestHTTP2Malformed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		io.WriteString(c, http2.ClientPreface)
 		framer := http2.NewFramer(c, c)
 		framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

@@ -41,7 +41,7 @@ func (g *gateway) url() string { return "https://localhost:" + strings.Split(g.a
 
 // newHTTP3 returns a client with connections of its own.
 func newHTTP3(t *testing.T) *http.Client {
-	transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, QUICConfig: &quic.Config{MaxIdleTimeout: 10 * time.Second}}
+	transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, QUICConfig: &quic.Config{MaxIdleTimeout: time.Minute}}
 	t.Cleanup(func() { transport.Close() })
 	return &http.Client{Transport: transport}
 }
@@ -49,7 +49,7 @@ func newHTTP3(t *testing.T) *http.Client {
 // waitHTTP3 waits until the gateway tells clients of HTTP/3.
 func (g *gateway) waitHTTP3() {
 	g.t.Helper()
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		g.mu.Lock()
 		d := g.listeners["public"].datagrams.Load()
 		g.mu.Unlock()

@@ -20,14 +20,15 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/overload"
+	"github.com/postern-gateway/postern/proxy/pausetest"
 )
 
 // until waits for a claim to become true.
 func until(t testing.TB, what string, claim func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !claim(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !claim(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
@@ -146,79 +147,83 @@ func TestInFlight(t *testing.T) {
 }
 
 func TestRequestTime(t *testing.T) {
-	cert, key := selfSigned(t)
-	g := start(t, fmt.Sprintf("limits = { request_time = \"150ms\" }\n[listen.tls]\naddress = \"127.0.0.1:0\"\nlimits = { request_time = \"150ms\" }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
-	c := g.dial()
-	for range 3 { // each request has its own time
-		if !alive(c) {
-			t.Fatal("a quick request fails")
+	pausetest.Run(t, 50*time.Millisecond, func(t testing.TB) {
+		cert, key := selfSigned(t)
+		g := start(t, fmt.Sprintf("limits = { request_time = \"150ms\" }\n[listen.tls]\naddress = \"127.0.0.1:0\"\nlimits = { request_time = \"150ms\" }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
+		c := g.dial()
+		for range 3 { // each request has its own time
+			if !alive(c) {
+				t.Fatal("a quick request fails")
+			}
+			time.Sleep(60 * time.Millisecond)
 		}
-		time.Sleep(60 * time.Millisecond)
-	}
-	if !alive(c) {
-		t.Error("waiting counts")
-	}
-	began := time.Now()
-	if answer := g.talk(get("/wait")); answer != "" {
-		t.Errorf("got %q", answer)
-	}
-	if took := time.Since(began); took < 140*time.Millisecond || took > 2*time.Second {
-		t.Errorf("cut after %s, want 150ms", took)
-	}
-	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	defer transport.CloseIdleConnections()
-	request, _ := http.NewRequest("GET", "https://"+g.Addrs()["tls"].String()+"/wait", nil)
-	request.Host = "localhost"
-	began = time.Now()
-	if response, err := transport.RoundTrip(request); err == nil {
-		t.Errorf("HTTP/2: got %v", response)
-	}
-	if took := time.Since(began); took < 140*time.Millisecond || took > 2*time.Second {
-		t.Errorf("HTTP/2: reset after %s, want 150ms", took)
-	}
-	// An upgraded connection is no request any more.
-	tunnel := g.dial()
-	io.WriteString(tunnel, "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-	r := bufio.NewReader(tunnel)
-	for line := ""; line != "\r\n"; line, _ = r.ReadString('\n') {
-	}
-	time.Sleep(200 * time.Millisecond)
-	io.WriteString(tunnel, "still here\n")
-	if line, err := r.ReadString('\n'); line != "still here\n" {
-		t.Errorf("tunnel: got %q, %v", line, err)
-	}
+		if !alive(c) {
+			t.Error("waiting counts")
+		}
+		began := time.Now()
+		if answer := g.talk(get("/wait")); answer != "" {
+			t.Errorf("got %q", answer)
+		}
+		if took := time.Since(began); took < 140*time.Millisecond || took > 30*time.Second {
+			t.Errorf("cut after %s, want 150ms", took)
+		}
+		transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer transport.CloseIdleConnections()
+		request, _ := http.NewRequest("GET", "https://"+g.Addrs()["tls"].String()+"/wait", nil)
+		request.Host = "localhost"
+		began = time.Now()
+		if response, err := transport.RoundTrip(request); err == nil {
+			t.Errorf("HTTP/2: got %v", response)
+		}
+		if took := time.Since(began); took < 140*time.Millisecond || took > 30*time.Second {
+			t.Errorf("HTTP/2: reset after %s, want 150ms", took)
+		}
+		// An upgraded connection is no request any more.
+		tunnel := g.dial()
+		io.WriteString(tunnel, "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		r := bufio.NewReader(tunnel)
+		for line := ""; line != "\r\n"; line, _ = r.ReadString('\n') {
+		}
+		time.Sleep(200 * time.Millisecond)
+		io.WriteString(tunnel, "still here\n")
+		if line, err := r.ReadString('\n'); line != "still here\n" {
+			t.Errorf("tunnel: got %q, %v", line, err)
+		}
+	})
 }
 
 func TestConnectionAge(t *testing.T) {
-	g := start(t, "limits = { connection_age = \"100ms\" }")
-	c := g.dial()
-	r := bufio.NewReader(c)
-	ask := func() *http.Response {
-		io.WriteString(c, "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		response, err := http.ReadResponse(r, nil)
-		if err != nil {
-			t.Fatal(err)
+	pausetest.Run(t, 50*time.Millisecond, func(t testing.TB) {
+		g := start(t, "limits = { connection_age = \"100ms\" }")
+		c := g.dial()
+		r := bufio.NewReader(c)
+		ask := func() *http.Response {
+			io.WriteString(c, "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			response, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return response
 		}
-		return response
-	}
-	if ask().Close {
-		t.Error("closed while young")
-	}
-	time.Sleep(120 * time.Millisecond)
-	if !ask().Close {
-		t.Error("kept while old")
-	}
-	// Ages are spread over a fifth.
-	var life lifetime
-	s := &settings{}
-	s.ConnectionAge = 1000_000_000
-	now := time.Now()
-	for random, want := range map[uint64][2]time.Duration{0: {899, 900}, 255: {1098, 1100}} {
-		life.begin(now, random)
-		if life.over(s, now.Add(want[0]*time.Millisecond)) || !life.over(s, now.Add(want[1]*time.Millisecond)) {
-			t.Errorf("random %d: not between %v ms", random, want)
+		if ask().Close {
+			t.Error("closed while young")
 		}
-	}
+		time.Sleep(120 * time.Millisecond)
+		if !ask().Close {
+			t.Error("kept while old")
+		}
+		// Ages are spread over a fifth.
+		var life lifetime
+		s := &settings{}
+		s.ConnectionAge = 1000_000_000
+		now := time.Now()
+		for random, want := range map[uint64][2]time.Duration{0: {899, 900}, 255: {1098, 1100}} {
+			life.begin(now, random)
+			if life.over(s, now.Add(want[0]*time.Millisecond)) || !life.over(s, now.Add(want[1]*time.Millisecond)) {
+				t.Errorf("random %d: not between %v ms", random, want)
+			}
+		}
+	})
 }
 
 // slowly dials with little room for what comes back.
@@ -233,87 +238,91 @@ func (g *gateway) slowly() *net.TCPConn {
 // Clients that send or read slowly are cut at their limits, and others don't
 // notice.
 func TestManySlowClients(t *testing.T) {
-	g := start(t, `limits = { header_timeout = "400ms", body_timeout = "400ms", write_timeout = "400ms" }`)
-	g.release()
-	const each = 40
-	var slow sync.WaitGroup
-	began := time.Now()
-	spawn := func(request string, drip string) {
-		for range each {
-			c := g.slowly()
-			slow.Go(func() {
+	pausetest.Run(t, 100*time.Millisecond, func(t testing.TB) {
+		g := start(t, `limits = { header_timeout = "400ms", body_timeout = "400ms", write_timeout = "400ms" }`)
+		g.release()
+		const each = 40
+		var slow sync.WaitGroup
+		began := time.Now()
+		spawn := func(request string, drip string) {
+			for range each {
+				c := g.slowly()
 				io.WriteString(c, request)
-				for drip != "" {
-					time.Sleep(100 * time.Millisecond)
-					if _, err := io.WriteString(c, drip); err != nil {
-						return
+				slow.Go(func() {
+					for drip != "" {
+						time.Sleep(100 * time.Millisecond)
+						if _, err := io.WriteString(c, drip); err != nil {
+							return
+						}
 					}
-				}
-			})
-		}
-	}
-	spawn("GET /nothing HTTP/1.1\r\n", "X: y\r\n")                                                 // never ends its header
-	spawn("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "")            // stops in its content
-	spawn("POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n", "") // and in a chunk
-	spawn("GET /huge HTTP/1.1\r\nHost: localhost\r\n\r\n", "")                                     // never reads
-	spawn("GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n", "")
-	var took []time.Duration
-	c := g.dial()
-	for len(took) == 0 || time.Since(began) < 600*time.Millisecond {
-		at := time.Now()
-		if !alive(c) {
-			t.Fatal("somebody else isn't served")
-		}
-		took = append(took, time.Since(at))
-		c.Close()
-		c = g.dial()
-	}
-	until(t, "all slow clients are cut", func() bool { return g.Stats().Connections <= 1 })
-	if d := time.Since(began); d > 5*time.Second {
-		t.Errorf("cut after %s", d)
-	}
-	slow.Wait()
-	slices.Sort(took)
-	t.Logf("%d requests beside %d slow clients: median %s, p99 %s", len(took), 5*each, took[len(took)/2], took[len(took)*99/100])
-	if p99 := took[len(took)*99/100]; p99 > 500*time.Millisecond {
-		t.Errorf("p99 of the others: %s", p99)
-	}
-	c.Close()
-	for kind, want := range map[proxy.FaultKind]int{proxy.RequestTimeout: 3 * each, proxy.ClientGone: 2 * each} {
-		n := 0
-		g.records.mu.Lock()
-		for _, r := range g.records.all {
-			if r.fault == kind {
-				n++
+				})
 			}
 		}
-		g.records.mu.Unlock()
-		if n != want {
-			t.Errorf("%d records of %v, want %d", n, kind, want)
+		spawn("GET /nothing HTTP/1.1\r\n", "X: y\r\n")                                                 // never ends its header
+		spawn("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "")            // stops in its content
+		spawn("POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n", "") // and in a chunk
+		spawn("GET /huge HTTP/1.1\r\nHost: localhost\r\n\r\n", "")                                     // never reads
+		spawn("GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n", "")
+		var took []time.Duration
+		c := g.dial()
+		for len(took) == 0 || time.Since(began) < 600*time.Millisecond {
+			at := time.Now()
+			if !alive(c) {
+				t.Fatal("somebody else isn't served")
+			}
+			took = append(took, time.Since(at))
+			c.Close()
+			c = g.dial()
 		}
-	}
+		until(t, "all slow clients are cut", func() bool { return g.Stats().Connections <= 1 })
+		if d := time.Since(began); d > 30*time.Second {
+			t.Errorf("cut after %s", d)
+		}
+		slow.Wait()
+		slices.Sort(took)
+		t.Logf("%d requests beside %d slow clients: median %s, p99 %s", len(took), 5*each, took[len(took)/2], took[len(took)*99/100])
+		if p99 := took[len(took)*99/100]; p99 > 500*time.Millisecond {
+			t.Errorf("p99 of the others: %s", p99)
+		}
+		c.Close()
+		for kind, want := range map[proxy.FaultKind]int{proxy.RequestTimeout: 3 * each, proxy.ClientGone: 2 * each} {
+			n := 0
+			g.records.mu.Lock()
+			for _, r := range g.records.all {
+				if r.fault == kind {
+					n++
+				}
+			}
+			g.records.mu.Unlock()
+			if n != want {
+				t.Errorf("%d records of %v, want %d", n, kind, want)
+			}
+		}
+	})
 }
 
 // A reader that is slow but not too slow gets large content, which takes longer
 // than the time for a piece.
 func TestSlowEnough(t *testing.T) {
-	g := start(t, `limits = { write_timeout = "300ms" }`)
-	for _, path := range []string{"/huge", "/flood"} {
-		c := g.dial()
-		io.WriteString(c, get(path))
-		total, buf := 0, make([]byte, 4<<20)
-		for {
-			n, err := io.ReadFull(c, buf)
-			total += n
-			if err != nil {
-				break
+	pausetest.Run(t, 100*time.Millisecond, func(t testing.TB) {
+		g := start(t, `limits = { write_timeout = "300ms" }`)
+		for _, path := range []string{"/huge", "/flood"} {
+			c := g.dial()
+			io.WriteString(c, get(path))
+			total, buf := 0, make([]byte, 4<<20)
+			for {
+				n, err := io.ReadFull(c, buf)
+				total += n
+				if err != nil {
+					break
+				}
+				time.Sleep(50 * time.Millisecond) // 16 times
 			}
-			time.Sleep(50 * time.Millisecond) // 16 times
+			if total < flooded {
+				t.Errorf("%s: %d bytes, want %d", path, total, flooded)
+			}
 		}
-		if total < flooded {
-			t.Errorf("%s: %d bytes, want %d", path, total, flooded)
-		}
-	}
+	})
 }
 
 func TestPace(t *testing.T) {
@@ -340,7 +349,7 @@ func TestStalledStream(t *testing.T) {
 	g := start(t, fmt.Sprintf("limits = { write_timeout = \"200ms\" }\ntls = { certificates = [{ cert = %q, key = %q }] }", cert, key))
 	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, path := range []string{"/huge", "/flood"} {
 		request, _ := http.NewRequestWithContext(ctx, "GET", "https://"+g.Addrs()["public"].String()+path, nil)
@@ -351,7 +360,7 @@ func TestStalledStream(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, "the stream ends", func() bool { return g.Stats().InFlight == 0 }) // nobody read
-		if took := time.Since(began); took < 190*time.Millisecond || took > 3*time.Second {
+		if took := time.Since(began); took < 190*time.Millisecond || took > 30*time.Second {
 			t.Errorf("%s: ended after %s", path, took)
 		}
 		n, err := io.Copy(io.Discard, response.Body)

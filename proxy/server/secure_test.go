@@ -20,7 +20,7 @@ func (g *gateway) session(cfg *tls.Config) *tls.ConnectionState {
 		return nil
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	io.WriteString(c, get("/nothing"))
 	if answer, err := io.ReadAll(c); err != nil || len(answer) == 0 {
 		g.t.Fatalf("got %q, %v", answer, err)
@@ -85,7 +85,7 @@ func hello(t *testing.T, address string, compression byte) []byte {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	io.WriteString(c, "\x16\x03\x01"+string([]byte{byte(len(message) >> 8), byte(len(message))})+message)
 	answer := make([]byte, 5+4+2+32+1)
 	if _, err := io.ReadFull(c, answer); err != nil || answer[0] != 22 {
@@ -129,7 +129,7 @@ map."/" = "a:s"
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	io.WriteString(c, "GET /nothing HTTP/1.1\r\nHost: new.test\r\nConnection: close\r\n\r\n")
 	if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 421 ") {
 		t.Errorf("around the policy: got %q, %v", answer, err)

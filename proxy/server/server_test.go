@@ -31,6 +31,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/overload"
+	"github.com/postern-gateway/postern/proxy/pausetest"
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/wire"
 )
@@ -295,7 +296,7 @@ func (g *gateway) dial() net.Conn {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	return c
 }
 
@@ -477,7 +478,7 @@ func TestTunnelEndsWithBackend(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				c.SetDeadline(time.Now().Add(5 * time.Second))
+				c.SetDeadline(time.Now().Add(time.Minute))
 				io.WriteString(c, "GET /upgradeonce HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nx")
 				_, err = io.ReadAll(c)
 				c.Close()
@@ -493,20 +494,22 @@ func TestTunnelEndsWithBackend(t *testing.T) {
 
 // A slow head, a slow body and an idle connection are ended.
 func TestSlowClients(t *testing.T) {
-	g := start(t, "[listen.public.limits]\nheader_timeout = \"50ms\"\nidle_timeout = \"50ms\"\nbody_timeout = \"50ms\"")
-	f := func(raw, want string) {
-		t.Helper()
-		c := g.dial()
-		io.WriteString(c, raw)
-		got, err := io.ReadAll(c)
-		if err != nil || want == "" && len(got) > 0 || !strings.HasPrefix(string(got), want) {
-			t.Errorf("%q: got %q, %v, want %q and the end", raw, got, err, want)
+	pausetest.Run(t, 100*time.Millisecond, func(t testing.TB) {
+		g := start(t, "[listen.public.limits]\nheader_timeout = \"200ms\"\nidle_timeout = \"200ms\"\nbody_timeout = \"200ms\"")
+		f := func(raw, want string) {
+			t.Helper()
+			c := g.dial()
+			io.WriteString(c, raw)
+			got, err := io.ReadAll(c)
+			if err != nil || want == "" && len(got) > 0 || !strings.HasPrefix(string(got), want) {
+				t.Errorf("%q: got %q, %v, want %q and the end", raw, got, err, want)
+			}
 		}
-	}
-	f("", "")
-	f("GET /echo HT", "HTTP/1.1 408 ")
-	f("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 408 ")
-	f("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 204 ")
+		f("", "")
+		f("GET /echo HT", "HTTP/1.1 408 ")
+		f("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 408 ")
+		f("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 204 ")
+	})
 }
 
 // A drain answers what is in flight and what still comes, and then ends.
