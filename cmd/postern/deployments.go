@@ -135,7 +135,8 @@ type rollout struct {
 	before    map[string]*deployment.History
 	stages    map[[2]string]snapshot.Running
 	changes   []stageChange
-	anew      bool // the configuration was read anew: what isn't deployed yet has to be right, too
+	anew      bool               // the configuration was read anew: what isn't deployed yet has to be right, too
+	serving   *snapshot.Snapshot // nil for none
 }
 
 // stageChange is what is new on a stage.

@@ -20,6 +20,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/observe"
 	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/server"
+	"github.com/postern-gateway/postern/proxy/snapshot"
 )
 
 // gateway is everything that runs. What it owns outlives configurations; only
@@ -47,13 +48,14 @@ type gateway struct {
 	shared  atomic.Bool                   // the admin socket is another process's
 	telling sync.WaitGroup                // of another process, what is counted here
 
-	mu      sync.Mutex // one change at a time; guards what follows
-	files   []string   // sources of the newest attempt, good or bad
-	digest  string     // theirs
-	tried   string     // digest, or "" when files may have changed since they were read
-	stopped bool
-	lent    bool   // the state is another process's, or about to be
-	root    string // fingerprint of the internal authority's, once it was told
+	mu       sync.Mutex         // one change at a time; guards what follows
+	compiled *snapshot.Snapshot // that serves
+	files    []string           // sources of the newest attempt, good or bad
+	digest   string             // theirs
+	tried    string             // digest, or "" when files may have changed since they were read
+	stopped  bool
+	lent     bool   // the state is another process's, or about to be
+	root     string // fingerprint of the internal authority's, once it was told
 }
 
 // ErrStopping is what a change fails with once the gateway is on its way out.
@@ -131,6 +133,7 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config, c *change) erro
 	if err != nil {
 		return blamed(cfg, err)
 	}
+	r.serving = g.compiled
 	next, findings := g.parts.build(ctx, cfg, r, g.observer)
 	if next == nil {
 		return &invalid{findings}
@@ -144,6 +147,7 @@ func (g *gateway) apply(ctx context.Context, cfg *config.Config, c *change) erro
 		return errors.Join(err, g.deployments.undo(r))
 	}
 	next.commit()
+	g.compiled = next.snapshot
 	g.deployments.commit(r)
 	g.record(r, c)
 	g.parts.catalog(cfg)

@@ -129,6 +129,7 @@ func (p *parts) build(ctx context.Context, cfg *config.Config, r *rollout, to re
 		Function: modules.Function,
 		Recorder: to.Stage, CanaryRecorder: to.Canary,
 		Mirror: p.shadows.Mirror, Running: r.running, Undeployed: r.anew,
+		Before: r.serving, Keep: c.backends.Keep,
 	})
 	findings = append(findings, more...)
 	if findings.Failed() {

@@ -43,7 +43,7 @@ func (c *compiler) stages(api, name string) *stage {
 	if c.options.Undeployed && running.All.Config != nil {
 		c.stage(api, name, Deployed{}, side)
 	}
-	st := c.stage(api, name, running.All, side)
+	st := c.pipelines(api, name, running.All, side)
 	if configured.Canary == nil {
 		return st
 	}
@@ -57,9 +57,9 @@ func (c *compiler) stages(api, name string) *stage {
 	configured.Variables = variables
 	side.variables, side.canary = configured.CanaryVariables(), true
 	// A canary that gets nothing is compiled all the same, for what is wrong with it.
-	other := c.stage(api, name, *running.Canary, side)
+	st.other = c.pipelines(api, name, *running.Canary, side)
 	if percent > 0 {
-		st.canary = &canary{stage: other, share: percent / 100}
+		st.canary = &canary{stage: st.other, share: percent / 100}
 	}
 	return st
 }

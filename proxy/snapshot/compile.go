@@ -33,6 +33,13 @@ type Options struct {
 	Running func(api, stage string) Running
 	// Undeployed has what stages don't run yet compiled, too, for what is wrong with it.
 	Undeployed bool
+	// Before is the snapshot that serves, nil for none. If it was made from the very same
+	// configuration, what its stages run is used again where it is to be the same: kinds
+	// and files count as they were then. The rest is built anew.
+	Before *Snapshot
+	// Keep is told of each backend that stages which are used again have. Nil: the snapshot
+	// can't be another's Before, and none is its.
+	Keep func(proxy.Backend)
 }
 
 // Deployed is a version of an API.
@@ -71,8 +78,10 @@ func Compile(cfg *config.Config, o Options) (*Snapshot, config.Findings) {
 	for _, k := range o.Kinds {
 		c.kinds[kindName{k.Role, k.Name}] = k
 	}
+	c.backends = c.backend // one for all routes
 	c.version = c.versionOf(Deployed{})
 	c.snapshot.stages = c.matched
+	defer c.open(o.Before)()
 	c.principals()
 	for _, name := range sortedKeys(cfg.API) {
 		c.api(name)
@@ -103,6 +112,11 @@ type compiler struct {
 	parts    []proxy.Steps   // memory for those of one route
 	number   int             // of its deployment, 0 for the configuration itself
 	reported map[string]bool // findings so far: stages of one API share their mistakes
+
+	own      *lease                       // of the stage that is being compiled; nil: none is
+	sharing  int                          // above 0 while something is built for several stages
+	before   map[string]map[string]*stage // what can be used again
+	backends func(url string, options *config.Backend) (proxy.Backend, error)
 }
 
 type kindName struct {
@@ -134,6 +148,10 @@ func (c *compiler) api(name string) {
 // stage compiles a deployment for one side of a stage.
 func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 	defer c.enter(d)()
+	own := &lease{}
+	c.snapshot.take(own)
+	c.own = own
+	defer func() { c.own = nil }()
 	api, methods := c.definition(apiName)
 	configured := c.cfg.API[apiName]
 	st := &stage{
@@ -149,6 +167,7 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 
 			ClientCertificate: c.clientCertificate(configured.Stage[name].ClientCertificate),
 		},
+		origin:            origin{d, s, [2]*lease{own, c.version.lease}},
 		root:              &node{path: "/"},
 		http:              api.Type == config.HTTPType,
 		allowEncodedSlash: configured.AllowEncodedSlash,
@@ -400,15 +419,10 @@ func (c *compiler) build(r *proxy.Route) proxy.Build {
 		Pinned:  v.plugins,
 		Logger:  c.options.Logger,
 		Route:   r,
-		Backend: c.options.Backend,
+		Backend: c.backends,
 		Plugin:  func(role proxy.Role, name string) (proxy.Steps, error) { return c.pluginSteps(r, role, name) },
-		OnClose: func(f func()) { c.snapshot.onClose = append(c.snapshot.onClose, f) },
-		Shared: func(key any, build func() any) any {
-			if _, made := v.shared[key]; !made {
-				v.shared[key] = build()
-			}
-			return v.shared[key]
-		},
+		OnClose: func(f func()) { l := c.lease(v); l.onClose = append(l.onClose, f) },
+		Shared:  func(key any, build func() any) any { return c.shared(v, key, build) },
 	}
 	b.Function = func(name string) (proxy.Function, error) {
 		if c.options.Function == nil {

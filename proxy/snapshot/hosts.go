@@ -19,6 +19,8 @@ type stage struct {
 	mirror            proxy.Mirror // copies its requests; nil for nobody
 	shadow            *shadow      // where copies go; nil for nowhere
 	canary            *canary      // what a share of the requests run instead; nil for nothing
+	other             *stage       // the canary's side, also when nobody comes to it; nil for none
+	origin            origin
 }
 
 // host is what a host name answers.

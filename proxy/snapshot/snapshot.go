@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+
+	"github.com/postern-gateway/postern/proxy/config"
 )
 
 // closed is what Close adds to the count of uses: it makes the count negative.
@@ -18,6 +20,7 @@ const closed = math.MinInt64
 // Whoever uses a snapshot's routes holds it: Acquire before, Release after.
 // What its steps hold is given back when it was closed and the last use ended.
 type Snapshot struct {
+	cfg     *config.Config // that it can be used again for; nil for none
 	hosts   hosts
 	stages  map[string]map[string]*stage // by API and name
 	onClose []func()

@@ -15,6 +15,7 @@ type version struct {
 	plugins  map[string]string // what stands for plugins
 	shared   map[any]any       // what kinds share
 	apis     map[string]*definition
+	lease    *lease // of what its stages share
 }
 
 // id returns what $context.deploymentId says.
@@ -39,8 +40,9 @@ func (c *compiler) versionOf(d Deployed) *version {
 	}
 	v := c.versions[cfg]
 	if v == nil {
-		v = &version{cfg: cfg, deployed: d.Config != nil, plugins: d.Plugins, shared: map[any]any{}, apis: map[string]*definition{}}
+		v = &version{cfg: cfg, deployed: d.Config != nil, plugins: d.Plugins, shared: map[any]any{}, apis: map[string]*definition{}, lease: &lease{}}
 		c.versions[cfg] = v
+		c.snapshot.take(v.lease)
 	}
 	return v
 }

@@ -164,6 +164,13 @@ func (g *Generation) Backend(url string, options *config.Backend) (proxy.Backend
 	return b, nil
 }
 
+// Keep has b, which another generation returned and which serves, be one of g's as well.
+func (g *Generation) Keep(b proxy.Backend) {
+	if own, is := b.(*backend); is {
+		g.named[own.key] = own
+	}
+}
+
 // Commit makes g's backends the set's: those that g doesn't name are closed.
 func (g *Generation) Commit() {
 	g.set.mu.Lock()
