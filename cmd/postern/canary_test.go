@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"math"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -86,26 +92,87 @@ func TestCanaryUnderLoad(t *testing.T) {
 	}
 }
 
-// A tenth of the requests of a client goes to a canary of 10 %. The bound is 4.5
-// standard deviations, once in 150,000 runs.
+// A tenth of 100,000 requests goes to a canary of 10 %, and the metrics of the two say the
+// same as those who were answered. A fair draw is further than three standard deviations
+// off once in 370 times, so that three times in a row is no chance.
 func TestCanaryShareOfRequests(t *testing.T) {
-	r := startChild(t, write(t, canaried("1", "10")), nil, "--no-watch")
-	rewrite(t, r.file, canaried("2", "10"))
+	quiet := func(version string) string { return "log.access = \"off\"\n" + canaried(version, "10") }
+	r := startChild(t, write(t, quiet("1")), nil, "--no-watch")
+	rewrite(t, r.file, quiet("2"))
 	r.command(0, "deploy", "hello", "--stage", "prod")
-	const n, p = 2000, 0.1
-	drawn := 0.0
-	for range n {
-		switch _, text := r.get("/v"); text {
-		case "2":
-			drawn++
-		case "1":
-		default:
-			t.Fatalf("answered %q", text)
+	const conns, each, p = 4, 25_000, 0.1
+	const n = conns * each
+	total, drawn := 0.0, 0.0
+	for range 3 {
+		counts := make([]map[string]int, conns)
+		var clients sync.WaitGroup
+		for i := range conns {
+			clients.Go(func() { counts[i] = r.volley(each) })
+		}
+		clients.Wait()
+		base, canary := 0, 0
+		for _, c := range counts {
+			base, canary = base+c["1"], canary+c["2"]
+		}
+		if base+canary != n {
+			t.Fatalf("%d and %d of %d requests were answered", base, canary, n)
+		}
+		total, drawn = total+n, drawn+float64(canary)
+		r.await(fmt.Sprintf("metrics of %v requests to the canary and %v to the base", drawn, total-drawn), func() bool {
+			_, metrics := r.admin("/metrics") // a request counts when its answer has left
+			return stageRequests(metrics, "prod/Canary") == drawn && stageRequests(metrics, "prod") == total-drawn
+		})
+		if math.Abs(float64(canary)-n*p) <= 3*math.Sqrt(n*p*(1-p)) {
+			return
 		}
 	}
-	if off := math.Abs(drawn - n*p); off > 4.5*math.Sqrt(n*p*(1-p)) {
-		t.Errorf("%v of %d requests", drawn, n)
+	t.Errorf("%v of %v requests went to a canary of 10 %%", drawn, total)
+}
+
+// volley sends n requests on one connection, many at once, and returns how often each
+// answer came.
+func (r *running) volley(n int) map[string]int {
+	conn, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		r.t.Error(err)
+		return nil
 	}
+	defer conn.Close()
+	const atOnce = 50
+	batch := []byte(strings.Repeat("GET /prod/v HTTP/1.1\r\nHost: hello.localhost\r\n\r\n", atOnce))
+	counts, from := map[string]int{}, bufio.NewReader(conn)
+	for sent := 0; sent < n; sent += atOnce {
+		if _, err := conn.Write(batch); err != nil {
+			r.t.Error(err)
+			return nil
+		}
+		for range atOnce {
+			answer, err := http.ReadResponse(from, nil)
+			if err != nil {
+				r.t.Error(err)
+				return nil
+			}
+			text, err := io.ReadAll(answer.Body)
+			if err != nil || answer.StatusCode != http.StatusOK {
+				r.t.Errorf("%s, %v", answer.Status, err)
+				return nil
+			}
+			counts[string(text)]++
+		}
+	}
+	return counts
+}
+
+// stageRequests returns how many requests to a stage of the API hello the metrics count.
+func stageRequests(metrics, stage string) (n float64) {
+	for line := range strings.Lines(metrics) {
+		labels, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if strings.HasPrefix(labels, "postern_requests_total{") && strings.Contains(labels, `api="hello"`) && strings.Contains(labels, `stage="`+stage+`"`) {
+			one, _ := strconv.ParseFloat(value, 64) // what isn't a number is missed
+			n += one
+		}
+	}
+	return n
 }
 
 // What README shows of canaries works as it stands there.
