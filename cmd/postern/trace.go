@@ -52,7 +52,11 @@ func listTraces(ctx context.Context, s *streams, t control.Tracing, format strin
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "REQUEST ID\tTIME\tSTAGE\tSTATUS\tREQUEST")
 	for _, one := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%d\t%q\n", one.ID, one.Time.UTC().Format(time.RFC3339), one.API, one.Stage, one.Status, one.Request)
+		stage := one.API + ":" + one.Stage
+		if one.API == "" {
+			stage = "-" // no stage took it
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%q\n", one.ID, one.Time.UTC().Format(time.RFC3339), stage, one.Status, one.Request)
 	}
 	return wrote(w.Flush())
 }

@@ -146,6 +146,12 @@ func (d *Desk) Admits(token, api, stage string, now time.Time) bool {
 	return err == nil && now.Before(s.Expires) && s.API == api && (s.Stage == "" || s.Stage == stage)
 }
 
+// Knows reports whether token is valid at now, for whatever API.
+func (d *Desk) Knows(token string, now time.Time) bool {
+	s, err := d.read(token)
+	return err == nil && d.Admits(token, s.API, s.Stage, now)
+}
+
 // maxToken is the length of the longest token that is looked at.
 const maxToken = 1024
 

@@ -112,10 +112,10 @@ func (s *Server) prove(ctx context.Context, ex *proxy.Exchange) bool {
 
 // perform runs the pipeline of ex's route, or refuses it if it has none.
 func (l *listener) perform(ctx context.Context, s *settings, ex *proxy.Exchange, refused proxy.Fault, ok bool, limit *int64) {
+	if l.server.traces.Asked() {
+		l.server.trace(ex)
+	}
 	if ok {
-		if l.server.traces.Asked() {
-			l.server.trace(ex)
-		}
 		*limit = int64(s.Body)
 		if ex.Route.BodyLimit > 0 && ex.Route.BodyLimit < *limit {
 			*limit = ex.Route.BodyLimit
@@ -125,6 +125,10 @@ func (l *listener) perform(ctx context.Context, s *settings, ex *proxy.Exchange,
 			return
 		}
 		refused = proxy.Fault{Kind: proxy.RequestTooLarge, Cause: fmt.Errorf("%d bytes of content, limit %d", ex.In.Length, *limit)}
+	}
+	if ex.Explain != nil {
+		refuseTraced(ex, refused)
+		return
 	}
 	ex.Refuse(refused)
 }

@@ -29,6 +29,7 @@ import (
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/explain"
 	"github.com/postern-gateway/postern/proxy/http1"
 	"github.com/postern-gateway/postern/proxy/overload"
 	"github.com/postern-gateway/postern/proxy/pausetest"
@@ -229,6 +230,7 @@ type gateway struct {
 	gate    chan struct{}
 	once    sync.Once
 	records *records
+	desk    *explain.Desk
 }
 
 const plain = `
@@ -255,9 +257,9 @@ func start(t testing.TB, limits string) *gateway {
 // startUnder is start with a monitor of memory and file descriptors.
 func startUnder(t testing.TB, m *overload.Monitor, limits string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, gate: make(chan struct{}), records: new(records)}
+	g := &gateway{t: t, gate: make(chan struct{}), records: new(records), desk: new(explain.Desk)}
 	_, measured := t.(*testing.B)
-	g.Server = New(Options{Recorder: g.records, Poison: !measured, Overload: m})
+	g.Server = New(Options{Recorder: g.records, Poison: !measured, Overload: m, Traces: g.desk})
 	g.apply(fmt.Sprintf(plain, limits))
 	t.Cleanup(func() {
 		g.release()

@@ -14,11 +14,15 @@ import (
 	"github.com/postern-gateway/postern/proxy/http1"
 )
 
-// trace has ex traced if it brings a token that is good for its stage. What comes of
-// it is kept, for whoever may ask at the admin listener; the client learns nothing.
+// trace has ex traced if it brings a token that is good for its stage; where no stage
+// takes it, any good token will do. What comes of it is kept, for whoever may ask at the
+// admin listener; the client learns nothing.
 func (s *Server) trace(ex *proxy.Exchange) {
 	token := ex.In.Fields.Get(explain.Header)
-	if token == "" || !s.traces.Admits(token, ex.Stage.API.Name, ex.Stage.Name, ex.Start) {
+	if token == "" {
+		return
+	}
+	if st := ex.Stage; st != nil && !s.traces.Admits(token, st.API.Name, st.Name, ex.Start) || st == nil && !s.traces.Knows(token, ex.Start) {
 		return
 	}
 	ex.StartTrace()
@@ -27,6 +31,21 @@ func (s *Server) trace(ex *proxy.Exchange) {
 			s.traces.Add(t)
 		}
 	})
+}
+
+// refuseTraced refuses ex, which is traced, and says what AWS's words for it leave open.
+func refuseTraced(ex *proxy.Exchange, refused proxy.Fault) {
+	if refused.Cause == nil {
+		switch {
+		case refused.Kind == proxy.MissingAuthenticationToken:
+			refused.Cause = fmt.Errorf("no route of the API takes %s %s", ex.Method, ex.Path)
+		case refused.Kind == proxy.UnknownAPI:
+			refused.Cause = fmt.Errorf("no API or domain answers to the host %q", ex.In.Host)
+		case refused.Kind == proxy.Forbidden && ex.Stage == nil:
+			refused.Cause = fmt.Errorf("no stage or base path of the host %q begins %s", ex.In.Host, ex.In.Path)
+		}
+	}
+	ex.RefuseTraced(refused)
 }
 
 // Invocation is a request that no client sends.
@@ -88,10 +107,7 @@ func (s *Server) Invoke(ctx context.Context, r Invocation) (*explain.Trace, erro
 	case ok:
 		ex.Route.Pipeline.Run(ctx, ex, r.BodyLimit)
 	default:
-		if refused.Kind == proxy.MissingAuthenticationToken && refused.Cause == nil { // AWS's word for it
-			refused.Cause = fmt.Errorf("no route of the API takes %s %s", ex.Method, ex.Path)
-		}
-		ex.RefuseTraced(refused)
+		refuseTraced(ex, refused)
 	}
 	if body := ex.Reply.Body; body != nil {
 		if _, err := io.Copy(io.Discard, io.LimitReader(body, maxInvoked)); err != nil {
