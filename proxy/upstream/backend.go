@@ -189,7 +189,8 @@ func (b *backend) attempt(ctx context.Context, ex *proxy.Exchange, t *target, co
 	if t.sessions != nil {
 		return t.sessions.exchange(ctx, ex, b, content, streams, limit)
 	}
-	c, err := b.connection(ctx, ex, t, now, limit, fresh)
+	again := !streams && repeatable(ex.Out.Method)
+	c, err := b.connection(ctx, ex, t, now, limit, again, fresh)
 	if err != nil {
 		return err
 	}
@@ -320,8 +321,9 @@ func readExactly(body proxy.Body, p []byte) error {
 // still fit for a request that can be repeated.
 const restless = time.Millisecond
 
-// connection returns a kept connection of t, or a new one.
-func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target, now, limit time.Time, fresh bool) (*conn, error) {
+// connection returns a kept connection of t, or a new one; again says that the
+// request can be sent twice.
+func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target, now, limit time.Time, again, fresh bool) (*conn, error) {
 	owner := t.announces.owner(ex.In.Client)
 	for !fresh {
 		c := t.take(owner)
@@ -332,7 +334,7 @@ func (b *backend) connection(ctx context.Context, ex *proxy.Exchange, t *target,
 		// backend has closed meanwhile, and none to one where bytes have come that
 		// nobody asked for: they would be taken for the answer. Asking costs a system
 		// call; a connection that was in use just now isn't asked.
-		if repeatable(ex.Out.Method) && now.Sub(c.since) < restless || c.rests() {
+		if again && now.Sub(c.since) < restless || c.rests() {
 			c.reused = true
 			return c, nil
 		}

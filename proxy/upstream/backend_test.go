@@ -442,6 +442,52 @@ func TestUpload(t *testing.T) {
 	f(http1.Unknown, "", true)
 }
 
+// An upload that is stopped just as it ends leaves no connection for others, and none
+// that the backend may have closed is taken for content that can't be sent twice.
+func TestUploadStopped(t *testing.T) {
+	over := make(chan struct{}, 1)
+	s := serve(t, func(conn net.Conn, r *bufio.Reader, head string) bool {
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") // early
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return false
+			}
+			if line == "0\r\n" {
+				r.ReadString('\n')
+				over <- struct{}{}
+				return true
+			}
+		}
+	})
+	b, set := open(t, s.url(), nil)
+	for i := range 20 {
+		ex := request("PUT", "")
+		ex.Out.Length = http1.Unknown
+		ex.Out.Body = &late{stuck: stuck{stop: make(chan struct{})}, over: over}
+		if err := b.Send(context.Background(), ex); err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		if got := body(t, ex); got != "ok" {
+			t.Errorf("got answer %q", got)
+		}
+		ex.End()
+	}
+	if open, idle := set.all()[0].all[0].figures(); open != idle || idle > 1 {
+		t.Errorf("%d connections are counted, %d are there", open, idle)
+	}
+}
+
+// late is content that ends when it is told to stop, and is stopped no sooner than
+// its end has arrived.
+type late struct {
+	stuck
+	over chan struct{}
+}
+
+func (l *late) Read([]byte) (int, error) { <-l.stop; return 0, io.EOF }
+func (l *late) Abort()                   { l.stuck.Abort(); <-l.over }
+
 // stuck is content that never comes.
 type stuck struct {
 	stop chan struct{}

