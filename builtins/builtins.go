@@ -13,6 +13,7 @@ import (
 	"github.com/postern-gateway/postern/builtins/usage"
 	"github.com/postern-gateway/postern/builtins/validation"
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/websocket"
 )
 
 // Options are what kinds need that outlives a snapshot. The zero value will do to
@@ -22,6 +23,7 @@ type Options struct {
 	Authorizers authorizer.Options
 	Guards      *guard.Memory         // nil for checks alone
 	Answers     *responsecache.Memory // nil for checks alone
+	Sockets     *websocket.Hub        // nil for checks alone
 }
 
 // Kinds returns the builtin kinds. It is the whole list: what isn't here comes
@@ -49,5 +51,6 @@ func Kinds(o Options) []proxy.Kind {
 		usage.Kind(o.Usage),
 		validation.Validator(),
 		responsecache.Kind(o.Answers),
+		websocket.Kind(o.Sockets),
 	}
 }

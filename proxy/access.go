@@ -30,7 +30,8 @@ type Policy interface {
 }
 
 // AppendMethodARN appends the name of the method that ex calls,
-// "arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/VERB/PATH", its path as the client
+// "arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/VERB/PATH", or ".../STAGE/ROUTE" in a
+// WebSocket API, its path as the client
 // wrote it, less a slash at its end. Authorizers write this name into policies, so
 // what has a meaning there, a star or the beginning of a variable, is escaped: else
 // a client's /* would be let in everywhere. AWS: "Amazon Resource Name (ARN) format
@@ -46,6 +47,9 @@ func AppendMethodARN(dst []byte, ex *Exchange) []byte {
 	dst = append(dst, '/')
 	dst = append(dst, stage.Name...)
 	dst = append(dst, '/')
+	if ex.Socket != nil {
+		return append(dst, ex.Route.Key...)
+	}
 	dst = append(dst, ex.Method...)
 	dst = append(dst, '/')
 	path := strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/")

@@ -61,6 +61,9 @@ type Exchange struct {
 	// Filled by steps, for observe.
 	Notes Notes
 
+	// Socket is the connection of a WebSocket API that it is about; nil for none.
+	Socket *Socket
+
 	// Explain is what StartTrace began; nil, nearly always: nobody wants to know.
 	Explain *explain.Trace
 
@@ -191,6 +194,8 @@ type Response struct {
 	Body    Body   // content to stream
 	Length  int64  // of Body; http1.Unknown when it isn't known
 	Tunnel  Tunnel // after 101 (Switching Protocols), else nil
+	// Takeover is whose the connection is after 101, where it isn't a tunnel's.
+	Takeover Takeover
 }
 
 // Param is one path parameter.

@@ -88,6 +88,7 @@ const (
 	AccessKind                      // nowhere: after the authorizer of every route for which it has steps
 	PrincipalKind                   // [principal.x]: all of them; it has no steps, and its Build no Route
 	CacheKind                       // nowhere: after the validator of every route for which it has steps
+	SocketKind                      // nowhere: what connections of WebSocket APIs do at $connect, and how they are managed
 	DeciderKind                     // plugin of an [authorizer.x]: one that decides by itself, without an event
 )
 
@@ -155,6 +156,7 @@ type Stage struct {
 	Sampling          *Sampling // which exchanges are traced; nil for none
 	Refusal           Refusal   // makes gateway responses; nil leaves them as AWS has them
 	Last              Step      // Route.Last for exchanges without a route; nil for none
+	Messages          *Messages // of a WebSocket API; nil for others
 }
 
 // Refusal makes the gateway responses of an API.
@@ -173,7 +175,11 @@ type Route struct {
 	ResourceID string
 	Kind       string // the integration's type, for logs and header tables
 	BodyLimit  int64  // bytes of request content, at most the listener's limit; 0 takes that
-	Preflights bool   // Pipeline answers preflights of CORS
+	Action     Action // what policies have to allow
+	// Answers says that what comes of a message goes back to its client. AWS: a route
+	// response.
+	Answers    bool
+	Preflights bool // Pipeline answers preflights of CORS
 	// Last sees every reply when nothing else changes it any more, gateway responses
 	// and those of plugins among them. It waits for nothing, and what it returns
 	// counts for nothing. Nil for none.

@@ -19,9 +19,13 @@ func request(ex *proxy.Exchange, a proxy.Action) iam.Request {
 	b = append(b, '/')
 	b = append(b, stage.Name...)
 	b = append(b, '/')
-	b = append(b, ex.Method...)
-	b = append(b, '/')
-	b = iam.AppendPath(b, strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/"))
+	if ex.Socket != nil {
+		b = iam.AppendPath(b, ex.Route.Key)
+	} else {
+		b = append(b, ex.Method...)
+		b = append(b, '/')
+		b = iam.AppendPath(b, strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/"))
+	}
 	id := &ex.Caller.Identity
 	return iam.Request{
 		Action:        1 << a,

@@ -46,9 +46,9 @@ func Access() proxy.Kind {
 		var step proxy.Step
 		switch identityOf(b.Route.Stage.API.Name, o.Route.Authorizer, o.Config) {
 		case judged:
-			step = &combined{resource: p}
+			step = &combined{resource: p, action: b.Route.Action}
 		case signed:
-			step = &combined{resource: p, signed: true}
+			step = &combined{resource: p, action: b.Route.Action, signed: true}
 		case known:
 			if p != nil {
 				step = &openStep{p}
@@ -179,6 +179,7 @@ func (s *firstPass) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, e
 // combined decides by the caller's policy and the resource policy.
 type combined struct {
 	resource *resourcePolicy // nil for none
+	action   proxy.Action    // that is asked for
 	signed   bool
 }
 
@@ -206,7 +207,7 @@ func (s *combined) caller(ex *proxy.Exchange) proxy.Decision {
 	}
 	switch {
 	case ex.Caller.Policy != nil:
-		return ex.Caller.Policy.Decide(ex, proxy.Invoke)
+		return ex.Caller.Policy.Decide(ex, s.action)
 	case s.signed:
 		return proxy.Undecided
 	}

@@ -26,8 +26,8 @@ func causeOf(d proxy.Decision) error {
 const (
 	toldIdentityDenies   = " with an explicit deny in an identity-based policy"
 	toldResourceDenies   = " with an explicit deny in a resource-based policy"
-	toldIdentityIsSilent = " because no identity-based policy allows the execute-api:Invoke action"
-	toldResourceIsSilent = " because no resource-based policy allows the execute-api:Invoke action"
+	toldIdentityIsSilent = " because no identity-based policy allows the "
+	toldResourceIsSilent = " because no resource-based policy allows the "
 )
 
 // refuse returns the fault with AWS's text for why; nil for noReason.
@@ -44,11 +44,11 @@ func told(ex *proxy.Exchange, why reason) string {
 	case authorizerDenies:
 		return "User is not authorized to access this resource" + toldIdentityDenies
 	case identityIsSilent:
-		return userRefused(ex, toldIdentityIsSilent)
+		return userRefused(ex, toldIdentityIsSilent, actionOf(ex), " action")
 	case identityDenies:
 		return userRefused(ex, toldIdentityDenies)
 	case resourceIsSilent:
-		return userRefused(ex, toldResourceIsSilent)
+		return userRefused(ex, toldResourceIsSilent, actionOf(ex), " action")
 	case resourceDenies:
 		return userRefused(ex, toldResourceDenies)
 	}
@@ -57,14 +57,20 @@ func told(ex *proxy.Exchange, why reason) string {
 
 // userRefused names the user and the method, whose account shows its last digits
 // only.
-func userRefused(ex *proxy.Exchange, why string) string {
+func userRefused(ex *proxy.Exchange, why ...string) string {
 	user := ex.Caller.Identity.UserARN
 	if user == "" {
 		user = "anonymous"
 	}
 	api := ex.Route.Stage.API
 	hidden := max(0, len(api.AccountID)-4)
-	path := strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/")
-	return ex.Text.Concat("User: ", user, " is not authorized to perform: ", iam.Invoke.String(), " on resource: arn:aws:execute-api:",
-		api.Region, ":", strings.Repeat("*", hidden), api.AccountID[hidden:], ":", api.ID, "/", ex.Route.Stage.Name, "/", ex.Method, "/", path, why)
+	method := ex.Text.Concat(ex.Method, "/", strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/"))
+	if ex.Socket != nil {
+		method = ex.Route.Key
+	}
+	return ex.Text.Concat("User: ", user, " is not authorized to perform: ", actionOf(ex), " on resource: arn:aws:execute-api:",
+		api.Region, ":", strings.Repeat("*", hidden), api.AccountID[hidden:], ":", api.ID, "/", ex.Route.Stage.Name, "/", method, ex.Text.Concat(why...))
 }
+
+// actionOf names what the caller of ex asks for.
+func actionOf(ex *proxy.Exchange) string { return iam.Action(1 << ex.Route.Action).String() }

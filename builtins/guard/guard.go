@@ -48,7 +48,7 @@ func (m *Memory) steps(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 }
 
 // errNoUpgrade is a guard of upgrades where none passes.
-var errNoUpgrade = &config.KeyError{Text: "no upgrade passes here that it could guard", Hint: `a route with an integration of type "http_proxy" and upgrade = true has upgrades`}
+var errNoUpgrade = &config.KeyError{Text: "no upgrade passes here that it could guard", Hint: `a route with an integration of type "http_proxy" and upgrade = true has upgrades, and the $connect of a WebSocket API`}
 
 // at gives err its place.
 func at(err error, path ...string) error {
@@ -93,7 +93,7 @@ func (all *guards) add(m *Memory, r *proxy.Route, o proxy.Options, name string, 
 		return nil
 	case "origin":
 		in := &o.Route.Integration
-		if in.Type != "http_proxy" || !in.Upgrade {
+		if (in.Type != "http_proxy" || !in.Upgrade) && r.Key != config.ConnectRoute {
 			return errNoUpgrade
 		}
 		for _, pattern := range configured.Origins {

@@ -22,7 +22,18 @@ func (t *contextTree) Member(name string) expr.Value {
 	case "requestTimeEpoch":
 		return expr.Long(t.ex.Start.UnixMilli())
 	}
+	if what := sockets[name]; what != noVariable {
+		return t.ofSocket(what)
+	}
 	return t.value(variables[name])
+}
+
+// ofSocket is value for what only WebSocket APIs have; some of it are numbers.
+func (t *contextTree) ofSocket(what variable) expr.Value {
+	if s := t.ex.Socket; s != nil && what == connectedAt {
+		return expr.Long(s.ConnectedAt.UnixMilli())
+	}
+	return t.value(what)
 }
 
 // value returns a variable's value, null for none.
@@ -43,6 +54,13 @@ func (t *contextTree) Names() []string {
 	for name, what := range variables {
 		if t.value(what).Kind() != expr.NullKind {
 			names = append(names, name)
+		}
+	}
+	if t.ex.Socket != nil {
+		for name, what := range sockets {
+			if t.value(what).Kind() != expr.NullKind {
+				names = append(names, name)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -86,12 +86,19 @@ func parseSource(text string, side Side, route *proxy.Route) (Source, *config.Ke
 	}
 	if name, found := strings.CutPrefix(text, "context."); found {
 		v, known := ParseVariable(name)
-		if !known {
+		if !known || v.ofSockets() && !isSocket(route) {
 			return Source{}, wrong(fmt.Sprintf("there is no context variable %q", name), "there are: "+strings.Join(VariableNames(), ", "))
 		}
 		return Source{kind: contextVariable, variable: v}, nil
 	}
 	if side == Request {
+		if isSocket(route) {
+			method, err := socketSource(text, route)
+			if err != nil {
+				return Source{}, err
+			}
+			text = method
+		}
 		return requestSource(text, route)
 	}
 	return responseSource(text)

@@ -48,6 +48,14 @@ const (
 	resourcePath
 	stageName
 	deploymentID
+	connectionID // this one and the next are for WebSocket APIs
+	connectedAt
+	eventType
+	messageID
+	messageDirection
+	socketRouteKey
+	disconnectCode
+	disconnectReason
 	certificatePEM
 	certificateSubject
 	certificateIssuer
@@ -129,6 +137,9 @@ func ParseVariable(name string) (Variable, bool) {
 		}
 		return Variable{what: authorizerValue, name: below}, true
 	}
+	if what := sockets[name]; what != noVariable {
+		return Variable{what: what}, true
+	}
 	return Variable{what: variables[name]}, variables[name] != noVariable
 }
 
@@ -207,6 +218,9 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 		return ex.Route.Stage.Name
 	case deploymentID:
 		return ex.Route.Stage.Deployment
+	}
+	if v.what >= connectionID && v.what <= disconnectReason {
+		return v.ofSocket(ex)
 	}
 	if c := ex.Domain.Certificate; c != nil && v.what >= certificatePEM {
 		return v.ofCertificate(c)

@@ -25,6 +25,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
 	"github.com/postern-gateway/postern/proxy/usage"
+	"github.com/postern-gateway/postern/proxy/websocket"
 )
 
 // parts are what snapshots are built from, and what outlives them.
@@ -39,6 +40,7 @@ type parts struct {
 	kept         *responsecache.Memory
 	answers      *authorizer.Decisions
 	issuers      *authorizer.Issuers
+	sockets      *websocket.Hub
 	certificates *certificate.Keeper
 }
 
@@ -63,8 +65,8 @@ func newParts(cfg *config.Config, logger *zap.Logger) (*parts, error) {
 		keeping.Store = certificate.NewDirectory(filepath.Join(dir, "certificates"))
 	}
 	return &parts{
-		certificates: certificate.New(keeping),
-		logger:       logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), shadows: shadow.NewSet(), kept: responsecache.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
+		certificates: certificate.New(keeping), sockets: websocket.NewHub(logger.Named("websocket")),
+		logger: logger, plugins: host, answers: authorizer.NewDecisions(), guards: guard.NewMemory(), shadows: shadow.NewSet(), kept: responsecache.NewMemory(), issuers: authorizer.NewIssuers(logger.Named("authorizer")),
 		usage:    usage.New(usage.Options{Logger: logger.Named("usage")}),
 		backends: upstream.NewSet(upstream.Options{Logger: logger.Named("upstream")}),
 	}, nil
@@ -88,7 +90,7 @@ func (p *parts) close() {
 
 // options are what the builtin kinds need of p.
 func (p *parts) options() builtins.Options {
-	return builtins.Options{Guards: p.guards, Answers: p.kept, Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
+	return builtins.Options{Guards: p.guards, Answers: p.kept, Sockets: p.sockets, Usage: counting.Options{Ledger: p.usage}, Authorizers: authorizer.Options{Decisions: p.answers, Issuers: p.issuers}}
 }
 
 // candidate is a snapshot that may come to serve, with the generations of

@@ -90,7 +90,7 @@ func (c *checker) table(n *node, tree map[string]any, at *place, into reflect.Va
 			continue
 		}
 		if f.required {
-			if !slices.Contains(guessed, f.key) {
+			if !slices.Contains(guessed, f.key) && !c.optional(f) {
 				c.missing(f, at)
 			}
 		} else if (f.only != nil || f.apis != nil) && f.standard.IsValid() {

@@ -194,6 +194,9 @@ func (x *crosser) api(name string, ids map[string]string) {
 		x.stageName(&api, []string{"api", name, "stage", stage})
 		x.stage([]string{"api", name, "stage", stage}, &configured)
 	}
+	if api.Type == WebSocketType {
+		x.socketAPI(&api, path)
+	}
 	paths := new(branch)
 	for _, key := range x.entries("api", name, "route") {
 		x.route(&api, []string{"api", name, "route", key}, paths)
@@ -213,6 +216,8 @@ func (x *crosser) route(api *API, path []string, paths *branch) {
 	typ := route.Integration.Type
 	if api.Type == HTTPType {
 		x.httpRoute(api, path, &route)
+	} else if api.Type == WebSocketType {
+		x.socketRoute(api, path, &route)
 	} else if route.Response != nil && (typ == "http_proxy" || typ == "wasm") {
 		x.key(append(slices.Clone(path), "response"), fmt.Sprintf("not used by type %q", typ), `answers are made here for the types "mock" and "http"; others pass the integration's on`)
 	}

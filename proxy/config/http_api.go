@@ -14,8 +14,11 @@ const httpTimeout = Duration(30 * time.Second)
 
 // routeKeyOf takes a route key of an API of some type apart, or says what is wrong.
 func routeKeyOf(apiType, key string) (routeKey, *mistake) {
-	if apiType == HTTPType {
+	switch apiType {
+	case HTTPType:
 		return parseHTTPRouteKey(key)
+	case WebSocketType:
+		return parseSocketRouteKey(key)
 	}
 	return parseRouteKey(key)
 }

@@ -3,14 +3,17 @@ package config
 // API is one API.
 type API struct {
 	// Its model: "rest" has resources, methods and the four phases; "http" has routes, and
-	// little between them and their integrations.
-	Type string `toml:"type" enum:"rest,http" required:"true" example:"rest" aka:"protocol"`
+	// little between them and their integrations; "websocket" has clients that stay connected,
+	// and routes for their messages.
+	Type string `toml:"type" enum:"rest,http,websocket" required:"true" example:"rest" aka:"protocol"`
 	// $context.apiId. Default: the API's name.
 	ID string `toml:"id" pattern:"[a-z0-9]{1,64}" want:"1 to 64 lower-case letters and digits"`
 	// What it is for.
 	Description string `toml:"description"`
 	// Methods by route key: a verb or ANY, a space, a path. "GET /pets/{id}",
 	// "ANY /files/{path+}". In APIs of type http "$default" is for what no other route takes.
+	// In APIs of type websocket keys are what messages select: "join"; and "$connect",
+	// "$disconnect" and "$default".
 	Route map[string]Route `toml:"route" required:"true" example:"GET /" aka:"method,resource,path,endpoint"`
 	// Stages by name. At least one. In APIs of type http, "$default" answers without its name
 	// in the path.
@@ -19,14 +22,14 @@ type API struct {
 	Authorizer map[string]Authorizer `toml:"authorizer" name:"[A-Za-z0-9_.-]{1,64}" names:"1 to 64 letters, digits, \"_\", \"-\" and \".\""`
 	// Plugins that see requests before anything else does, in this order, and
 	// responses after everything else, in reverse order.
-	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
+	Filters []string `toml:"filters" for:"rest,http" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Media types whose content is bytes, not text, as AWS tells the two apart:
 	// "image/png", "image/*", "*/*". Decides about content_handling and about base64 in
 	// the events of functions. Absent: content passes byte by byte.
 	BinaryMediaTypes []string `toml:"binary_media_types" for:"rest" instead:"in events of HTTP APIs content that isn't text is base64 without it" pattern:"\\*/\\*|[!#$%&'+.^_|~0-9A-Za-z-]+/([!#$%&'+.^_|~0-9A-Za-z-]+|\\*)" want:"a media type, such as \"image/png\", \"image/*\" or \"*/*\"" example:"[\"image/*\"]" aka:"binaryMediaTypes"`
 	// Compress replies of at least this size for clients that name gzip, deflate, br or
 	// zstd in Accept-Encoding, and decode requests with a Content-Encoding. Absent: off.
-	MinimumCompressionSize *Size `toml:"minimum_compression_size" min:"0B" max:"10MiB" example:"1KiB" aka:"minimumCompressionSize,compression,gzip"`
+	MinimumCompressionSize *Size `toml:"minimum_compression_size" for:"rest,http" min:"0B" max:"10MiB" example:"1KiB" aka:"minimumCompressionSize,compression,gzip"`
 	// What requests meet before any authorizer is asked, in this order, and before the
 	// routes' own.
 	Guards []string `toml:"guards" ref:"guard" example:"[\"polite\"]" aka:"guard,limits,rate_limit"`
@@ -37,12 +40,12 @@ type API struct {
 	// table.
 	Endpoint *Endpoint `toml:"endpoint" short:"type" example:"\"private\"" aka:"endpointConfiguration,endpoint_configuration,endpoint_type"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
-	AllowEncodedSlash bool `toml:"allow_encoded_slash"`
+	AllowEncodedSlash bool `toml:"allow_encoded_slash" for:"rest,http"`
 	// Where callers' API keys come from: the header X-API-Key, or the authorizer's
 	// usageIdentifierKey.
-	APIKeySource string `toml:"api_key_source" for:"rest" instead:"use an authorizer, and throttles of the stage" enum:"header,authorizer" default:"header" aka:"apiKeySource"`
+	APIKeySource string `toml:"api_key_source" for:"rest,websocket" instead:"use an authorizer, and throttles of the stage" enum:"header,authorizer" default:"header" aka:"apiKeySource"`
 	// JSON Schemas by name, for request_models.
-	Model map[string]Model `toml:"model" for:"rest" instead:"let the backend judge what it gets, or a plugin that filters" name:"[A-Za-z0-9]{1,255}" names:"letters and digits" aka:"models,schema"`
+	Model map[string]Model `toml:"model" for:"rest,websocket" instead:"let the backend judge what it gets, or a plugin that filters" name:"[A-Za-z0-9]{1,255}" names:"letters and digits" aka:"models,schema"`
 	// What clients get when the gateway refuses or fails, by AWS's response type:
 	// "UNAUTHORIZED", "DEFAULT_4XX", …
 	GatewayResponse map[string]GatewayResponse `toml:"gateway_response" for:"rest" instead:"what HTTP APIs answer by themselves is always the same" example:"DEFAULT_4XX" aka:"gateway_responses,gatewayResponses,error_response,errors"`
@@ -51,6 +54,13 @@ type API struct {
 	// Who may call it: a resource policy in AWS's policy language. Resources may be
 	// written short: "execute-api:/STAGE/VERB/PATH".
 	Policy *Policy `toml:"policy" for:"rest" instead:"use authorizers, whose policies count, and guards such as those of type \"ip\"" short:"text" example:"{ file = \"policy.json\" }" aka:"resource_policy,resourcePolicy,policies"`
+	// What a message selects its route by: $request.body.PATH, or ${request.body.PATH} and
+	// ${stageVariables.NAME} among text. "\\$" is a "$".
+	RouteSelectionExpression string `toml:"route_selection_expression" for:"websocket" default:"$request.body.action" aka:"routeSelectionExpression,selection"`
+	// Who else may use its connections, such as backends that post to them.
+	Connections *Connections `toml:"connections" for:"websocket" short:"authorizer" example:"{ authorizer = \"signed\" }" aka:"manage_connections,management"`
+	// Bounds of its connections.
+	Socket Socket `toml:"socket" for:"websocket" aka:"limits"`
 }
 
 // Route is one method of one resource.
@@ -63,16 +73,16 @@ type Route struct {
 	// types jwt and cognito.
 	AuthorizationScopes []string `toml:"authorization_scopes" pattern:"[!#-\\[\\]-~]{1,256}" want:"a scope: no spaces, quotes or backslashes" example:"[\"pets/read\"]" aka:"authorizationScopes,scopes,scope"`
 	// Refuse callers without an API key that a plan lets in here.
-	APIKeyRequired bool `toml:"api_key_required" api:"rest" instead:"use an authorizer, and throttles of the stage" aka:"apiKeyRequired,api_key"`
+	APIKeyRequired bool `toml:"api_key_required" api:"rest,websocket" instead:"use an authorizer, and throttles of the stage" aka:"apiKeyRequired,api_key"`
 	// Further guards, after the API's.
 	Guards []string `toml:"guards" ref:"guard" example:"[\"polite\"]" aka:"guard,limits,rate_limit"`
 	// Further filters, inside the API's.
-	Filters []string `toml:"filters" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
+	Filters []string `toml:"filters" api:"rest,http" ref:"plugin" example:"[\"greeter\"]" aka:"filter,plugins,middleware,middlewares"`
 	// Who judges the request after the authorizer. Absent: nobody.
-	Validator *Validator `toml:"validator" api:"rest" instead:"let the backend judge what it gets, or a plugin that filters" example:"{ body = true, parameters = true }" aka:"request_validator,requestValidator"`
+	Validator *Validator `toml:"validator" api:"rest,websocket" instead:"let the backend judge what it gets, or a plugin that filters" example:"{ body = true, parameters = true }" aka:"request_validator,requestValidator"`
 	// Models by the media type of the request's content; "$default" is for all others.
 	// They count where the validator says body = true.
-	RequestModels map[string]string `toml:"request_models" api:"rest" instead:"let the backend judge what it gets, or a plugin that filters" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+|\\$default" names:"type and subtype, such as \"application/json\", or \"$default\"" example:"{ \"application/json\" = \"Pet\" }" aka:"requestModels,model,models"`
+	RequestModels map[string]string `toml:"request_models" api:"rest,websocket" instead:"let the backend judge what it gets, or a plugin that filters" name:"[!#$%&'*+.^_|~0-9A-Za-z-]+/[!#$%&'*+.^_|~0-9A-Za-z-]+|\\$default" names:"type and subtype, such as \"application/json\", or \"$default\"" example:"{ \"application/json\" = \"Pet\" }" aka:"requestModels,model,models"`
 	// Parameters that the method declares, and whether each is required:
 	// method.request.header.NAME, method.request.querystring.NAME, method.request.path.NAME.
 	// They count where the validator says parameters = true.
@@ -82,6 +92,8 @@ type Route struct {
 	// What the method declares to answer, by status. With this table, answers of other
 	// statuses and with headers that aren't declared are mistakes.
 	MethodResponse map[string]MethodResponse `toml:"method_response" api:"rest" instead:"answers pass as they are, but for what a response maps" name:"[2-5][0-9][0-9]" names:"a status, such as \"200\"" example:"200" aka:"methodResponses,method_responses"`
+	// Send what comes of a message back to its client: AWS's route response.
+	RouteResponse bool `toml:"route_response" api:"websocket" aka:"routeResponse,routeResponseSelectionExpression,two_way"`
 	// Answers by name: "default", and others that a status pattern chooses.
 	// For the types mock, http and wasm_custom. In APIs of type http what changes in the
 	// backend's answers, by their status: "404".

@@ -21,6 +21,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/snapshot"
 	"github.com/postern-gateway/postern/proxy/upstream"
 	"github.com/postern-gateway/postern/proxy/usage"
+	"github.com/postern-gateway/postern/proxy/websocket"
 )
 
 // assembly is a whole gateway, put together as `postern run` does it but for
@@ -37,6 +38,7 @@ type assembly struct {
 	usage        *usage.Ledger
 	certificates *certificate.Keeper
 	shadows      *shadow.Set
+	sockets      *websocket.Hub
 	server       *server.Server
 }
 
@@ -69,7 +71,7 @@ func assemble(t testing.TB, cache string) Gateway {
 		backends: upstream.NewSet(upstream.Options{Logger: logger, Poison: true}),
 		answers:  authorizer.NewDecisions(),
 		issuers:  authorizer.NewIssuers(logger),
-		guards:   guard.NewMemory(), shadows: shadow.NewSet(),
+		guards:   guard.NewMemory(), shadows: shadow.NewSet(), sockets: websocket.NewHub(logger),
 		kept:   responsecache.NewMemory(),
 		server: server.New(server.Options{Logger: logger, Poison: true, Certificates: certificates}),
 	}
@@ -94,7 +96,7 @@ func (w *assembly) Apply(file string) string {
 	}
 	backends := w.backends.Begin()
 	snap, more := snapshot.Compile(cfg, snapshot.Options{
-		Kinds:    append(builtins.Kinds(builtins.Options{Guards: w.guards, Answers: w.kept, Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
+		Kinds:    append(builtins.Kinds(builtins.Options{Guards: w.guards, Answers: w.kept, Sockets: w.sockets, Usage: counting.Options{Ledger: w.usage}, Authorizers: authorizer.Options{Decisions: w.answers, Issuers: w.issuers}}), modules.Kinds()...),
 		Logger:   w.logger,
 		Backend:  backends.Backend,
 		Mirror:   w.shadows.Mirror,

@@ -43,6 +43,7 @@ type conn struct {
 	idle    atomic.Bool                  // waits for the next request
 	back    atomic.Pointer[proxy.Tunnel] // the open tunnel
 	leaving atomic.Bool                  // it is to end
+	taken   atomic.Pointer[proxy.Takeover]
 }
 
 func newConn(l *listener, g *greeted) *conn {
@@ -69,6 +70,9 @@ func (c *conn) hurry(grace time.Duration) {
 	if c.idle.Load() {
 		_ = c.socket.SetReadDeadline(time.Now().Add(grace)) // fails on a closed connection only
 	}
+	if t := c.taken.Load(); t != nil {
+		(*t).Leave()
+	}
 }
 
 // of implements closer.
@@ -80,6 +84,10 @@ func (c *conn) kill() {
 		return
 	}
 	c.cancel()
+	if t := c.taken.Load(); t != nil {
+		(*t).Cut()
+		return
+	}
 	_ = c.socket.Close()
 }
 
@@ -115,6 +123,10 @@ func (c *conn) serve() {
 			return
 		}
 		if !c.answer(start) {
+			if c.taken.Load() != nil {
+				c.handOver()
+				return
+			}
 			if c.unread {
 				c.linger()
 			}
@@ -256,6 +268,10 @@ func (c *conn) send() bool {
 	if ex.Reply.Tunnel != nil {
 		c.life.unbound()
 		c.tunnel()
+		return false
+	}
+	if ex.Reply.Takeover != nil {
+		c.give(ex.Reply.Takeover)
 		return false
 	}
 	if !c.body.finished() {

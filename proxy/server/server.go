@@ -173,6 +173,7 @@ func (s *Server) Apply(cfg *config.Config, snap *snapshot.Snapshot) error {
 	if old != nil {
 		old.Close()
 	}
+	s.renew()
 	return nil
 }
 

@@ -175,8 +175,12 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
 	}
 	c.gateway(st)
+	st.stage.Messages = messagesOf(st.stage)
 	for _, m := range methods {
 		c.route(st, m)
+	}
+	if st.stage.Messages != nil {
+		c.socketStage(st)
 	}
 	st.root.seal()
 	return st

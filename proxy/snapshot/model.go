@@ -19,6 +19,8 @@ func modelOf(apiType string) model {
 	switch apiType {
 	case config.HTTPType:
 		return model{parseHTTPRouteKey, httpSteps, placeHTTP}
+	case config.WebSocketType:
+		return model{parseSocketRouteKey, socketSteps, placeSocket}
 	}
 	return model{parseRouteKey, restSteps, placeREST}
 }
