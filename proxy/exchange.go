@@ -151,6 +151,7 @@ type ClientCertificate struct {
 	Subject, Issuer     string // distinguished names: "C=US,O=Example,CN=client"
 	Serial              string // "a1:0b:…"
 	NotBefore, NotAfter string // "May 28 12:30:02 2019 GMT"
+	Digest              string // SHA-256 of it, as bytes: what no other one has, whoever signed that
 }
 
 // Domain tells by which name the request came in.

@@ -175,8 +175,13 @@ func (s *source) appendKey(key []byte, passing *proxy.Passing, ex *proxy.Exchang
 			}
 			rest = after
 		}
-	case fixedSource, contextSource:
+	case fixedSource:
 		key = appendValue(key, last)
+	case contextSource:
+		key = append(appendValue(key, last), 0, 0, 0, 0)
+		at := len(key)
+		key = s.variable.AppendIssuer(key, ex)
+		binary.LittleEndian.PutUint32(key[at-4:], uint32(len(key)-at))
 	}
 	return append(key, endOfValues)
 }

@@ -205,3 +205,21 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+// Two certificates with one subject and serial number are of two authorities.
+func TestAuthoritiesAreToldApart(t *testing.T) {
+	r := newRig(t)
+	route := r.route("prod", "GET /a")
+	for _, source := range []string{"context.identity.clientCert.subjectDN", "context.identity.clientCert.serialNumber"} {
+		f := &fakeFunction{version: source, answer: perRequest}
+		s := r.must(route, "a", byRequest(source), f)
+		for i, digest := range []string{"1", "2", "1", "2"} {
+			ex := r.exchange(route, "GET /a")
+			ex.Domain.Certificate = &proxy.ClientCertificate{Subject: "CN=anna", Serial: "01", Digest: digest}
+			outcome(s, ex)
+			if got, want := f.calls.Load(), int64(min(i+1, 2)); got != want {
+				t.Errorf("%s, request %d: %d calls, want %d", source, i, got, want)
+			}
+		}
+	}
+}

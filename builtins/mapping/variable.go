@@ -247,6 +247,33 @@ func (v *Variable) ofIdentity(id *proxy.Identity) string {
 	return ""
 }
 
+// AppendIssuer appends what tells v's value in ex from the same one that somebody else
+// gave to somebody else: token issuers, accounts and authorities each give names as
+// they like. It appends nothing for other values.
+func (v *Variable) AppendIssuer(dst []byte, ex *proxy.Exchange) []byte {
+	switch v.what {
+	case authorizerValue:
+		if !strings.HasPrefix(v.name, claimPrefix) {
+			return dst
+		}
+		fallthrough
+	case authorizerPrincipal:
+		issuer := Variable{what: authorizerValue, name: claimPrefix + "iss"}
+		return append(dst, issuer.text(ex)...)
+	case identityCaller, identityUser, identityUserARN:
+		id := &ex.Caller.Identity
+		return append(append(append(dst, id.AccountID...), ' '), id.UserARN...) // an account has no space
+	case certificateSubject, certificateSerial:
+		if c := ex.Domain.Certificate; c != nil {
+			return append(dst, c.Digest...)
+		}
+	}
+	return dst
+}
+
+// claimPrefix is what the names of a token's claims begin with, among an authorizer's.
+const claimPrefix = "claims."
+
 // certificatePrefix stands below $context.identity.
 const certificatePrefix = "clientCert."
 

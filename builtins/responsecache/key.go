@@ -25,6 +25,11 @@ type keys struct {
 	path   []bool // of parts: it is a path parameter
 	body   bool   // a part comes from the content
 	accept bool   // the mapping goes by Accept
+	// issued are the parts that somebody gave to callers, such as names. Somebody else may
+	// give the same one to somebody else, and another authorizer may have it, of a route
+	// with the same namespace.
+	issued     []mapping.Variable
+	authorizer string
 }
 
 // newKeys compiles the keys of a route.
@@ -137,6 +142,14 @@ func (k *keys) append(dst []byte, ex *proxy.Exchange, generation uint64) ([]byte
 		if err != nil {
 			return dst, proxy.Fault{Kind: proxy.BadRequestBody, Cause: fmt.Errorf("cache key: %w", err)}
 		}
+		binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	}
+	for i := range k.issued {
+		if i == 0 {
+			dst = appendPart(dst, k.authorizer)
+		}
+		at := len(dst)
+		dst = k.issued[i].AppendIssuer(append(dst, 0, 0, 0, 0), ex)
 		binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	}
 	return dst, nil

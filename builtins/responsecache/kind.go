@@ -153,9 +153,6 @@ type stageCache struct {
 
 // personal finds out what tells callers apart.
 func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
-	if c.shared {
-		return
-	}
 	has := func(parameter string) bool {
 		return slices.ContainsFunc(o.Route.Integration.CacheKeyParameters, func(p string) bool {
 			if mapped, is := o.Route.Integration.Parameters[p]; is {
@@ -168,10 +165,19 @@ func (c *stageCache) personal(b proxy.Build, o proxy.Options) {
 			return p == parameter
 		})
 	}
-	for _, name := range callers {
-		if v, known := mapping.ParseVariable(strings.TrimPrefix(name, "context.")); known && has(name) {
-			c.names = append(c.names, v)
+	names := func(all []string) (those []mapping.Variable) {
+		for _, name := range all {
+			if v, known := mapping.ParseVariable(strings.TrimPrefix(name, "context.")); known && has(name) {
+				those = append(those, v)
+			}
 		}
+		return those
+	}
+	c.names = names(callers)
+	c.issued, c.authorizer = slices.Concat(c.names, names(certificates)), o.Route.Authorizer
+	if c.shared {
+		c.names = nil
+		return
 	}
 	// What it holds led the authorizer to the caller.
 	c.authorization = !has("method.request.header.Authorization")

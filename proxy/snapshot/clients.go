@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -66,9 +67,10 @@ func (c *Clients) judge(shown []*x509.Certificate, now time.Time) *proxy.Judgeme
 		return j
 	}
 	own := shown[0]
+	digest := sha256.Sum256(own.Raw)
 	j.Certificate = &proxy.ClientCertificate{
 		PEM: truststore.PEM(own), Subject: truststore.Subject(own), Issuer: truststore.Issuer(own), Serial: truststore.Serial(own),
-		NotBefore: truststore.Date(own.NotBefore), NotAfter: truststore.Date(own.NotAfter),
+		NotBefore: truststore.Date(own.NotBefore), NotAfter: truststore.Date(own.NotAfter), Digest: string(digest[:]),
 	}
 	return j
 }
