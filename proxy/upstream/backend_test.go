@@ -486,7 +486,14 @@ type late struct {
 }
 
 func (l *late) Read([]byte) (int, error) { <-l.stop; return 0, io.EOF }
-func (l *late) Abort()                   { l.stuck.Abort(); <-l.over }
+
+func (l *late) Abort() {
+	l.stuck.Abort()
+	select {
+	case <-l.over:
+	case <-time.After(20 * time.Second): // nothing arrived: the request has failed
+	}
+}
 
 // stuck is content that never comes.
 type stuck struct {
