@@ -185,6 +185,28 @@ func TestACMEOutage(t *testing.T) {
 	}
 }
 
+// An authority that has forgotten what it gave us, and refuses orders that replace
+// what it doesn't know, renews at once all the same.
+func TestACMEForgetful(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, Options{Logger: zap.NewNop()})
+	ca := f.pebble(pebbletest.Options{})
+	f.apply(ca.Config(""), "a.postern.test")
+	had := f.got("a.postern.test")
+	ca.Stop()
+	ca.Restart()
+	until(t, "rest", func() bool {
+		err := f.Renew(t.Context(), "a.postern.test")
+		if err != nil && !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	if f.Find("a.postern.test").Leaf.Equal(had) {
+		t.Error("nothing was renewed")
+	}
+}
+
 // Fault 25: half of the good nonces are refused.
 func TestACMEBadNonces(t *testing.T) {
 	t.Parallel()

@@ -202,25 +202,36 @@ func (a *authority) order(ctx context.Context, csr *x509.CertificateRequest) (ac
 	if err != nil {
 		return acme.Certificate{}, err
 	}
-	for retried := false; ; retried = true {
+	var replaced *x509.Certificate
+	if len(csr.DNSNames) == 1 && directory.RenewalInfo != "" {
+		replaced = a.leaf(a.key, csr.DNSNames[0])
+	}
+	for known := true; ; {
 		p, err := acmez.OrderParametersFromCSR(account, csr)
 		if err != nil {
 			return acme.Certificate{}, err
 		}
-		p.Profile = a.profile
-		if len(csr.DNSNames) == 1 && directory.RenewalInfo != "" {
-			p.Replaces = a.leaf(a.key, csr.DNSNames[0])
-		}
-		chains, err := a.prover(ctx).ObtainCertificate(ctx, p)
+		p.Profile, p.Replaces = a.profile, replaced
+		placed := new(atomic.Bool)
+		chains, err := a.prover(ctx).ObtainCertificate(context.WithValue(ctx, placedKey{}, placed), p)
 		var problem acme.Problem
-		if err != nil && !retried && errors.As(err, &problem) && problem.Type == acme.ProblemTypeAccountDoesNotExist {
+		isProblem := errors.As(err, &problem)
+		switch {
+		case known && isProblem && problem.Type == acme.ProblemTypeAccountDoesNotExist:
 			// The authority began anew: so does the account.
+			known = false
 			if err := a.accounts.drop(ctx, a); err != nil {
 				return acme.Certificate{}, err
 			}
 			if account, err = a.account(ctx); err != nil {
 				return acme.Certificate{}, err
 			}
+			continue
+		case replaced != nil && isProblem && !placed.Load() && !overrun(problem):
+			// What the order replaces is a courtesy, and the authority may not know it
+			// any more: no certificate is to run out for that. RFC 9773, 5.
+			a.logger.Warn("order without naming what it replaces", zap.Strings("names", csr.DNSNames), zap.Error(err))
+			replaced = nil
 			continue
 		}
 		if err != nil {
@@ -231,6 +242,15 @@ func (a *authority) order(ctx context.Context, csr *x509.CertificateRequest) (ac
 		}
 		return chains[0], nil
 	}
+}
+
+// placedKey is the key of a context's *atomic.Bool: whether its order was taken.
+type placedKey struct{}
+
+// overrun reports whether the authority refuses for its own state, which no other
+// order would change.
+func overrun(p acme.Problem) bool {
+	return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Type == acme.ProblemTypeRateLimited
 }
 
 // suggestion returns when the authority would have leaf renewed. RFC 9773.
@@ -380,6 +400,9 @@ func (t *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	answer.Body = bounded{io.LimitReader(answer.Body, maxAnswer), answer.Body}
+	if placed, _ := r.Context().Value(placedKey{}).(*atomic.Bool); order && placed != nil && answer.StatusCode < 400 {
+		placed.Store(true)
+	}
 	if order && answer.StatusCode == http.StatusBadRequest && answer.Header.Get("Replay-Nonce") != "" {
 		t.nonce(answer)
 	}
