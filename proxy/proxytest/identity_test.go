@@ -154,8 +154,12 @@ func sendPlain(t *testing.T, addr, path string, fields, trailers [][2]string) {
 	if err := c.send(b.String()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.receive("POST"); err != nil {
+	reply, _, err := c.receive("POST")
+	if err != nil {
 		t.Fatal(err)
+	}
+	if reply.status() != 200 {
+		t.Fatalf("%s with %q: the reply was\n%s", path, fields, reply)
 	}
 }
 
@@ -187,5 +191,9 @@ func sendHTTP2(t *testing.T, addr, path string, fields, trailers [][2]string) {
 	if err != nil {
 		t.Fatalf("%v: %v", fields, err)
 	}
-	_ = reply.Body.Close() // nothing more is wanted
+	defer reply.Body.Close()
+	content, err := io.ReadAll(reply.Body)
+	if reply.StatusCode != 200 || err != nil {
+		t.Fatalf("%s with %q: the reply was %s %q, %v", path, fields, reply.Status, content, err)
+	}
 }
