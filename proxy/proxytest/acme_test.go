@@ -90,7 +90,7 @@ func (s *secured) client(keep bool, more ...func(*tls.Config)) *http.Client {
 		},
 	}
 	s.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Timeout: 5 * time.Second, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Timeout: patience, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // get returns the status, the content and the certificate's number of a URL.
@@ -231,12 +231,12 @@ func TestACMEWithOtherTLS(t *testing.T) {
 // A certificate that ends in seconds is renewed under load, and reloaded meanwhile:
 // no request fails, on new connections and on old ones.
 func TestACMERenewalUnderLoad(t *testing.T) {
-	s := newSecured(t, pebbletest.Options{Life: 20 * time.Second})
+	s := newSecured(t, pebbletest.Options{Life: 30 * time.Second})
 	s.apply("renew_window = 90", "", "")
 	s.served("shop.postern.test")
 	var asked, failed atomic.Int64
 	var serials sync.Map
-	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	var work sync.WaitGroup
 	for _, keep := range []bool{false, false, true} {

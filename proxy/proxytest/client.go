@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// patience is how long a scenario waits for anything before it fails.
-const patience = 10 * time.Second
+// patience is how long a scenario waits for anything before it fails: machines that
+// others use too may pause for seconds.
+const patience = time.Minute
 
 // client is one connection to the gateway that sends exactly what it is told.
 type client struct {

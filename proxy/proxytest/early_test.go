@@ -79,7 +79,7 @@ func early(t *testing.T, addr, head, part string) {
 		return
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	go func() {
 		for out := head; ; out = part {
 			if _, err := io.WriteString(c, out); err != nil {

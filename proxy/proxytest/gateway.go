@@ -84,6 +84,7 @@ func (w *assembly) Apply(file string) string {
 	if findings.Failed() {
 		return findings.Text()
 	}
+	patiently(cfg)
 	modules, findings := w.plugins.Begin(w.t.Context(), cfg)
 	if modules == nil {
 		return findings.Text()
@@ -126,6 +127,18 @@ func (w *assembly) Apply(file string) string {
 	pairs.Commit()
 	backends.Commit()
 	return ""
+}
+
+// patiently gives plugins time whose calls have none of their own: scenarios that are
+// about time name one, and in all others a machine's pause must not end a call.
+func patiently(cfg *config.Config) {
+	for name, p := range cfg.Plugin {
+		if p.Timeout == 0 {
+			p.Timeout = config.Duration(patience)
+		}
+		p.Wait = config.Duration(patience)
+		cfg.Plugin[name] = p
+	}
 }
 
 // nobody records nothing.

@@ -87,6 +87,7 @@ func grpcCalls(ended chan<- error) map[string]func(grpc.ServerStream) error {
 			}
 		},
 		"Hang": func(s grpc.ServerStream) error {
+			ended <- nil // it has begun
 			<-s.Context().Done()
 			ended <- s.Context().Err()
 			return s.Context().Err()
@@ -95,7 +96,8 @@ func grpcCalls(ended chan<- error) map[string]func(grpc.ServerStream) error {
 }
 
 // grpcGateway starts a gRPC server, a gateway in front of it and a client of
-// that. ended gets how the backend's Chat and Hang saw the end of the call.
+// that. ended gets how the backend's Chat and Hang saw the end of the call; Hang tells
+// its begin, too.
 func grpcGateway(t *testing.T, limits string) (client *grpc.ClientConn, ended <-chan error) {
 	t.Helper()
 	seen := make(chan error, 10)
@@ -128,6 +130,8 @@ targets = [%q]
 [api.rpc]
 type = "rest"
 [api.rpc.route."ANY /{call+}"]
+integration = { type = "http_proxy", url = "http://rpc.example/{call}", backend = "rpc", timeout = "1m" }
+[api.rpc.route."ANY /late/{call+}"]
 integration = { type = "http_proxy", url = "http://rpc.example/{call}", backend = "rpc", timeout = "500ms" }
 [api.rpc.stage.prod]
 [domain."rpc.example".map]
@@ -182,7 +186,7 @@ func TestGRPCCalls(t *testing.T) {
 
 // Streams of messages one way, the other, and both at once.
 func TestGRPCStreams(t *testing.T) {
-	client, ended := grpcGateway(t, `body_timeout = "200ms"`)
+	client, _ := grpcGateway(t, "")
 	both := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 	start := func(ctx context.Context, name string) grpc.ClientStream {
 		t.Helper()
@@ -226,13 +230,14 @@ func TestGRPCStreams(t *testing.T) {
 
 	// The header comes before any message, and a call may be silent for longer than
 	// content of a request may.
+	client, ended := grpcGateway(t, `body_timeout = "1s"`)
 	s = start(t.Context(), "Chat")
 	if head, err := s.Header(); err != nil || head.Get("x-head")[0] != "early" {
 		t.Fatalf("got header %v, %v", head, err)
 	}
 	for i := range 20 {
 		if i == 10 {
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(1300 * time.Millisecond)
 		}
 		send(s, fmt.Sprint(i))
 		if err := s.RecvMsg(&got); err != nil || got != "re: "+fmt.Sprint(i) {
@@ -268,7 +273,10 @@ func TestGRPCCancel(t *testing.T) {
 	// Cancelled and not timed out: of a time limit the backend hears too, and
 	// whose clock is first would decide.
 	ctx, cancel = context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
+	go func() {
+		<-ended // the begin
+		cancel()
+	}()
 	err = client.Invoke(ctx, "/test.Calls/Hang", &in, &out)
 	cancel()
 	if status.Code(err) != codes.Canceled {
@@ -279,9 +287,10 @@ func TestGRPCCancel(t *testing.T) {
 	}
 	// The integration's timeout is 500 ms; 504 is Unavailable for gRPC.
 	begin := time.Now()
-	err = client.Invoke(t.Context(), "/test.Calls/Hang", &in, &out)
-	if took := time.Since(begin); status.Code(err) != codes.Unavailable || took < 400*time.Millisecond || took > 2*time.Second {
+	err = client.Invoke(t.Context(), "/late/test.Calls/Hang", &in, &out)
+	if took := time.Since(begin); status.Code(err) != codes.Unavailable || took < 400*time.Millisecond || took > 30*time.Second {
 		t.Errorf("got %v after %s, want Unavailable after 500ms", err, took)
 	}
+	<-ended // the begin
 	<-ended
 }

@@ -44,7 +44,7 @@ plugin = "zones"
 			}
 			var got string
 			var err error
-			for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 				if got, err = get("any.postern.test"); err == nil {
 					break
 				}

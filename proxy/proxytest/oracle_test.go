@@ -109,7 +109,7 @@ func exchangeRaw(t *testing.T, addr string, raw []byte) (status int, rest string
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Write(raw); err != nil {
 		t.Fatal(err)
 	}

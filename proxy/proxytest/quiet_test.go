@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -62,7 +61,7 @@ integration = { type = "http_proxy", url = %q, backend = "h2" }
 	}
 	for proto, transport := range both {
 		for _, path := range []string{"/h1", "/h2"} {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			r, err := http.NewRequestWithContext(ctx, "GET", "http://"+g.Addr("public")+path, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -49,7 +49,7 @@ func TestIssuerRotates(t *testing.T) {
 	defer login.Close()
 	file := filepath.Join(t.TempDir(), "postern.toml")
 	text := fmt.Sprintf(`listen.public.address = "127.0.0.1:0"
-authorizer.login = { type = "jwt", issuer = %q, audience = ["pets"], algorithms = ["ES256"], private = true }
+authorizer.login = { type = "jwt", issuer = %q, audience = ["pets"], algorithms = ["ES256"], private = true, keys_timeout = "30s" }
 [api.pets]
 type = "rest"
 stage.prod = {}
@@ -67,7 +67,7 @@ route."GET /" = { authorizer = "login", integration = { type = "mock" }, respons
 	signer.Store(first)
 	done := make(chan struct{})
 	var callers sync.WaitGroup
-	var asked, refused atomic.Int64
+	var asked, ofSecond, refused atomic.Int64
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
 	defer client.CloseIdleConnections()
 	for range 4 {
@@ -78,8 +78,12 @@ route."GET /" = { authorizer = "login", integration = { type = "mock" }, respons
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
-				status, err := askWith(client, gateway.Addr("public"), signer.Load(), login.URL)
+				by := signer.Load()
+				status, err := askWith(client, gateway.Addr("public"), by, login.URL)
 				asked.Add(1)
+				if by == second {
+					ofSecond.Add(1)
+				}
 				if err != nil || status != 200 {
 					refused.Add(1)
 					t.Errorf("status %d, %v", status, err)
@@ -88,18 +92,27 @@ route."GET /" = { authorizer = "login", integration = { type = "mock" }, respons
 			}
 		})
 	}
-	time.Sleep(500 * time.Millisecond)
+	further := func(counter *atomic.Int64) {
+		t.Helper()
+		want := counter.Load() + 50
+		for end := time.Now().Add(patience); counter.Load() < want && refused.Load() == 0; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d requests, want %d", counter.Load(), want)
+			}
+		}
+	}
+	further(&asked)
 	publish(first, second)       // the overlap begins,
 	time.Sleep(10 * time.Second) // and lasts at least for as long as unknown keys aren't asked for
 	signer.Store(second)         // the first token of the new key has it fetched
-	time.Sleep(300 * time.Millisecond)
+	further(&ofSecond)
 	if findings := gateway.Apply(file); findings != "" {
 		t.Error(findings) // a reload has nothing fetched
 	}
-	time.Sleep(200 * time.Millisecond)
+	further(&ofSecond)
 	close(done)
 	callers.Wait()
-	if asked.Load() < 500 || refused.Load() > 0 || fetches.Load() != 2 {
+	if refused.Load() > 0 || fetches.Load() != 2 {
 		t.Errorf("%d of %d refused, %d fetches", refused.Load(), asked.Load(), fetches.Load())
 	}
 }

@@ -156,7 +156,7 @@ func TestWebSocket(t *testing.T) {
 			}
 		}
 	}), "")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, response, err := websocket.Dial(ctx, url+"/ws", &websocket.DialOptions{Subprotocols: []string{"echo"}})
 	if err != nil {
@@ -210,7 +210,7 @@ func TestClientLeaves(t *testing.T) {
 		c.Close()
 		select {
 		case <-left:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%.20q: the backend still works for a client that left", request)
 		}
 	}
