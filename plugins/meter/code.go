@@ -29,7 +29,8 @@ type function struct {
 	locals  []byte // encoded groups
 	groups  uint32
 	scratch uint32 // index of the local that the meters use
-	results []byte
+	index   uint32 // in the rewritten module
+	kind    funcType
 	depth   uint32   // levels that a call of it counts
 	regions []region // the function's own code, then each loop in order
 
@@ -86,6 +87,7 @@ func (w *rewriter) scanCode() error {
 		if err != nil {
 			return fmt.Errorf("function %d: %w", w.imported+i, err)
 		}
+		f.index = w.shift(w.imported + i)
 		w.code = append(w.code, f)
 	}
 	w.analyze()
@@ -94,7 +96,7 @@ func (w *rewriter) scanCode() error {
 
 // scan decodes a function and adds up what its code costs.
 func (w *rewriter) scan(body []byte, t funcType) (*function, error) {
-	f := &function{results: t.results, regions: []region{{}}}
+	f := &function{kind: t, regions: []region{{}}}
 	r := reader{b: body}
 	f.groups = r.count()
 	start := r.pos

@@ -40,13 +40,12 @@ func (w *rewriter) rewriteCode() error {
 func (w *rewriter) emit(out []byte, f *function) []byte {
 	out = append(appendU32(out, f.groups+1), f.locals...)
 	out = append(out, 1, typeI32)
-	switch {
-	case f.counted:
+	if f.charged {
 		out = w.enter(out, f)
+	}
+	if f.counted {
 		out = append(out, opBlock)
-		out = w.blockType(out, f.results)
-	case f.charged:
-		out = w.charge(out, f.regions[0].cost)
+		out = w.blockType(out, f.kind.results)
 	}
 	return w.copyBody(out, f)
 }
@@ -185,31 +184,57 @@ func (w *rewriter) blockType(out []byte, results []byte) []byte {
 	case 1:
 		return append(out, results[0])
 	}
-	index, known := w.results[string(results)]
-	if !known {
-		index = w.tick + 2 + uint32(len(w.results)) // behind the meters' own
-		w.results[string(results)] = index
-		w.added = append(w.added, typeFunction, 0)
-		w.added = append(appendU32(w.added, uint32(len(results))), results...)
-	}
-	return appendS32(out, int32(index))
+	return appendS32(out, int32(w.addType(nil, results)))
 }
 
-// add adds n to the gauge.
+// addType returns the index of a type behind the module's own and the meters'.
+func (w *rewriter) addType(params, results []byte) uint32 {
+	code := append(appendU32([]byte{typeFunction}, uint32(len(params))), params...)
+	code = append(appendU32(code, uint32(len(results))), results...)
+	index, known := w.additional[string(code)]
+	if !known {
+		index = w.tick + 2 + uint32(len(w.additional))
+		w.additional[string(code)] = index
+		w.added = append(w.added, code...)
+	}
+	return index
+}
+
+// add adds n to the gauge. wazero has instructions with small constants that are
+// above zero.
 func (w *rewriter) add(out []byte, n int64) []byte {
 	out = appendU32(append(out, opGlobalGet), w.gauge)
-	out = appendS64(append(out, opI64Const), n)
-	return appendU32(append(out, opI64Add, opGlobalSet), w.gauge)
+	if n < 0 {
+		out = append(appendS64(append(out, opI64Const), -n), opI64Sub)
+	} else {
+		out = append(appendS64(append(out, opI64Const), n), opI64Add)
+	}
+	return appendU32(append(out, opGlobalSet), w.gauge)
 }
 
-// enter counts a call in and charges for it. What is wrong is in the other branch
-// because wazero allocates registers for the first.
+// enter charges for a call, and counts it in if the function does that. When
+// something is wrong, the function is called anew with all that was counted taken
+// back. Nothing needs to survive the way to the host so, which would cost the
+// registers that hold the parameters; and no way leads back into the code.
 func (w *rewriter) enter(out []byte, f *function) []byte {
-	out = w.add(out, int64(f.depth)-int64(f.regions[0].cost)<<fuelShift)
-	out = appendU32(append(out, opGlobalGet), w.gauge)
-	out = appendS64(append(out, opI64Const), wrong)
-	out = append(out, opI64And, opI64Eqz, opIf, typeEmpty, opElse, opCall)
-	return append(appendU32(out, w.refill()), opEnd)
+	n := -int64(f.regions[0].cost) << fuelShift
+	if f.counted {
+		n += int64(f.depth)
+	}
+	out = appendU32(append(w.add(out, n), opGlobalGet), w.gauge)
+	if f.counted {
+		out = append(appendS64(append(out, opI64Const), wrong), opI64And, opI64Eqz)
+	} else {
+		out = append(out, opI64Const, 0, opI64GeS)
+	}
+	out = append(out, opIf, typeEmpty, opElse)
+	for i := range uint32(len(f.kind.params)) {
+		out = appendU32(append(out, opLocalGet), i)
+	}
+	out = appendS64(append(out, opI64Const), -n)
+	out = appendU32(append(out, opCall), w.refillFor(f.kind.params))
+	out = appendU32(append(out, opCall), f.index)
+	return append(out, opReturn, opEnd)
 }
 
 // leave counts a call out.

@@ -104,13 +104,16 @@ type rewriter struct {
 	changes bool       // what a reset can't bring back
 	mutable []variable // the module's own globals that aren't constant
 
-	results map[string]uint32 // block types without parameters, by their results
-	added   []byte            // encoded types beyond the module's own
-	tick    uint32            // type of tick; behind it that of save and restore
-	gauge   uint32            // global, as the following
-	hidden  uint32            // pages of memory that there are, but not for the guest
-	pages   uint32            // of memory when Save was called
-	shades  uint32            // the first of the globals in which Save keeps the mutable ones
+	additional map[string]uint32 // types beyond the module's own
+	added      []byte            // these, encoded
+	carriers   map[string]uint32 // functions of refillFor, by their parameters
+	carried    [][]byte          // these parameters
+
+	tick   uint32 // type of tick; behind it that of save and restore
+	gauge  uint32 // global, as the following
+	hidden uint32 // pages of memory that there are, but not for the guest
+	pages  uint32 // of memory when Save was called
+	shades uint32 // the first of the globals in which Save keeps the mutable ones
 }
 
 // export is an exported function, by its index in the rewritten module.
@@ -137,7 +140,7 @@ func rewrite(wasm []byte, limits Limits, plain bool) ([]byte, error) {
 	limits.Depth = min(limits.Depth, maxDepth)
 	w := &rewriter{
 		limits: limits, plain: plain,
-		results: map[string]uint32{}, entries: map[uint32]bool{}, referred: map[uint32]bool{},
+		additional: map[string]uint32{}, carriers: map[string]uint32{}, entries: map[uint32]bool{}, referred: map[uint32]bool{},
 	}
 	if err := w.split(wasm); err != nil {
 		return nil, err
@@ -156,9 +159,9 @@ func rewrite(wasm []byte, limits Limits, plain bool) ([]byte, error) {
 			return nil, fmt.Errorf("%s section: %w", s.name, err)
 		}
 	}
+	w.writeOwn()
 	w.writeTypes()
 	w.writeImports()
-	w.writeOwn()
 	return w.join(len(wasm)), nil
 }
 

@@ -1,5 +1,7 @@
 package meter
 
+import "slices"
+
 // refillName is what traces call the function that asks for fuel.
 const refillName = Module + ".refill"
 
@@ -7,35 +9,79 @@ const refillName = Module + ".refill"
 // and else gets fuel. It stands behind the module's own.
 func (w *rewriter) refill() uint32 { return uint32(len(w.functions)) + 1 }
 
+// refillFor is the index of a function that does the same and then adds its last
+// parameter to the gauge. The others, of types params, it returns.
+func (w *rewriter) refillFor(params []byte) uint32 {
+	n, known := w.carriers[string(params)]
+	if !known {
+		n = uint32(len(w.carriers))
+		w.carriers[string(params)] = n
+		w.carried = append(w.carried, params)
+	}
+	return w.refill() + 1 + n
+}
+
 // writeOwn adds the rewriter's functions behind all others.
 func (w *rewriter) writeOwn() {
+	void := w.tick + 1
+	types, bodies, n := appendU32(nil, void), appendBody(nil, w.refillCode()), uint32(1)
+	for _, params := range w.carried {
+		types = appendU32(types, w.addType(append(slices.Clone(params), typeI64), params))
+		bodies = appendBody(bodies, w.carrierCode(uint32(len(params))))
+		n++
+	}
+	if w.resettable() {
+		save, restore := w.reset()
+		types = appendU32(appendU32(types, void), void)
+		bodies = appendBody(appendBody(bodies, save), restore)
+		exports := append(appendName(nil, Save), kindFunction)
+		exports = appendU32(exports, w.refill()+n)
+		exports = append(appendName(exports, Restore), kindFunction)
+		w.extend(sectionExport, 2, appendU32(exports, w.refill()+n+1))
+		n += 2
+	}
+	w.extend(sectionFunction, n, types)
+	w.extend(sectionCode, n, bodies)
+}
+
+// refillCode is the code of refill.
+func (w *rewriter) refillCode() []byte {
 	tick := w.imported
-	code := appendU32([]byte{0, opGlobalGet}, w.gauge) // no locals
-	code = appendS64(append(code, opI64Const), tooDeep)
-	code = append(code, opI64And, opI64Eqz, opIf, typeEmpty, opElse, opI32Const, TooDeep, opCall)
+	code := w.keep(nil, tooDeep)
+	code = append(code, opI64Eqz, opIf, typeEmpty, opElse, opI32Const, TooDeep, opCall)
 	code = append(appendU32(code, tick), opDrop, opEnd)
 	code = appendU32(append(code, opI32Const, OutOfFuel, opCall), tick)
 	code = append(code, opI64ExtendI32U, opI64Const, fuelShift, opI64Shl)
-	code = w.keep(code, levels)
-	code = appendU32(append(code, opI64Or, opGlobalSet), w.gauge)
-	own := [][]byte{code}
-	if w.resettable() {
-		save, restore := w.reset()
-		own = append(own, save, restore)
-		exports := append(appendName(nil, Save), kindFunction)
-		exports = appendU32(exports, w.refill()+1)
-		exports = append(appendName(exports, Restore), kindFunction)
-		w.extend(sectionExport, 2, appendU32(exports, w.refill()+2))
+	code = append(w.keep(code, levels), opI64Or, opGlobalSet)
+	return appendU32(code, w.gauge)
+}
+
+// carrierCode is the code of a refillFor with n parameters besides its last one.
+func (w *rewriter) carrierCode(n uint32) []byte {
+	code := appendU32([]byte{opCall}, w.refill())
+	code = appendU32(append(code, opGlobalGet), w.gauge)
+	code = appendU32(append(code, opLocalGet), n)
+	code = appendU32(append(code, opI64Add, opGlobalSet), w.gauge)
+	for i := range n {
+		code = appendU32(append(code, opLocalGet), i)
 	}
-	void := w.tick + 1
-	var types, bodies []byte
-	for _, f := range own {
-		types = appendU32(types, void)
-		f = append(f, opEnd)
-		bodies = append(appendU32(bodies, uint32(len(f))), f...)
+	return code
+}
+
+// appendBody appends a function without locals.
+func appendBody(out, code []byte) []byte {
+	out = append(appendU32(out, uint32(len(code))+2), 0)
+	return append(append(out, code...), opEnd)
+}
+
+// nameOwn appends what traces call the functions that ask for fuel, and returns
+// how many those are.
+func (w *rewriter) nameOwn(out []byte) (names []byte, n uint32) {
+	n = 1 + uint32(len(w.carried))
+	for i := range n {
+		out = appendName(appendU32(out, w.refill()+i), refillName)
 	}
-	w.extend(sectionFunction, uint32(len(own)), types)
-	w.extend(sectionCode, uint32(len(own)), bodies)
+	return out, n
 }
 
 // keep pushes the gauge's bits in mask.

@@ -71,7 +71,6 @@ func (w *rewriter) grow(out []byte, f *function) []byte {
 
 // reset returns the code of Save and Restore.
 func (w *rewriter) reset() (save, restore []byte) {
-	save, restore = []byte{0}, []byte{0} // no locals
 	move := func(out []byte, from, to uint32) []byte {
 		out = appendU32(append(out, opGlobalGet), from)
 		return appendU32(append(out, opGlobalSet), to)

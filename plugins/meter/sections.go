@@ -120,7 +120,7 @@ func (w *rewriter) writeTypes() {
 	}
 	r := reader{b: own}
 	count := r.u32()
-	out := appendU32(nil, count+2+uint32(len(w.results)))
+	out := appendU32(nil, count+2+uint32(len(w.additional)))
 	out = append(out, own[r.pos:]...)
 	out = append(out, typeFunction, 1, typeI32, 1, typeI32, typeFunction, 0, 0)
 	w.sections[sectionType] = append(out, w.added...)
@@ -396,7 +396,7 @@ func (w *rewriter) rewriteNames() []byte {
 		case functionNames:
 			names := reader{b: content}
 			n := names.count()
-			shifted := appendU32(nil, n+1)
+			var shifted []byte
 			for range n {
 				shifted = appendU32(shifted, w.shift(names.u32()))
 				start := names.pos
@@ -406,8 +406,8 @@ func (w *rewriter) rewriteNames() []byte {
 			if names.err != nil {
 				return w.exportNames()
 			}
-			shifted = appendName(appendU32(shifted, w.refill()), refillName)
-			out, named = appendSection(out, id, shifted), n > 0
+			shifted, own := w.nameOwn(shifted)
+			out, named = appendSection(out, id, append(appendU32(nil, n+own), shifted...)), n > 0
 		}
 	}
 	if r.err != nil || !named {
@@ -422,10 +422,11 @@ func (w *rewriter) exportNames() []byte {
 	const functionNames = 1
 	slices.SortStableFunc(w.exported, func(a, b export) int { return cmp.Compare(a.function, b.function) })
 	all := slices.CompactFunc(w.exported, func(a, b export) bool { return a.function == b.function })
-	names := appendU32(nil, uint32(len(all))+1)
+	var names []byte
 	for _, e := range all {
 		names = appendName(appendU32(names, e.function), e.name)
 	}
-	names = appendName(appendU32(names, w.refill()), refillName)
+	names, own := w.nameOwn(names)
+	names = append(appendU32(nil, uint32(len(all))+own), names...)
 	return appendSection(appendName(nil, "name"), functionNames, names)
 }

@@ -415,7 +415,8 @@ func TestSpecification(t *testing.T) {
 	}
 	assertions, again := 0, 0
 	for suite, features := range map[string]api.CoreFeatures{
-		"v1": api.CoreFeaturesV1, "v2": testFeatures, "extended-const": testFeatures, "tail-call": testFeatures,
+		"v1": api.CoreFeaturesV1 | api.CoreFeatureMultiValue, // which the meters use
+		"v2": testFeatures, "extended-const": testFeatures, "tail-call": testFeatures,
 	} {
 		files, _ := filepath.Glob(filepath.Join(root, suite, "testdata", "*.json"))
 		for i, file := range files {
