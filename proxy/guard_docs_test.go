@@ -19,7 +19,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/config"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of README.md")
+var update = flag.Bool("update", false, "write the generated parts of README.md and its appendices")
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
@@ -242,32 +242,35 @@ func TestGuardFaults(t *testing.T) {
 	}
 }
 
-// The generated parts of README are what their sources say.
+// The generated parts of README and its two appendices are what their sources say.
 func TestGuardReadme(t *testing.T) {
-	text := readFile(t, "README.md")
-	parts := map[string]string{
-		"parity": parityTable(t), "config": configTables(t), "limits": limitsTable(t), "fixed limits": fixedLimits(t),
-	}
-	changed := text
-	for name, want := range parts {
-		begin, end := "<!-- begin "+name+" -->\n", "<!-- end "+name+" -->"
-		before, rest, found := strings.Cut(changed, begin)
-		_, after, closed := strings.Cut(rest, end)
-		if !found || !closed {
-			t.Errorf("README.md has no part %q", name)
+	for file, parts := range map[string]map[string]string{
+		"README.md":                 {"limits": limitsTable(t), "fixed limits": fixedLimits(t)},
+		"proxy/config/REFERENCE.md": {"config": configTables(t)},
+		"testdata/PARITY.md":        {"parity": parityTable(t)},
+	} {
+		text := readFile(t, file)
+		changed := text
+		for name, want := range parts {
+			begin, end := "<!-- begin "+name+" -->\n", "<!-- end "+name+" -->"
+			before, rest, found := strings.Cut(changed, begin)
+			_, after, closed := strings.Cut(rest, end)
+			if !found || !closed {
+				t.Errorf("%s has no part %q", file, name)
+				continue
+			}
+			changed = before + begin + "\n" + want + "\n" + end + after
+		}
+		if changed == text {
 			continue
 		}
-		changed = before + begin + "\n" + want + "\n" + end + after
-	}
-	if changed == text {
-		return
-	}
-	if !*update {
-		t.Error("README.md's generated parts are old: go test ./proxy -run TestGuardReadme -update, and read the difference")
-		return
-	}
-	if err := os.WriteFile(filepath.Join(root, "README.md"), []byte(changed), 0o644); err != nil {
-		t.Fatal(err)
+		if !*update {
+			t.Errorf("%s's generated parts are old: go test ./proxy -run TestGuardReadme -update, and read the difference", file)
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(root, filepath.FromSlash(file)), []byte(changed), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -277,7 +280,7 @@ func parityTable(t *testing.T) string {
 	for _, r := range parity(t) {
 		shown := "`" + r.scenario + "`"
 		if !isTest(r.scenario) {
-			shown = fmt.Sprintf("[%s](testdata/scenarios/%s.txtar)", r.scenario, r.scenario)
+			shown = fmt.Sprintf("[%s](scenarios/%s.txtar)", r.scenario, r.scenario)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.id, r.status, cell(r.text), shown)
 	}
