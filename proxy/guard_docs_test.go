@@ -536,6 +536,26 @@ func readable(source string) string {
 	return strings.TrimSuffix(strings.ReplaceAll(source, "_", ","), ".0")
 }
 
+// README's map has every folder with code that users of the module may look for.
+func TestGuardReadmeMap(t *testing.T) {
+	text := readFile(t, "README.md")
+	missing := map[string]bool{}
+	walk(t, func(name string) {
+		dir := filepath.ToSlash(filepath.Dir(name))
+		top, _, _ := strings.Cut(dir, "/")
+		if top != "proxy" && top != "builtins" && top != "plugins" || filepath.Ext(name) != ".go" || strings.Contains(dir, "testdata") {
+			return
+		}
+		rig := strings.HasSuffix(dir, "test") && strings.Count(dir, "/") > 1 // of the package above
+		if !rig && !strings.Contains(text, "]("+dir+")") {
+			missing[dir] = true
+		}
+	})
+	for dir := range missing {
+		t.Errorf("README.md's map doesn't have %s", dir)
+	}
+}
+
 // Links of the documents lead somewhere, and the path of a request that README
 // tells names functions that are there.
 func TestGuardLinks(t *testing.T) {
