@@ -560,6 +560,8 @@ func TestGuardReadmeMap(t *testing.T) {
 // tells names functions that are there.
 func TestGuardLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	heading, unspoken := regexp.MustCompile(`(?m)^#+ (.*)$`), regexp.MustCompile(`[^a-z0-9 _-]`)
+	inside := regexp.MustCompile(`\]\(#([^)]+)\)`)
 	step := regexp.MustCompile(`(?m)^\d+\. \[[^]]*\]\(([^)]+\.go)\)[:,] ` + "`([A-Za-z]+)`")
 	walk(t, func(name string) {
 		if filepath.Ext(name) != ".md" {
@@ -569,6 +571,15 @@ func TestGuardLinks(t *testing.T) {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), filepath.FromSlash(m[1]))); err != nil {
 				t.Errorf("%s: the link to %s leads nowhere", name, m[1])
+			}
+		}
+		anchors := map[string]bool{}
+		for _, m := range heading.FindAllStringSubmatch(text, -1) {
+			anchors[strings.ReplaceAll(unspoken.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+		}
+		for _, m := range inside.FindAllStringSubmatch(text, -1) {
+			if !anchors[m[1]] {
+				t.Errorf("%s: no heading is #%s", name, m[1])
 			}
 		}
 		for _, m := range step.FindAllStringSubmatch(text, -1) {
