@@ -118,6 +118,13 @@ type bodyABI interface {
 	bodies(in *instance) (request, response bool)
 }
 
+// streamingABI is a guestABI whose integrations may have content in pieces.
+type streamingABI interface {
+	// streams says, after start, whether the guest reads requests' content as it comes
+	// and whether it may send its answer as it makes it.
+	streams(in *instance) (pulls, sends bool)
+}
+
 // bindingABI is a guestABI whose guests see a response only if they have seen its
 // request, and may remember the one until the other. Its plugins have a boundPool
 // if their instances are shared.

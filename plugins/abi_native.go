@@ -20,7 +20,7 @@ type nativeGuest struct {
 	roles [roleCount]api.Function // by the number of the role's bit; nil for one that the module hasn't
 }
 
-const roleCount = 9
+const roleCount = 11
 
 // runRole calls the export of a role.
 func (in *instance) runRole(role uint32) (result int32, err error) {
@@ -147,6 +147,29 @@ func (nativeABI) bodies(in *instance) (request, response bool) {
 	return false, false
 }
 
+// streams: whoever wants any content whole, the event's among it, gets it so.
+func (nativeABI) streams(in *instance) (pulls, sends bool) {
+	m := in.plugin.module
+	whole := m.importsAny(abi.Module, "body_len", "body_read", "event_read") || m.importsAny(abi.ModuleJSON, "open")
+	return !whole && m.importsAny(abi.Module, "chunk_read"), m.importsAny(abi.Module, "chunk_write")
+}
+
+func (nativeABI) requestPiece(in *instance) (verdict int32, err error) {
+	verdict, err = in.runRole(abi.RoleRequestBody)
+	if err == nil && verdict != abi.Continue && verdict != abi.Refuse {
+		err = &failure{"answer", fmt.Errorf("the verdict is %d", verdict)}
+	}
+	return verdict, err
+}
+
+func (nativeABI) responsePiece(in *instance) (verdict int32, err error) {
+	verdict, err = in.runRole(abi.RoleResponseBody)
+	if err == nil && verdict != abi.Continue {
+		err = &failure{"answer", fmt.Errorf("%s returned %d", abi.ExportResponseBody, verdict)}
+	}
+	return verdict, err
+}
+
 func (nativeABI) authorize(in *instance) (decision int32, err error) {
 	return in.runRole(abi.RoleAuthorize)
 }
@@ -181,7 +204,7 @@ func (nativeABI) integrate(in *instance) error {
 	if err := in.doRole(abi.RoleIntegrate); err != nil {
 		return err
 	}
-	if !in.answered && in.draft.changes == 0 {
+	if begun := in.stream != nil && in.stream.begun; !begun && !in.answered && in.draft.changes == 0 {
 		return &failure{"answer", errors.New("the plugin made no answer")}
 	}
 	return nil

@@ -98,7 +98,9 @@ func (in *instance) settle(err error) (now int64) {
 		a.sent.Add(f.Sent)
 		a.received.Add(f.Received)
 	}
-	if ex := in.ex; ex != nil {
+	if p := in.piece; p != nil {
+		p.count(time.Duration(took), time.Duration(in.waited), f.Requests)
+	} else if ex := in.ex; ex != nil {
 		ex.Notes.PluginTime += time.Duration(took)
 		ex.Notes.PluginWaiting += time.Duration(in.waited)
 		ex.Notes.PluginRequests += int(f.Requests)

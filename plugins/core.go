@@ -30,6 +30,11 @@ func coreFunctions() hostModule {
 		"body_read":     (*instance).bodyRead,
 		"body_write":    (*instance).bodyWrite,
 		"body_reset":    (*instance).bodyReset,
+		"chunk_len":     func(in *instance, s []uint64) { answer(s, in.chunkLen()) },
+		"chunk_last":    func(in *instance, s []uint64) { answer(s, in.chunkLast()) },
+		"chunk_read":    func(in *instance, s []uint64) { answer(s, in.chunkRead(in.view(s[0], s[1]))) },
+		"chunk_write":   func(in *instance, s []uint64) { answer(s, in.chunkWrite(in.view(s[0], s[1]))) },
+		"chunk_keep":    func(in *instance, s []uint64) { answer(s, in.chunkKeep(int32(s[0]))) },
 		"principal_set": func(in *instance, s []uint64) { answer(s, in.setPrincipal(in.text(s[0], s[1]))) },
 		"context_set": func(in *instance, s []uint64) {
 			answer(s, in.setContext(in.text(s[0], s[1]), in.text(s[2], s[3])))

@@ -131,7 +131,7 @@ func (h *Host) define(b wazero.HostModuleBuilder, module string, f *hostFunc) {
 			in.memory = mod.Memory() // a start section calls before instantiation is over
 		}
 		in.hostCalls += counted
-		if in.ex != nil && in.ex.Explain != nil && !always {
+		if in.ex != nil && in.ex.Explain != nil && !always && !in.late {
 			for _, i := range narrow {
 				stack[i] = uint64(uint32(stack[i]))
 			}

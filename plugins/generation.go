@@ -315,6 +315,9 @@ func (p *plugin) warm(want isolation) (key string, err error) {
 	if a, ok := p.module.abi.(bodyABI); ok {
 		p.readsRequests, p.readsResponses = a.bodies(in)
 	}
+	if a, ok := p.module.abi.(streamingABI); ok {
+		p.pulls, p.sends = a.streams(in)
+	}
 	in.end()
 	keep = p.keep(in, p.host.now())
 	return "", nil

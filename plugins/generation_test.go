@@ -141,7 +141,7 @@ func TestBadModulesAreFindings(t *testing.T) {
 	f(write(t, "\x00asm\x01\x00\x00\x00"+strings.Repeat("x", maxModule)), "module", "at most 16777216 are allowed")
 	f(wasmFile(t, nil, nil), "module", "speaks none of the ABIs")
 	f(wasmFile(t, nil, version), "module", "has no role")
-	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: 2 << 16, abi.ExportAuthorize: 1}), "module", "needs ABI version 2.0; this host has 1.1")
+	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: 2 << 16, abi.ExportAuthorize: 1}), "module", "needs ABI version 2.0; this host has 1.2")
 	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: 1<<16 | 99, abi.ExportAuthorize: 1}), "module", "needs ABI version 1.99")
 	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: abi.Version, abi.ExportAuthorize: 1, abi.ExportStart: 1}), "module", "-buildmode=c-shared")
 	f(wasmFile(t, nil, map[string]int32{abi.ExportVersion: abi.Version, abi.ExportAuthorize: 1, abi.ExportConfigure: 3}), "module", "postern_configure returned 3")

@@ -80,6 +80,10 @@ type instance struct {
 
 	draft draft // of the exchange's messages
 
+	piece  *passage   // of content that the call is about; nil for other calls
+	stream *answering // of the call, if the plugin's integrations have content in pieces
+	late   bool       // the exchange's trace is complete, or about to be
+
 	holdings *holdings // nil until the guest has the host keep something
 
 	// A command's standard input and output.
@@ -235,6 +239,7 @@ func (in *instance) end() {
 	}
 	in.passing = proxy.Passing{}
 	in.caller, in.account = nil, nil
+	in.piece, in.stream, in.late = nil, nil, false
 	in.ex, in.variables, in.principal, in.stdin, in.result = nil, nil, "", nil, nil
 	if cap(in.event) > keepBuffer {
 		in.event = nil

@@ -14,8 +14,13 @@ import (
 // integration, with the plugin as the function. The event has the content.
 type integration struct {
 	step
-	wholeBody
 	abi integrationABI
+}
+
+// wholeIntegration is an integration whose event has the content.
+type wholeIntegration struct {
+	*integration
+	wholeBody
 }
 
 func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
@@ -30,6 +35,9 @@ func (g *Generation) newIntegration(b proxy.Build, o proxy.Options) (proxy.Steps
 	}
 	var steps proxy.Steps
 	steps[proxy.Integration] = i
+	if !p.pulls {
+		steps[proxy.Integration] = wholeIntegration{integration: i}
+	}
 	steps[proxy.IntegrationResponse] = reply{}
 	return steps, nil
 }
@@ -40,8 +48,16 @@ func (i *integration) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdic
 	if err != nil {
 		return proxy.Continue, i.failed(ex, err)
 	}
+	if i.plugin.pulls || i.plugin.sends {
+		return i.stream(in, ex)
+	}
+	return i.answered(in, ex, i.abi.integrate(in))
+}
+
+// answered ends a call, which ended with err, and fills Back.
+func (i *integration) answered(in *instance, ex *proxy.Exchange, err error) (proxy.Verdict, error) {
 	var answer []byte
-	if err = i.abi.integrate(in); err == nil {
+	if err == nil {
 		if answer = in.result; !in.answered {
 			in.answerTo(&ex.Back)
 		}
@@ -81,5 +97,8 @@ func (reply) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 		fields = append(fields, http1.NewField("X-Amzn-Trace-Id", ex.TraceID()))
 	}
 	ex.Reply = proxy.Response{Status: ex.Back.Status, Fields: fields, Content: ex.Back.Content}
+	if ex.Back.Body != nil {
+		ex.Reply.Body, ex.Reply.Length = ex.Back.Body, ex.Back.Length
+	}
 	return proxy.Continue, nil
 }

@@ -81,6 +81,9 @@ func (in *instance) keep(s string) (string, bool) {
 	if in.draft.written > maxWritten {
 		return "", false
 	}
+	if in.piece != nil { // the exchange's memory may be somebody else's just now
+		return strings.Clone(s), true
+	}
 	return in.ex.Text.Concat(s), true
 }
 
@@ -93,7 +96,7 @@ func (in *instance) fieldsOf(s side) http1.Fields {
 		return in.ex.In.Fields
 	case s == backendSide:
 		return in.ex.Out.Fields
-	case in.phase&(abi.Response|abi.MapResponse) != 0:
+	case in.phase&(abi.Response|abi.MapResponse|abi.ResponseBody) != 0:
 		return in.ex.Reply.Fields
 	}
 	return nil // an answer of the guest's own begins with none

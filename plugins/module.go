@@ -331,3 +331,11 @@ func describe(cfg *config.Config, path []string, err error) config.Finding {
 	}
 	return cfg.Finding(path, err.Error(), "")
 }
+
+// importsAny reports whether the module imports any of these functions.
+func (m *module) importsAny(from string, names ...string) bool {
+	return slices.ContainsFunc(m.compiled.ImportedFunctions(), func(f api.FunctionDefinition) bool {
+		module, name, _ := f.Import()
+		return module == from && slices.Contains(names, name)
+	})
+}

@@ -45,9 +45,12 @@ type plugin struct {
 	pace    *pace // of its calls; nil for none
 	tooMany error // the fault for who comes too fast
 
-	// Set by warm: how calls are kept apart, which content the guest wants.
+	// Set by warm: how calls are kept apart, which content the guest wants, and how.
 	isolation                     isolation
 	readsRequests, readsResponses bool
+	// Integrations: the guest reads requests' content as it comes, sends its answer as
+	// it makes it.
+	pulls, sends bool
 
 	refs int // guarded by host.mu
 

@@ -136,20 +136,28 @@ func (s *step) instance(ctx context.Context, ex *proxy.Exchange) (*instance, err
 // it for the access record. A call that missed its deadline is of the kind late,
 // any other that failed of the kind broken.
 func (s *step) fault(ex *proxy.Exchange, err error, broken, late proxy.FaultKind) error {
-	notes := &ex.Notes
+	what, fault := s.faultOf(err, broken, late)
+	if what != "" {
+		s.note(&ex.Notes, what)
+	}
+	return fault
+}
+
+// faultOf is fault without the note, which is what; "" for an err that isn't the
+// plugin's.
+func (s *step) faultOf(err error, broken, late proxy.FaultKind) (what string, fault error) {
 	var f *failure
 	if !errors.As(err, &f) {
 		if errors.Is(err, proxy.Fault{Kind: proxy.Overloaded}) {
-			s.note(notes, "busy")
+			what = "busy"
 		}
-		return err
+		return what, err
 	}
-	s.note(notes, f.what)
 	kind := broken
 	if f.what == "deadline" {
 		kind = late
 	}
-	return proxy.Fault{Kind: kind, Cause: fmt.Errorf("plugin %q, %s: %w", s.plugin.name, s.role, err)}
+	return f.what, proxy.Fault{Kind: kind, Cause: fmt.Errorf("plugin %q, %s: %w", s.plugin.name, s.role, err)}
 }
 
 func (s *step) note(notes *proxy.Notes, what string) {

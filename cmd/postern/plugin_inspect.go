@@ -193,6 +193,8 @@ var roleUses = []roleUse{
 	{"integrate", "  [api.x.route.\"GET /path\"]\n  integration = { type = \"wasm\", plugin = \"NAME\" }\n"},
 	{"request", "  [api.x]   # or one of its routes\n  filters = [\"NAME\"]\n"},
 	{"response", "  [api.x]   # or one of its routes\n  filters = [\"NAME\"]\n"},
+	{"request_body", "  [api.x]   # or one of its routes\n  filters = [\"NAME\"]\n"},
+	{"response_body", "  [api.x]   # or one of its routes\n  filters = [\"NAME\"]\n"},
 	{"map_request", "  # in a route's integration: map_request = \"NAME\"\n"},
 	{"map_response", "  # in a route's integration: map_response = \"NAME\"\n"},
 	{"validate", "  # in a route: validator = { plugin = \"NAME\" }\n"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,9 @@ func languageNames() string {
 func roleNames() string {
 	var names []string
 	for _, r := range abi.Roles() {
-		names = append(names, r.Name)
+		if slices.Contains(scaffold.Roles(), r.Name) {
+			names = append(names, r.Name)
+		}
 	}
 	return strings.Join(names, ", ")
 }

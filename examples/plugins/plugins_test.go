@@ -33,6 +33,19 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// Content in pieces, in the languages whose guides show it.
+func TestPieces(t *testing.T) {
+	start := proxytest.Starter(t.TempDir())
+	for name, source := range map[string]string{"c": "c/pieces.c", "rust": "rust/pieces.rs", "go": "go/pieces"} {
+		t.Run(name, func(t *testing.T) {
+			play(t, "testdata/pieces/pieces.txtar", guests.Build(t, "examples/plugins/"+source), start)
+		})
+	}
+	t.Run("tinygo", func(t *testing.T) {
+		play(t, "testdata/pieces/pieces.txtar", guests.Build(t, "examples/plugins/go/pieces", "GO=tinygo"), start)
+	})
+}
+
 // What has no SDK of its own uses C's header, or declares the functions itself.
 func TestRecipes(t *testing.T) {
 	start := proxytest.Starter(t.TempDir())

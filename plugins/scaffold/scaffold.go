@@ -57,6 +57,12 @@ func find(name string) (Language, error) {
 	return Language{}, fmt.Errorf("no language %q: there are %s", name, strings.Join(names, ", "))
 }
 
+// Roles returns the names of those that a project can have. The roles about pieces
+// of content are for who knows the others: sdk/README.md.
+func Roles() []string {
+	return []string{"authorize", "integrate", "request", "response", "map_request", "map_response", "validate", "dns", "certify"}
+}
+
 // does says for each role what the template's plugin does.
 func does(role string) string {
 	switch role {
@@ -144,7 +150,7 @@ func (p *Project) Create() ([]string, error) {
 		return nil, err
 	}
 	if does(p.Role) == "" {
-		return nil, fmt.Errorf("no role %q: there are authorize, integrate, request, response, map_request, map_response, validate, dns, certify", p.Role)
+		return nil, fmt.Errorf("no role %q: there are %s", p.Role, strings.Join(Roles(), ", "))
 	}
 	if ok, err := regexp.MatchString(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`, p.Name); err != nil || !ok {
 		return nil, fmt.Errorf("a plugin's name is 1 to 64 lower-case letters, digits and \"-\", not %q", p.Name)

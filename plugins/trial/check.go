@@ -84,6 +84,9 @@ func (k *checker) add(role, check, grade, text string) {
 
 // caseFor is the case for a request in a role.
 func (k *checker) caseFor(role string, r Request) *Case {
+	if role == "request_body" && r.Body == "" { // without content there is no call
+		r.Body = "content"
+	}
 	return &Case{Role: role, Resource: k.request.Resource, Variables: k.request.Variables, Backend: k.request.Backend, Request: r}
 }
 

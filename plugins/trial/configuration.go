@@ -91,7 +91,7 @@ func configFor(plugins *config.Config, name, role string, c *Case) (*config.Conf
 		route += "authorizer = \"trial\"\n"
 	case "integrate":
 		integration = `type = "wasm", plugin = ` + plugin
-	case "request", "response":
+	case "request", "response", "request_body", "response_body":
 		filters = "filters = [" + plugin + "]\n"
 	case "map_request", "map_response":
 		integration = fmt.Sprintf(`type = "http_proxy", %s, %s = %s`, backend, role, plugin)

@@ -383,13 +383,15 @@ func verdict(role string, fault proxy.FaultKind, asked bool) string {
 		return "unauthenticated"
 	case role == "validate" && (fault == proxy.BadRequestBody || fault == proxy.BadRequestParameters):
 		return "invalid"
+	case role == "request_body" && fault == proxy.AccessDenied:
+		return "refuse"
 	case fault != proxy.NoFault:
 		return "failed"
 	case role == "authorize":
 		return "allow"
 	case role == "validate":
 		return "valid"
-	case role == "request" && asked:
+	case (role == "request" || role == "request_body") && asked:
 		return "continue"
 	case role == "request":
 		return "answer"

@@ -8,7 +8,7 @@ package abi
 // A host takes guests of its own major version whose minor isn't above its own.
 const (
 	Major   = 1
-	Minor   = 1 // 1: the roles dns and certify
+	Minor   = 2 // 1: the roles dns and certify; 2: content in pieces
 	Version = Major<<16 | Minor
 )
 
@@ -26,21 +26,23 @@ const (
 
 // The exports that the host looks for.
 const (
-	ExportVersion     = "postern_abi"          // () -> i32; makes a module a native plugin
-	ExportRoles       = "postern_roles"        // () -> i32; optional: which of the role exports are meant
-	ExportConfigure   = "postern_configure"    // () -> i32; optional: 0 accepts the configuration
-	ExportAuthorize   = "postern_authorize"    // () -> i32; Allow, Deny or Unauthenticated
-	ExportIntegrate   = "postern_integrate"    // () -> i32; 0 when the answer is there
-	ExportRequest     = "postern_request"      // () -> i32; Continue or Answer
-	ExportResponse    = "postern_response"     // () -> i32; Continue
-	ExportMapRequest  = "postern_map_request"  // () -> i32; 0 when it's done
-	ExportMapResponse = "postern_map_response" // () -> i32; 0 when it's done
-	ExportValidate    = "postern_validate"     // () -> i32; Valid, InvalidBody or InvalidParameters
-	ExportDNS         = "postern_dns"          // () -> i32; 0 when the record is there, or gone
-	ExportCertify     = "postern_certify"      // () -> i32; Allow or Deny
-	ExportInitialize  = "_initialize"          // () ; a reactor's start, called once per instance
-	ExportStart       = "_start"               // () ; a command's start: the event ABI
-	ExportMemory      = "memory"
+	ExportVersion      = "postern_abi"           // () -> i32; makes a module a native plugin
+	ExportRoles        = "postern_roles"         // () -> i32; optional: which of the role exports are meant
+	ExportConfigure    = "postern_configure"     // () -> i32; optional: 0 accepts the configuration
+	ExportAuthorize    = "postern_authorize"     // () -> i32; Allow, Deny or Unauthenticated
+	ExportIntegrate    = "postern_integrate"     // () -> i32; 0 when the answer is there
+	ExportRequest      = "postern_request"       // () -> i32; Continue or Answer
+	ExportResponse     = "postern_response"      // () -> i32; Continue
+	ExportMapRequest   = "postern_map_request"   // () -> i32; 0 when it's done
+	ExportMapResponse  = "postern_map_response"  // () -> i32; 0 when it's done
+	ExportValidate     = "postern_validate"      // () -> i32; Valid, InvalidBody or InvalidParameters
+	ExportDNS          = "postern_dns"           // () -> i32; 0 when the record is there, or gone
+	ExportCertify      = "postern_certify"       // () -> i32; Allow or Deny
+	ExportRequestBody  = "postern_request_body"  // () -> i32; Continue or Refuse
+	ExportResponseBody = "postern_response_body" // () -> i32; Continue
+	ExportInitialize   = "_initialize"           // () ; a reactor's start, called once per instance
+	ExportStart        = "_start"                // () ; a command's start: the event ABI
+	ExportMemory       = "memory"
 )
 
 // Roles are the bits of what ExportRoles returns.
@@ -54,6 +56,8 @@ const (
 	RoleValidate
 	RoleDNS
 	RoleCertify
+	RoleRequestBody
+	RoleResponseBody
 )
 
 // Role is one thing that a plugin can do.
@@ -87,6 +91,10 @@ func Roles() []Role {
 			"Puts a TXT record into a zone, or removes it, as record_action says: 0 done. Others at the same name stay. Since 1.1."},
 		{RoleCertify, "certify", ExportCertify, Certify, "decide about certificates",
 			"Decides if domain_name may have a certificate, which source_ip asked for (empty at a renewal): 1 allow, 2 deny. Since 1.1."},
+		{RoleRequestBody, "request_body", ExportRequestBody, RequestBody, "filter requests' content",
+			"Sees and changes a piece of the request's content on its way: 1 continue, 3 refuse the request (403). Since 1.2."},
+		{RoleResponseBody, "response_body", ExportResponseBody, ResponseBody, "filter responses' content",
+			"Sees and changes a piece of what the client gets, on its way: 1 continue. Since 1.2."},
 	}
 }
 
@@ -106,8 +114,12 @@ const (
 	Validate
 	DNS
 	Certify
+	RequestBody
+	ResponseBody
 
-	Requests = Authorize | Integrate | Request | Response | MapRequest | MapResponse | Validate // those about one
+	Pieces   = RequestBody | ResponseBody                                                       // those about a piece of content
+	Whole    = Authorize | Integrate | Request | Response | MapRequest | MapResponse | Validate // those that see content whole
+	Requests = Whole | Pieces                                                                   // those about a request
 	Calls    = Requests | DNS | Certify                                                         // all but Start
 	Always   = Start | Calls
 )
@@ -126,11 +138,12 @@ const (
 	Unauthenticated = 3
 )
 
-// Verdicts are what ExportRequest and ExportResponse return; any other number is
-// a failure.
+// Verdicts are what ExportRequest, ExportResponse, ExportRequestBody and
+// ExportResponseBody return; any other number is a failure.
 const (
 	Continue = 1
 	Answer   = 2 // ExportRequest only: the gateway answers with what the guest has set
+	Refuse   = 3 // ExportRequestBody only: 403, unless the client has an answer already
 )
 
 // Judgements are what ExportValidate returns; any other number is a failure.
@@ -177,6 +190,7 @@ const (
 	MaxBag            = 16 << 10   // names and values together
 	MaxBagEntries     = 64         // entries
 	MaxBody           = 10 << 20   // content that one call writes
+	MaxPiece          = 1 << 20    // content that a call about a piece holds back, and that it writes
 	MaxHeld           = 256        // expressions, keys and documents with numbers, of each
 	MaxPattern        = 4 << 10    // of a regular expression
 	MaxProgram        = 20_000     // instructions of its program

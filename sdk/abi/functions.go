@@ -142,10 +142,15 @@ func coreFunctions() []Function {
 		{Module, "map_set", "map=m name=t value=t", 'i', Requests, "0", "Sets a name to one value, whatever it had."},
 		{Module, "map_add", "map=m name=t value=t", 'i', Requests, "0", "Adds a value; in the bag it is map_set."},
 		{Module, "map_del", "map=m name=t", 'i', Requests, "how many", "Removes all values of a name."},
-		{Module, "body_len", "body=y", 'i', Requests, "length", "Tells how long the content is that body_read reads."},
-		{Module, "body_read", "body=y buffer=b", 'i', Requests, "bytes read, 0 at the end", "Reads the next bytes of the content as it was when the call began."},
-		{Module, "body_write", "body=y data=d", 'i', Requests, "0", "Adds to the new content. The first write of a call begins it; without one the content stays as it is."},
-		{Module, "body_reset", "body=y", 'i', Requests, "0", "Makes the new content empty and has body_read begin again."},
+		{Module, "body_len", "body=y", 'i', Whole, "length", "Tells how long the content is that body_read reads."},
+		{Module, "body_read", "body=y buffer=b", 'i', Whole, "bytes read, 0 at the end", "Reads the next bytes of the content as it was when the call began."},
+		{Module, "body_write", "body=y data=d", 'i', Whole, "0", "Adds to the new content. The first write of a call begins it; without one the content stays as it is."},
+		{Module, "body_reset", "body=y", 'i', Whole, "0", "Makes the new content empty and has body_read begin again."},
+		{Module, "chunk_len", "", 'i', Pieces, "bytes", "Tells how long the piece of content is that the call is about. Since 1.2."},
+		{Module, "chunk_last", "", 'i', Pieces, "1 or 0", "Tells whether the content ends with the piece. Since 1.2."},
+		{Module, "chunk_read", "buffer=b", 'i', Integrate | Pieces, "bytes read, 0 at the end", "Reads the next bytes of the piece; in the role integrate those of the request's content, which it waits for. Since 1.2."},
+		{Module, "chunk_write", "data=d", 'i', Integrate | Pieces, "0", "Adds to what goes on in place of the piece; without a write that is the piece itself. In the role integrate it sends content to the client, and waits until that takes it: the first one sends status and headers before, even if it has no bytes. Since 1.2."},
+		{Module, "chunk_keep", "bytes=i", 'i', Pieces, "0", "Holds back the last bytes of the piece: the next one begins with them. -2 for more than the piece has, and for the last piece. Since 1.2."},
 		{Module, "principal_set", "principal=t", 'i', Authorize, "0", "Says who calls; counts if the decision is allow. At most 2 KiB."},
 		{Module, "context_set", "name=t value=t", 'i', Authorize, "0", "Sets an entry of the authorizer's context. At most 64 entries and 16 KiB."},
 		{Module, "event_read", "buffer=b", 'i', Integrate, "length", "Reads AWS's REST proxy event as JSON."},
@@ -194,7 +199,7 @@ func cryptoFunctions() []Function {
 
 func jsonFunctions() []Function {
 	return []Function{
-		{ModuleJSON, "open", "body=i", 'i', Requests, "a document's number, above 0", "Parses a body (1 request, 2 response, 3 backend) or the event (0)."},
+		{ModuleJSON, "open", "body=i", 'i', Whole, "a document's number, above 0", "Parses a body (1 request, 2 response, 3 backend) or the event (0)."},
 		{ModuleJSON, "parse", "text=d", 'i', Always, "a document's number, above 0", "Parses the guest's own bytes."},
 		{ModuleJSON, "kind", "document=i path=t", 'i', Always, "kind", "Tells what stands at a path: 1 null, 2 boolean, 3 number, 4 string, 5 array, 6 object."},
 		{ModuleJSON, "count", "document=i path=t", 'i', Always, "how many", "Counts the elements of an array or the members of an object."},
@@ -203,7 +208,7 @@ func jsonFunctions() []Function {
 		{ModuleJSON, "set", "document=i path=t value=t", 'i', Always, "0", "Puts a value, as JSON, at a path; members on the way are made."},
 		{ModuleJSON, "delete", "document=i path=t", 'i', Always, "0", "Removes what stands at a path."},
 		{ModuleJSON, "write", "document=i buffer=b", 'i', Always, "length", "Writes the document as JSON."},
-		{ModuleJSON, "write_body", "document=i body=y", 'i', Requests, "0", "Makes the document the new content of a body."},
+		{ModuleJSON, "write_body", "document=i body=y", 'i', Whole, "0", "Makes the document the new content of a body."},
 	}
 }
 

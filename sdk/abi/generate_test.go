@@ -445,19 +445,22 @@ func words(p Phase) string {
 	case Requests:
 		return "all roles about requests"
 	}
-	var in, out []string
+	var in, out, apart []string
 	if p&Start != 0 {
 		in = append(in, "start")
 	}
 	for _, r := range Roles() {
-		if p&r.Phase != 0 {
+		switch {
+		case p&r.Phase != 0:
 			in = append(in, r.Name)
-		} else {
-			out = append(out, r.Name)
+			continue
+		case r.Phase&Requests != 0:
+			apart = append(apart, r.Name)
 		}
+		out = append(out, r.Name)
 	}
-	if p&(DNS|Certify) == 0 && len(out) < len(in) {
-		return "all roles about requests but " + strings.Join(out[:len(out)-2], ", ")
+	if p&(DNS|Certify) == 0 && len(apart) < len(in) {
+		return "all roles about requests but " + strings.Join(apart, ", ")
 	}
 	if p&Start == 0 && len(out) < len(in) {
 		return "all roles but " + strings.Join(out, ", ")

@@ -66,6 +66,7 @@ type Part struct {
 const (
 	answering = Integrate | Request | Response | MapResponse // roles that may make the client's answer
 	replied   = Response | MapResponse                       // roles that see one
+	returning = replied | ResponseBody                       // and those that see what it was made from
 )
 
 // The parts, in the order of their numbers, which begin at 1. Only read.
@@ -89,13 +90,13 @@ var (
 		{FieldRegion, "region", Requests, 0, "The region that ARNs name."},
 		{FieldDomainName, "domain_name", Requests | Certify, 0, "The whole host name by which the request came in, or that a certificate is wanted for."},
 		{FieldMethodARN, "method_arn", Requests, 0, "The ARN of the called method."},
-		{FieldStatus, "status", replied, answering, "The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200."},
-		{FieldMessage, "message", 0, Authorize | Validate, "What a client that is refused is told; at most 1 KiB of text."},
-		{FieldFault, "fault", Response, 0, `The gateway response type when the gateway itself answers, as "THROTTLED"; else empty.`},
+		{FieldStatus, "status", returning, answering, "The status for the client, three digits from 200 to 599. Whoever answers and sets none answers 200."},
+		{FieldMessage, "message", 0, Authorize | Validate | RequestBody, "What a client that is refused is told; at most 1 KiB of text."},
+		{FieldFault, "fault", Response | ResponseBody, 0, `The gateway response type when the gateway itself answers, as "THROTTLED"; else empty.`},
 		{FieldBackendMethod, "backend_method", MapRequest, MapRequest, "The verb for the backend."},
 		{FieldBackendTarget, "backend_target", MapRequest, MapRequest, "Path and query for the backend, encoded."},
 		{FieldBackendHost, "backend_host", MapRequest, MapRequest, "The Host for the backend. It doesn't change who is connected to."},
-		{FieldBackendStatus, "backend_status", replied, 0, "The backend's status; empty when there was no answer."},
+		{FieldBackendStatus, "backend_status", returning, 0, "The backend's status; empty when there was no answer."},
 		{FieldRecordAction, "record_action", DNS, 0, `"present" or "cleanup".`},
 		{FieldRecordZone, "record_zone", DNS, 0, "The zone that the record goes into, without a dot at its end."},
 		{FieldRecordName, "record_name", DNS, 0, "The record's name with that of the zone, without a dot at its end."},
@@ -108,13 +109,13 @@ var (
 		{MapPathParams, "path_params", Requests, 0, "Path parameters, decoded."},
 		{MapStageVariables, "stage_variables", Requests, 0, "Stage variables."},
 		{MapContext, "context", Requests, 0, "What the authorizer has found out."},
-		{MapResponseHeaders, "response_headers", answering, answering, "Headers for the client: of the answer that is under way, or of the guest's own."},
+		{MapResponseHeaders, "response_headers", answering | ResponseBody, answering, "Headers for the client: of the answer that is under way, or of the guest's own."},
 		{MapBag, "bag", Requests, Requests, "What plugins have kept for later calls about the same request, each plugin for itself."},
 		{MapBackendHeaders, "backend_headers", MapRequest, MapRequest, "Headers for the backend."},
-		{MapBackendResponseHeaders, "backend_response_headers", replied, 0, "Headers of the backend's answer."},
+		{MapBackendResponseHeaders, "backend_response_headers", returning, 0, "Headers of the backend's answer."},
 	}
 	bodyParts = [...]Part{
-		{BodyRequest, "request", Requests &^ replied, Request, "The request's content."},
+		{BodyRequest, "request", Whole &^ replied, Request, "The request's content."},
 		{BodyResponse, "response", replied, answering, "The content for the client."},
 		{BodyBackend, "backend", MapRequest, MapRequest, "The content for the backend."},
 	}

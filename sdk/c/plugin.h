@@ -81,8 +81,8 @@ static inline char *postern_take(size_t size) {
 // ---- roles
 
 // POSTERN_ROLE(name) { … } is a role: authorize, integrate, request, response,
-// map_request, map_response, validate, dns, certify, or configure. Its result is the number that
-// plugins/ABI.md names: POSTERN_ALLOW, POSTERN_CONTINUE, POSTERN_VALID, 0 …
+// map_request, map_response, validate, dns, certify, request_body, response_body, or
+// configure. Its result is the number that plugins/ABI.md names: POSTERN_ALLOW, POSTERN_CONTINUE, POSTERN_VALID, 0 …
 #define POSTERN_ROLE(role)                                                        \
 	static int32_t postern_own_##role(void);                                      \
 	POSTERN_EXPORT("postern_" #role) int32_t postern_export_##role(void);         \
@@ -227,6 +227,16 @@ static inline postern_text postern_content(int32_t body) {
 	return (postern_text){at, got};
 }
 
+// postern_piece reads the piece of content that a call of request_body or
+// response_body is about.
+static inline postern_text postern_piece(void) {
+	int32_t n = postern_chunk_len();
+	if (n < 0) return (postern_text){0, 0};
+	char *at = postern_take((size_t)n);
+	n = postern_chunk_read(at, (size_t)n);
+	return (postern_text){at, n < 0 ? 0 : (size_t)n};
+}
+
 // ---- what changes something; the results are 0 or one of the codes
 
 static inline int32_t postern_set(int32_t map, const char *name, postern_text value) {
@@ -258,6 +268,10 @@ static inline int32_t postern_set_content(int32_t body, postern_text text) {
 	int32_t code = postern_body_reset(body);
 	return code ? code : postern_body_write(body, text.at, text.len);
 }
+
+// postern_send sends content in the role integrate, and in request_body and
+// response_body adds to what goes on in place of the piece.
+static inline int32_t postern_send(postern_text text) { return postern_chunk_write(text.at, text.len); }
 
 static inline int32_t postern_set_json(int32_t document, const char *path, postern_text json) {
 	return postern_json_set(document, path, postern_of(path).len, json.at, json.len);

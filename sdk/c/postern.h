@@ -20,8 +20,8 @@ extern "C" {
 // The version that a guest returns from its export Version: major<<16 | minor. A host takes
 // guests of its own major version whose minor isn't above its own.
 #define POSTERN_MAJOR (1)
-#define POSTERN_MINOR (1) // 1: the roles dns and certify
-#define POSTERN_VERSION (65537)
+#define POSTERN_MINOR (2) // 1: the roles dns and certify; 2: content in pieces
+#define POSTERN_VERSION (65538)
 
 // Roles are the bits of what ExportRoles returns.
 #define POSTERN_ROLE_AUTHORIZE (1)
@@ -33,6 +33,8 @@ extern "C" {
 #define POSTERN_ROLE_VALIDATE (64)
 #define POSTERN_ROLE_DNS (128)
 #define POSTERN_ROLE_CERTIFY (256)
+#define POSTERN_ROLE_REQUEST_BODY (512)
+#define POSTERN_ROLE_RESPONSE_BODY (1024)
 
 // Decisions are what ExportAuthorize and ExportCertify return; any other number is a failure.
 // Zero is none of them, so that nobody is let in by an accident.
@@ -40,9 +42,11 @@ extern "C" {
 #define POSTERN_DENY (2)
 #define POSTERN_UNAUTHENTICATED (3)
 
-// Verdicts are what ExportRequest and ExportResponse return; any other number is a failure.
+// Verdicts are what ExportRequest, ExportResponse, ExportRequestBody and ExportResponseBody
+// return; any other number is a failure.
 #define POSTERN_CONTINUE (1)
 #define POSTERN_ANSWER (2) // ExportRequest only: the gateway answers with what the guest has set
+#define POSTERN_REFUSE (3) // ExportRequestBody only: 403, unless the client has an answer already
 
 // Judgements are what ExportValidate returns; any other number is a failure.
 #define POSTERN_VALID (1)
@@ -81,6 +85,7 @@ extern "C" {
 #define POSTERN_MAX_BAG (16384) // names and values together
 #define POSTERN_MAX_BAG_ENTRIES (64) // entries
 #define POSTERN_MAX_BODY (10485760) // content that one call writes
+#define POSTERN_MAX_PIECE (1048576) // content that a call about a piece holds back, and that it writes
 #define POSTERN_MAX_HELD (256) // expressions, keys and documents with numbers, of each
 #define POSTERN_MAX_PATTERN (4096) // of a regular expression
 #define POSTERN_MAX_PROGRAM (20000) // instructions of its program
@@ -228,6 +233,30 @@ int32_t postern_body_write(int32_t body, const void *data, size_t data_len);
 // Makes the new content empty and has body_read begin again.
 POSTERN_IMPORT("postern_v1", "body_reset")
 int32_t postern_body_reset(int32_t body);
+
+// Tells how long the piece of content is that the call is about. Since 1.2. Returns: bytes.
+POSTERN_IMPORT("postern_v1", "chunk_len")
+int32_t postern_chunk_len(void);
+
+// Tells whether the content ends with the piece. Since 1.2. Returns: 1 or 0.
+POSTERN_IMPORT("postern_v1", "chunk_last")
+int32_t postern_chunk_last(void);
+
+// Reads the next bytes of the piece; in the role integrate those of the request's content,
+// which it waits for. Since 1.2. Returns: bytes read, 0 at the end.
+POSTERN_IMPORT("postern_v1", "chunk_read")
+int32_t postern_chunk_read(void *buffer, size_t buffer_size);
+
+// Adds to what goes on in place of the piece; without a write that is the piece itself. In the
+// role integrate it sends content to the client, and waits until that takes it: the first one
+// sends status and headers before, even if it has no bytes. Since 1.2.
+POSTERN_IMPORT("postern_v1", "chunk_write")
+int32_t postern_chunk_write(const void *data, size_t data_len);
+
+// Holds back the last bytes of the piece: the next one begins with them. -2 for more than the
+// piece has, and for the last piece. Since 1.2.
+POSTERN_IMPORT("postern_v1", "chunk_keep")
+int32_t postern_chunk_keep(int32_t bytes);
 
 // Says who calls; counts if the decision is allow. At most 2 KiB.
 POSTERN_IMPORT("postern_v1", "principal_set")

@@ -26,6 +26,7 @@ type Verdict int32
 const (
 	Continue Verdict = abi.Continue // the request goes on as it is now
 	Respond  Verdict = abi.Answer   // the gateway answers with what is in the Response
+	Refuse   Verdict = abi.Refuse   // FilterRequestContent only: 403
 )
 
 // Judgement is what a validator finds.
@@ -52,6 +53,9 @@ type roles struct {
 	dns         func(*Record) error
 	certify     func(*Request) Decision
 
+	requestBody  func(*Request, *Piece) Verdict
+	responseBody func(*Request, *Response, *Piece)
+
 	in  Request
 	out Response
 }
@@ -68,6 +72,9 @@ func (r *roles) setMapResponse(f func(*Request, *Response))     { r.mapResponse 
 func (r *roles) setValidate(f func(*Request) Judgement)         { r.validate = f }
 func (r *roles) setDNS(f func(*Record) error)                   { r.dns = f }
 func (r *roles) setCertify(f func(*Request) Decision)           { r.certify = f }
+
+func (r *roles) setRequestBody(f func(*Request, *Piece) Verdict)     { r.requestBody = f }
+func (r *roles) setResponseBody(f func(*Request, *Response, *Piece)) { r.responseBody = f }
 
 // Configure has f called once per instance, before its first request, with the
 // plugin's config as JSON ("{}" without one). With an error the plugin doesn't
@@ -112,6 +119,14 @@ func ChangeZones(f func(*Record) error) { registered.setDNS(f) }
 // r.SourceIP() asked for. Nothing else of r is there.
 func Certify(f func(r *Request) Decision) { registered.setCertify(f) }
 
+// FilterRequestContent has f see and change requests' content piece by piece, on its
+// way.
+func FilterRequestContent(f func(*Request, *Piece) Verdict) { registered.setRequestBody(f) }
+
+// FilterResponseContent has f see and change what clients get piece by piece, on its
+// way.
+func FilterResponseContent(f func(*Request, *Response, *Piece)) { registered.setResponseBody(f) }
+
 //go:wasmexport postern_abi
 func exportABI() int32 { return abi.Version }
 
@@ -127,6 +142,7 @@ func exportRoles() int32 {
 		{abi.RoleMapRequest, registered.mapRequest != nil}, {abi.RoleMapResponse, registered.mapResponse != nil},
 		{abi.RoleValidate, registered.validate != nil},
 		{abi.RoleDNS, registered.dns != nil}, {abi.RoleCertify, registered.certify != nil},
+		{abi.RoleRequestBody, registered.requestBody != nil}, {abi.RoleResponseBody, registered.responseBody != nil},
 	} {
 		if r.registered {
 			bits |= r.bit
@@ -223,6 +239,23 @@ func exportCertify() int32 {
 		return missing()
 	}
 	return int32(registered.certify(&registered.in))
+}
+
+//go:wasmexport postern_request_body
+func exportRequestBody() int32 {
+	if registered.requestBody == nil {
+		return missing()
+	}
+	return int32(registered.requestBody(&registered.in, &Piece{}))
+}
+
+//go:wasmexport postern_response_body
+func exportResponseBody() int32 {
+	if registered.responseBody == nil {
+		return missing()
+	}
+	registered.responseBody(&registered.in, &registered.out, &Piece{})
+	return abi.Continue
 }
 
 // missing fails a call of a role that postern_roles didn't name.

@@ -69,6 +69,35 @@ func rawBodyWrite(body int32, data unsafe.Pointer, dataLen uint32) int32
 //go:wasmimport postern_v1 body_reset
 func rawBodyReset(body int32) int32
 
+// Tells how long the piece of content is that the call is about. Since 1.2. Returns: bytes.
+//
+//go:wasmimport postern_v1 chunk_len
+func rawChunkLen() int32
+
+// Tells whether the content ends with the piece. Since 1.2. Returns: 1 or 0.
+//
+//go:wasmimport postern_v1 chunk_last
+func rawChunkLast() int32
+
+// Reads the next bytes of the piece; in the role integrate those of the request's content,
+// which it waits for. Since 1.2. Returns: bytes read, 0 at the end.
+//
+//go:wasmimport postern_v1 chunk_read
+func rawChunkRead(buffer unsafe.Pointer, bufferLen uint32) int32
+
+// Adds to what goes on in place of the piece; without a write that is the piece itself. In the
+// role integrate it sends content to the client, and waits until that takes it: the first one
+// sends status and headers before, even if it has no bytes. Since 1.2.
+//
+//go:wasmimport postern_v1 chunk_write
+func rawChunkWrite(data unsafe.Pointer, dataLen uint32) int32
+
+// Holds back the last bytes of the piece: the next one begins with them. -2 for more than the
+// piece has, and for the last piece. Since 1.2.
+//
+//go:wasmimport postern_v1 chunk_keep
+func rawChunkKeep(bytes int32) int32
+
 // Says who calls; counts if the decision is allow. At most 2 KiB.
 //
 //go:wasmimport postern_v1 principal_set

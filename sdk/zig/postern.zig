@@ -20,7 +20,7 @@ const std = @import("std");
 pub const raw = @import("raw.zig");
 
 pub const Decision = enum(i32) { allow = raw.ALLOW, deny = raw.DENY, unauthenticated = raw.UNAUTHENTICATED };
-pub const Verdict = enum(i32) { proceed = raw.CONTINUE, answer = raw.ANSWER };
+pub const Verdict = enum(i32) { proceed = raw.CONTINUE, answer = raw.ANSWER, refuse = raw.REFUSE };
 pub const Judgement = enum(i32) { valid = raw.VALID, invalid_body = raw.INVALID_BODY, invalid_parameters = raw.INVALID_PARAMETERS };
 pub const Level = enum(i32) { debug = raw.LEVEL_DEBUG, info = raw.LEVEL_INFO, warn = raw.LEVEL_WARN, err = raw.LEVEL_ERROR };
 
@@ -152,13 +152,15 @@ pub fn plugin(comptime Root: type) void {
         .{ "validate", .{Request{}} },
         .{ "dns", .{Record{}} },
         .{ "certify", .{Request{}} },
+        .{ "request_body", .{ Request{}, Piece{} } },
+        .{ "response_body", .{ Request{}, Response{}, Piece{} } },
     }) |role| {
         if (@hasDecl(Root, role[0])) @export(&struct {
             fn call() callconv(.c) i32 {
                 Memory.start();
                 const result = @call(.auto, @field(Root, role[0]), role[1]) catch |e| return failed(e);
                 if (@TypeOf(result) != void) return @intFromEnum(result);
-                return if (comptime std.mem.eql(u8, role[0], "response")) raw.CONTINUE else 0;
+                return if (comptime std.mem.startsWith(u8, role[0], "response")) raw.CONTINUE else 0;
             }
         }.call, .{ .name = "postern_" ++ role[0] });
     }
@@ -250,6 +252,31 @@ pub const Body = struct {
     pub fn set(b: Body, content: []const u8) Error!void {
         _ = try check(raw.core.body_reset(b.number));
         try b.write(content);
+    }
+};
+
+/// Some content on its way. What isn't written goes on as it is; what is written goes
+/// on in place of the piece.
+pub const Piece = struct {
+    /// The piece, once.
+    pub fn bytes(_: Piece) Error![]const u8 {
+        const buffer = Memory.take(try check(raw.core.chunk_len()));
+        return buffer[0..try check(raw.core.chunk_read(buffer.ptr, buffer.len))];
+    }
+
+    /// Whether the content ends with it.
+    pub fn last(_: Piece) bool {
+        return raw.core.chunk_last() == 1;
+    }
+
+    /// Adds to what goes on in its place.
+    pub fn write(_: Piece, content: []const u8) Error!void {
+        _ = try check(raw.core.chunk_write(content.ptr, content.len));
+    }
+
+    /// Holds back its last bytes: the next piece begins with them.
+    pub fn keep(_: Piece, count: usize) Error!void {
+        _ = try check(raw.core.chunk_keep(@intCast(count)));
     }
 };
 

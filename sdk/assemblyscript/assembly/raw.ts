@@ -7,8 +7,8 @@
 // The version that a guest returns from its export Version: major<<16 | minor. A host takes
 // guests of its own major version whose minor isn't above its own.
 export const MAJOR: i32 = 1;
-export const MINOR: i32 = 1; // 1: the roles dns and certify
-export const VERSION: i32 = 65537;
+export const MINOR: i32 = 2; // 1: the roles dns and certify; 2: content in pieces
+export const VERSION: i32 = 65538;
 
 // Roles are the bits of what ExportRoles returns.
 export const ROLE_AUTHORIZE: i32 = 1;
@@ -20,6 +20,8 @@ export const ROLE_MAP_RESPONSE: i32 = 32;
 export const ROLE_VALIDATE: i32 = 64;
 export const ROLE_DNS: i32 = 128;
 export const ROLE_CERTIFY: i32 = 256;
+export const ROLE_REQUEST_BODY: i32 = 512;
+export const ROLE_RESPONSE_BODY: i32 = 1024;
 
 // Decisions are what ExportAuthorize and ExportCertify return; any other number is a failure.
 // Zero is none of them, so that nobody is let in by an accident.
@@ -27,9 +29,11 @@ export const ALLOW: i32 = 1;
 export const DENY: i32 = 2;
 export const UNAUTHENTICATED: i32 = 3;
 
-// Verdicts are what ExportRequest and ExportResponse return; any other number is a failure.
+// Verdicts are what ExportRequest, ExportResponse, ExportRequestBody and ExportResponseBody
+// return; any other number is a failure.
 export const CONTINUE: i32 = 1;
 export const ANSWER: i32 = 2; // ExportRequest only: the gateway answers with what the guest has set
+export const REFUSE: i32 = 3; // ExportRequestBody only: 403, unless the client has an answer already
 
 // Judgements are what ExportValidate returns; any other number is a failure.
 export const VALID: i32 = 1;
@@ -68,6 +72,7 @@ export const MAX_MESSAGE: i32 = 1024; // text for a client that is refused
 export const MAX_BAG: i32 = 16384; // names and values together
 export const MAX_BAG_ENTRIES: i32 = 64; // entries
 export const MAX_BODY: i32 = 10485760; // content that one call writes
+export const MAX_PIECE: i32 = 1048576; // content that a call about a piece holds back, and that it writes
 export const MAX_HELD: i32 = 256; // expressions, keys and documents with numbers, of each
 export const MAX_PATTERN: i32 = 4096; // of a regular expression
 export const MAX_PROGRAM: i32 = 20000; // instructions of its program
@@ -225,6 +230,35 @@ export declare function body_write(body: i32, data: usize, data_len: usize): i32
 // @ts-ignore: decorator
 @external("postern_v1", "body_reset")
 export declare function body_reset(body: i32): i32;
+
+// Tells how long the piece of content is that the call is about. Since 1.2. Returns: bytes.
+// @ts-ignore: decorator
+@external("postern_v1", "chunk_len")
+export declare function chunk_len(): i32;
+
+// Tells whether the content ends with the piece. Since 1.2. Returns: 1 or 0.
+// @ts-ignore: decorator
+@external("postern_v1", "chunk_last")
+export declare function chunk_last(): i32;
+
+// Reads the next bytes of the piece; in the role integrate those of the request's content,
+// which it waits for. Since 1.2. Returns: bytes read, 0 at the end.
+// @ts-ignore: decorator
+@external("postern_v1", "chunk_read")
+export declare function chunk_read(buffer: usize, buffer_size: usize): i32;
+
+// Adds to what goes on in place of the piece; without a write that is the piece itself. In the
+// role integrate it sends content to the client, and waits until that takes it: the first one
+// sends status and headers before, even if it has no bytes. Since 1.2.
+// @ts-ignore: decorator
+@external("postern_v1", "chunk_write")
+export declare function chunk_write(data: usize, data_len: usize): i32;
+
+// Holds back the last bytes of the piece: the next one begins with them. -2 for more than the
+// piece has, and for the last piece. Since 1.2.
+// @ts-ignore: decorator
+@external("postern_v1", "chunk_keep")
+export declare function chunk_keep(bytes: i32): i32;
 
 // Says who calls; counts if the decision is allow. At most 2 KiB.
 // @ts-ignore: decorator

@@ -37,149 +37,164 @@ ENTRY(10, "body_write", "it")
 #if WITH_WRITE
 ENTRY(11, "body_reset", "i")
 #endif
-#if WITH_CORE
-ENTRY(12, "principal_set", "t")
+#if WITH_CHUNK
+ENTRY(12, "chunk_len", "")
+#endif
+#if WITH_CHUNK
+ENTRY(13, "chunk_last", "")
+#endif
+#if WITH_CHUNK
+ENTRY(14, "chunk_read", "c")
+#endif
+#if WITH_CHUNK
+ENTRY(15, "chunk_write", "t")
+#endif
+#if WITH_CHUNK
+ENTRY(16, "chunk_keep", "i")
 #endif
 #if WITH_CORE
-ENTRY(13, "context_set", "tt")
+ENTRY(17, "principal_set", "t")
+#endif
+#if WITH_CORE
+ENTRY(18, "context_set", "tt")
 #endif
 #if WITH_EVENT
-ENTRY(14, "event_read", "b")
+ENTRY(19, "event_read", "b")
 #endif
 #if WITH_EVENT
-ENTRY(15, "result_write", "t")
+ENTRY(20, "result_write", "t")
 #endif
 #if WITH_CORE
-ENTRY(16, "config_read", "b")
+ENTRY(21, "config_read", "b")
 #endif
 #if WITH_CORE
-ENTRY(17, "log", "it")
+ENTRY(22, "log", "it")
 #endif
 #if WITH_CORE
-ENTRY(18, "log_enabled", "i")
+ENTRY(23, "log_enabled", "i")
 #endif
 #if WITH_CORE
-ENTRY(19, "time", "")
+ENTRY(24, "time", "")
 #endif
 #if WITH_CORE
-ENTRY(20, "random", "r")
+ENTRY(25, "random", "r")
 #endif
 #if WITH_CORE
-ENTRY(21, "deadline_left", "")
+ENTRY(26, "deadline_left", "")
 #endif
 #if WITH_CORE
-ENTRY(22, "fail", "it")
+ENTRY(27, "fail", "it")
 #endif
 #if WITH_HTTP
-ENTRY(23, "http_send", "ttttI")
+ENTRY(28, "http_send", "ttttI")
 #endif
 #if WITH_HTTP
-ENTRY(24, "http_wait", "i")
+ENTRY(29, "http_wait", "i")
 #endif
 #if WITH_HTTP
-ENTRY(25, "http_status", "i")
+ENTRY(30, "http_status", "i")
 #endif
 #if WITH_HTTP
-ENTRY(26, "http_header", "itb")
+ENTRY(31, "http_header", "itb")
 #endif
 #if WITH_HTTP
-ENTRY(27, "http_header_entry", "iibb")
+ENTRY(32, "http_header_entry", "iibb")
 #endif
 #if WITH_HTTP
-ENTRY(28, "http_read", "ic")
+ENTRY(33, "http_read", "ic")
 #endif
 #if WITH_KV
-ENTRY(29, "kv_get", "tb")
+ENTRY(34, "kv_get", "tb")
 #endif
 #if WITH_KV
-ENTRY(30, "kv_set", "ttI")
+ENTRY(35, "kv_set", "ttI")
 #endif
 #if WITH_KV
-ENTRY(31, "kv_delete", "t")
+ENTRY(36, "kv_delete", "t")
 #endif
 #if WITH_KV
-ENTRY(32, "kv_add", "tII")
+ENTRY(37, "kv_add", "tII")
 #endif
 #if WITH_KV
-ENTRY(33, "kv_cas", "tttI")
+ENTRY(38, "kv_cas", "tttI")
 #endif
 #if WITH_CRYPTO
-ENTRY(34, "crypto_hash", "itb")
+ENTRY(39, "crypto_hash", "itb")
 #endif
 #if WITH_CRYPTO
-ENTRY(35, "crypto_hmac", "ittb")
+ENTRY(40, "crypto_hmac", "ittb")
 #endif
 #if WITH_CRYPTO
-ENTRY(36, "crypto_key_load", "t")
+ENTRY(41, "crypto_key_load", "t")
 #endif
 #if WITH_CRYPTO
-ENTRY(37, "crypto_verify", "iitt")
+ENTRY(42, "crypto_verify", "iitt")
 #endif
 #if WITH_CRYPTO
-ENTRY(38, "crypto_jwt_verify", "itb")
+ENTRY(43, "crypto_jwt_verify", "itb")
 #endif
 #if WITH_CRYPTO
-ENTRY(39, "crypto_equal", "tt")
+ENTRY(44, "crypto_equal", "tt")
 #endif
 #if WITH_JSON
-ENTRY(40, "json_open", "i")
+ENTRY(45, "json_open", "i")
 #endif
 #if WITH_JSON
-ENTRY(41, "json_parse", "t")
+ENTRY(46, "json_parse", "t")
 #endif
 #if WITH_JSON
-ENTRY(42, "json_kind", "it")
+ENTRY(47, "json_kind", "it")
 #endif
 #if WITH_JSON
-ENTRY(43, "json_count", "it")
+ENTRY(48, "json_count", "it")
 #endif
 #if WITH_JSON
-ENTRY(44, "json_get", "itb")
+ENTRY(49, "json_get", "itb")
 #endif
 #if WITH_JSON
-ENTRY(45, "json_name", "itib")
+ENTRY(50, "json_name", "itib")
 #endif
 #if WITH_JSON
-ENTRY(46, "json_set", "itt")
+ENTRY(51, "json_set", "itt")
 #endif
 #if WITH_JSON
-ENTRY(47, "json_delete", "it")
+ENTRY(52, "json_delete", "it")
 #endif
 #if WITH_JSON
-ENTRY(48, "json_write", "ib")
+ENTRY(53, "json_write", "ib")
 #endif
 #if WITH_JSON
-ENTRY(49, "json_write_body", "ii")
+ENTRY(54, "json_write_body", "ii")
 #endif
 #if WITH_METRIC
-ENTRY(50, "metric_define", "it")
+ENTRY(55, "metric_define", "it")
 #endif
 #if WITH_METRIC
-ENTRY(51, "metric_add", "iI")
+ENTRY(56, "metric_add", "iI")
 #endif
 #if WITH_METRIC
-ENTRY(52, "metric_set", "iI")
+ENTRY(57, "metric_set", "iI")
 #endif
 #if WITH_METRIC
-ENTRY(53, "metric_observe", "iI")
+ENTRY(58, "metric_observe", "iI")
 #endif
 #if WITH_TEXT
-ENTRY(54, "text_regex", "t")
+ENTRY(59, "text_regex", "t")
 #endif
 #if WITH_TEXT
-ENTRY(55, "text_match", "it")
+ENTRY(60, "text_match", "it")
 #endif
 #if WITH_TEXT
-ENTRY(56, "text_find", "itib")
+ENTRY(61, "text_find", "itib")
 #endif
 #if WITH_TEXT
-ENTRY(57, "text_replace", "ittb")
+ENTRY(62, "text_replace", "ittb")
 #endif
 #if WITH_TEXT
-ENTRY(58, "text_encode", "itb")
+ENTRY(63, "text_encode", "itb")
 #endif
 #if WITH_TEXT
-ENTRY(59, "text_decode", "itb")
+ENTRY(64, "text_decode", "itb")
 #endif
 #endif
 
@@ -220,148 +235,163 @@ case 10: return postern_body_write((int32_t)a[0].number, a[1].at, a[1].length);
 #if WITH_WRITE
 case 11: return postern_body_reset((int32_t)a[0].number);
 #endif
-#if WITH_CORE
-case 12: return postern_principal_set(a[0].at, a[0].length);
+#if WITH_CHUNK
+case 12: return postern_chunk_len();
+#endif
+#if WITH_CHUNK
+case 13: return postern_chunk_last();
+#endif
+#if WITH_CHUNK
+case 14: return postern_chunk_read(buffer[0].at, (size_t)a[0].number);
+#endif
+#if WITH_CHUNK
+case 15: return postern_chunk_write(a[0].at, a[0].length);
+#endif
+#if WITH_CHUNK
+case 16: return postern_chunk_keep((int32_t)a[0].number);
 #endif
 #if WITH_CORE
-case 13: return postern_context_set(a[0].at, a[0].length, a[1].at, a[1].length);
+case 17: return postern_principal_set(a[0].at, a[0].length);
+#endif
+#if WITH_CORE
+case 18: return postern_context_set(a[0].at, a[0].length, a[1].at, a[1].length);
 #endif
 #if WITH_EVENT
-case 14: return postern_event_read(buffer[0].at, buffer[0].size);
+case 19: return postern_event_read(buffer[0].at, buffer[0].size);
 #endif
 #if WITH_EVENT
-case 15: return postern_result_write(a[0].at, a[0].length);
+case 20: return postern_result_write(a[0].at, a[0].length);
 #endif
 #if WITH_CORE
-case 16: return postern_config_read(buffer[0].at, buffer[0].size);
+case 21: return postern_config_read(buffer[0].at, buffer[0].size);
 #endif
 #if WITH_CORE
-case 17: return postern_log((int32_t)a[0].number, a[1].at, a[1].length);
+case 22: return postern_log((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_CORE
-case 18: return postern_log_enabled((int32_t)a[0].number);
+case 23: return postern_log_enabled((int32_t)a[0].number);
 #endif
 #if WITH_CORE
-case 19: return postern_time();
+case 24: return postern_time();
 #endif
 #if WITH_CORE
-case 20: return postern_random(buffer[0].at, (size_t)a[0].number);
+case 25: return postern_random(buffer[0].at, (size_t)a[0].number);
 #endif
 #if WITH_CORE
-case 21: return postern_deadline_left();
+case 26: return postern_deadline_left();
 #endif
 #if WITH_CORE
-case 22: return postern_fail((int32_t)a[0].number, a[1].at, a[1].length);
+case 27: return postern_fail((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_HTTP
-case 23: return postern_http_send(a[0].at, a[0].length, a[1].at, a[1].length, a[2].at, a[2].length, a[3].at, a[3].length, a[4].number);
+case 28: return postern_http_send(a[0].at, a[0].length, a[1].at, a[1].length, a[2].at, a[2].length, a[3].at, a[3].length, a[4].number);
 #endif
 #if WITH_HTTP
-case 24: return postern_http_wait((int32_t)a[0].number);
+case 29: return postern_http_wait((int32_t)a[0].number);
 #endif
 #if WITH_HTTP
-case 25: return postern_http_status((int32_t)a[0].number);
+case 30: return postern_http_status((int32_t)a[0].number);
 #endif
 #if WITH_HTTP
-case 26: return postern_http_header((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
+case 31: return postern_http_header((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_HTTP
-case 27: return postern_http_header_entry((int32_t)a[0].number, (int32_t)a[1].number, buffer[0].at, buffer[0].size, buffer[1].at, buffer[1].size);
+case 32: return postern_http_header_entry((int32_t)a[0].number, (int32_t)a[1].number, buffer[0].at, buffer[0].size, buffer[1].at, buffer[1].size);
 #endif
 #if WITH_HTTP
-case 28: return postern_http_read((int32_t)a[0].number, buffer[0].at, (size_t)a[1].number);
+case 33: return postern_http_read((int32_t)a[0].number, buffer[0].at, (size_t)a[1].number);
 #endif
 #if WITH_KV
-case 29: return postern_kv_get(a[0].at, a[0].length, buffer[0].at, buffer[0].size);
+case 34: return postern_kv_get(a[0].at, a[0].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_KV
-case 30: return postern_kv_set(a[0].at, a[0].length, a[1].at, a[1].length, a[2].number);
+case 35: return postern_kv_set(a[0].at, a[0].length, a[1].at, a[1].length, a[2].number);
 #endif
 #if WITH_KV
-case 31: return postern_kv_delete(a[0].at, a[0].length);
+case 36: return postern_kv_delete(a[0].at, a[0].length);
 #endif
 #if WITH_KV
-case 32: return postern_kv_add(a[0].at, a[0].length, a[1].number, a[2].number);
+case 37: return postern_kv_add(a[0].at, a[0].length, a[1].number, a[2].number);
 #endif
 #if WITH_KV
-case 33: return postern_kv_cas(a[0].at, a[0].length, a[1].at, a[1].length, a[2].at, a[2].length, a[3].number);
+case 38: return postern_kv_cas(a[0].at, a[0].length, a[1].at, a[1].length, a[2].at, a[2].length, a[3].number);
 #endif
 #if WITH_CRYPTO
-case 34: return postern_crypto_hash((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
+case 39: return postern_crypto_hash((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_CRYPTO
-case 35: return postern_crypto_hmac((int32_t)a[0].number, a[1].at, a[1].length, a[2].at, a[2].length, buffer[0].at, buffer[0].size);
+case 40: return postern_crypto_hmac((int32_t)a[0].number, a[1].at, a[1].length, a[2].at, a[2].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_CRYPTO
-case 36: return postern_crypto_key_load(a[0].at, a[0].length);
+case 41: return postern_crypto_key_load(a[0].at, a[0].length);
 #endif
 #if WITH_CRYPTO
-case 37: return postern_crypto_verify((int32_t)a[0].number, (int32_t)a[1].number, a[2].at, a[2].length, a[3].at, a[3].length);
+case 42: return postern_crypto_verify((int32_t)a[0].number, (int32_t)a[1].number, a[2].at, a[2].length, a[3].at, a[3].length);
 #endif
 #if WITH_CRYPTO
-case 38: return postern_crypto_jwt_verify((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
+case 43: return postern_crypto_jwt_verify((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_CRYPTO
-case 39: return postern_crypto_equal(a[0].at, a[0].length, a[1].at, a[1].length);
+case 44: return postern_crypto_equal(a[0].at, a[0].length, a[1].at, a[1].length);
 #endif
 #if WITH_JSON
-case 40: return postern_json_open((int32_t)a[0].number);
+case 45: return postern_json_open((int32_t)a[0].number);
 #endif
 #if WITH_JSON
-case 41: return postern_json_parse(a[0].at, a[0].length);
+case 46: return postern_json_parse(a[0].at, a[0].length);
 #endif
 #if WITH_JSON
-case 42: return postern_json_kind((int32_t)a[0].number, a[1].at, a[1].length);
+case 47: return postern_json_kind((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_JSON
-case 43: return postern_json_count((int32_t)a[0].number, a[1].at, a[1].length);
+case 48: return postern_json_count((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_JSON
-case 44: return postern_json_get((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
+case 49: return postern_json_get((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_JSON
-case 45: return postern_json_name((int32_t)a[0].number, a[1].at, a[1].length, (int32_t)a[2].number, buffer[0].at, buffer[0].size);
+case 50: return postern_json_name((int32_t)a[0].number, a[1].at, a[1].length, (int32_t)a[2].number, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_JSON
-case 46: return postern_json_set((int32_t)a[0].number, a[1].at, a[1].length, a[2].at, a[2].length);
+case 51: return postern_json_set((int32_t)a[0].number, a[1].at, a[1].length, a[2].at, a[2].length);
 #endif
 #if WITH_JSON
-case 47: return postern_json_delete((int32_t)a[0].number, a[1].at, a[1].length);
+case 52: return postern_json_delete((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_JSON
-case 48: return postern_json_write((int32_t)a[0].number, buffer[0].at, buffer[0].size);
+case 53: return postern_json_write((int32_t)a[0].number, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_JSON
-case 49: return postern_json_write_body((int32_t)a[0].number, (int32_t)a[1].number);
+case 54: return postern_json_write_body((int32_t)a[0].number, (int32_t)a[1].number);
 #endif
 #if WITH_METRIC
-case 50: return postern_metric_define((int32_t)a[0].number, a[1].at, a[1].length);
+case 55: return postern_metric_define((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_METRIC
-case 51: return postern_metric_add((int32_t)a[0].number, a[1].number);
+case 56: return postern_metric_add((int32_t)a[0].number, a[1].number);
 #endif
 #if WITH_METRIC
-case 52: return postern_metric_set((int32_t)a[0].number, a[1].number);
+case 57: return postern_metric_set((int32_t)a[0].number, a[1].number);
 #endif
 #if WITH_METRIC
-case 53: return postern_metric_observe((int32_t)a[0].number, a[1].number);
+case 58: return postern_metric_observe((int32_t)a[0].number, a[1].number);
 #endif
 #if WITH_TEXT
-case 54: return postern_text_regex(a[0].at, a[0].length);
+case 59: return postern_text_regex(a[0].at, a[0].length);
 #endif
 #if WITH_TEXT
-case 55: return postern_text_match((int32_t)a[0].number, a[1].at, a[1].length);
+case 60: return postern_text_match((int32_t)a[0].number, a[1].at, a[1].length);
 #endif
 #if WITH_TEXT
-case 56: return postern_text_find((int32_t)a[0].number, a[1].at, a[1].length, (int32_t)a[2].number, buffer[0].at, buffer[0].size);
+case 61: return postern_text_find((int32_t)a[0].number, a[1].at, a[1].length, (int32_t)a[2].number, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_TEXT
-case 57: return postern_text_replace((int32_t)a[0].number, a[1].at, a[1].length, a[2].at, a[2].length, buffer[0].at, buffer[0].size);
+case 62: return postern_text_replace((int32_t)a[0].number, a[1].at, a[1].length, a[2].at, a[2].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_TEXT
-case 58: return postern_text_encode((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
+case 63: return postern_text_encode((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
 #endif
 #if WITH_TEXT
-case 59: return postern_text_decode((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
+case 64: return postern_text_decode((int32_t)a[0].number, a[1].at, a[1].length, buffer[0].at, buffer[0].size);
 #endif
 #endif

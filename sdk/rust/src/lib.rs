@@ -49,7 +49,7 @@ pub mod metric;
 pub mod text;
 
 pub use error::{Error, Result};
-pub use message::{Backend, Body, Map, Record, Request, Response};
+pub use message::{Backend, Body, Incoming, Map, Outgoing, Piece, Record, Request, Response};
 
 /// What an authorizer finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub enum Verdict {
     Continue = raw::CONTINUE,
     /// The gateway answers with what is in [`Response`].
     Answer = raw::ANSWER,
+    /// 403; in the role request_body only.
+    Refuse = raw::REFUSE,
 }
 
 /// What a validator finds.
@@ -116,6 +118,14 @@ pub trait Plugin: Sized {
     }
     /// Judges the request.
     fn validate(&mut self, _: Request) -> Result<Judgement> {
+        missing()
+    }
+    /// Sees and changes a piece of the request's content on its way.
+    fn request_body(&mut self, _: Request, _: Piece) -> Result<Verdict> {
+        missing()
+    }
+    /// Sees and changes a piece of what the client gets, on its way.
+    fn response_body(&mut self, _: Request, _: Response, _: Piece) -> Result<()> {
         missing()
     }
     /// Puts a TXT record into a DNS zone, or removes it.
@@ -176,6 +186,12 @@ macro_rules! export_role {
     };
     ($plugin:ty, validate) => {
         $crate::export_role!($plugin, postern_validate, |p| p.validate($crate::Request), |j| j as i32);
+    };
+    ($plugin:ty, request_body) => {
+        $crate::export_role!($plugin, postern_request_body, |p| p.request_body($crate::Request, $crate::Piece), |v| v as i32);
+    };
+    ($plugin:ty, response_body) => {
+        $crate::export_role!($plugin, postern_response_body, |p| p.response_body($crate::Request, $crate::Response, $crate::Piece), |_| $crate::raw::CONTINUE);
     };
     ($plugin:ty, dns) => {
         $crate::export_role!($plugin, postern_dns, |p| p.dns($crate::Record), |_| 0);

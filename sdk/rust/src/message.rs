@@ -129,6 +129,81 @@ impl Body {
     }
 }
 
+/// Some content on its way. What isn't written goes on as it is; what is written
+/// goes on in place of the piece. What a later piece needs to know belongs into the
+/// request's bag, or is held back by `keep`.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece;
+
+impl Piece {
+    /// Its length in bytes.
+    pub fn len(self) -> usize {
+        unsafe { raw::chunk_len() }.max(0) as usize
+    }
+
+    /// Reports whether it has none, which only the last one may.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reports whether the content ends with it.
+    pub fn is_last(self) -> bool {
+        unsafe { raw::chunk_last() == 1 }
+    }
+
+    /// Reads its next bytes; 0 is the end.
+    pub fn read(self, buffer: &mut [u8]) -> Result<usize> {
+        Ok(check(unsafe { raw::chunk_read(buffer.as_mut_ptr(), buffer.len()) })? as usize)
+    }
+
+    /// Reads it whole, once.
+    #[cfg(feature = "alloc")]
+    pub fn bytes(self) -> Result<Vec<u8>> {
+        let mut all = vec![0; self.len()];
+        let n = self.read(&mut all)?;
+        all.truncate(n);
+        Ok(all)
+    }
+
+    /// Adds to what goes on in its place, at most 1 MiB.
+    pub fn write(self, data: impl AsRef<[u8]>) -> Result<()> {
+        let data = data.as_ref();
+        check(unsafe { raw::chunk_write(data.as_ptr(), data.len()) })?;
+        Ok(())
+    }
+
+    /// Holds back its last bytes: the next piece begins with them.
+    pub fn keep(self, bytes: usize) -> Result<()> {
+        check(unsafe { raw::chunk_keep(bytes as i32) })?;
+        Ok(())
+    }
+}
+
+/// The request's content as it comes, in the role integrate.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming;
+
+impl Incoming {
+    /// Waits for the next bytes; 0 is the end.
+    pub fn read(self, buffer: &mut [u8]) -> Result<usize> {
+        Ok(check(unsafe { raw::chunk_read(buffer.as_mut_ptr(), buffer.len()) })? as usize)
+    }
+}
+
+/// The answer's content as it is made, in the role integrate.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing;
+
+impl Outgoing {
+    /// Sends data and waits until the client takes it. The first one, even of nothing,
+    /// sends status and headers before, which can't be changed from then on.
+    pub fn write(self, data: impl AsRef<[u8]>) -> Result<()> {
+        let data = data.as_ref();
+        check(unsafe { raw::chunk_write(data.as_ptr(), data.len()) })?;
+        Ok(())
+    }
+}
+
 #[cfg(feature = "alloc")]
 fn field(number: i32) -> String {
     read_text(|at, size| unsafe { raw::field_get(number, at, size) }).ok().flatten().unwrap_or_default()
@@ -257,6 +332,12 @@ impl Request {
         Body(raw::BODY_REQUEST)
     }
 
+    /// The content as it comes, in the role integrate. A plugin that uses `body` or the
+    /// event gets it all at once.
+    pub fn incoming(self) -> Incoming {
+        Incoming
+    }
+
     /// AWS's proxy event, as JSON.
     #[cfg(feature = "alloc")]
     pub fn event(self) -> Result<Vec<u8>> {
@@ -280,7 +361,8 @@ impl Request {
         Ok(())
     }
 
-    /// What a client that is refused is told, in the roles authorize and validate.
+    /// What a client that is refused is told, in the roles authorize, validate and
+    /// request_body.
     pub fn set_message(self, text: &str) -> Result<()> {
         set_field(raw::FIELD_MESSAGE, text)
     }
@@ -324,6 +406,11 @@ impl Response {
     /// The content.
     pub fn body(self) -> Body {
         Body(raw::BODY_RESPONSE)
+    }
+
+    /// The content as it is made, in the role integrate: what is written is sent.
+    pub fn outgoing(self) -> Outgoing {
+        Outgoing
     }
 
     /// Makes up a whole answer.

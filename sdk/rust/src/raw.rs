@@ -7,8 +7,8 @@
 // The version that a guest returns from its export Version: major<<16 | minor. A host takes
 // guests of its own major version whose minor isn't above its own.
 pub const MAJOR: i32 = 1;
-pub const MINOR: i32 = 1; // 1: the roles dns and certify
-pub const VERSION: i32 = 65537;
+pub const MINOR: i32 = 2; // 1: the roles dns and certify; 2: content in pieces
+pub const VERSION: i32 = 65538;
 
 // Roles are the bits of what ExportRoles returns.
 pub const ROLE_AUTHORIZE: i32 = 1;
@@ -20,6 +20,8 @@ pub const ROLE_MAP_RESPONSE: i32 = 32;
 pub const ROLE_VALIDATE: i32 = 64;
 pub const ROLE_DNS: i32 = 128;
 pub const ROLE_CERTIFY: i32 = 256;
+pub const ROLE_REQUEST_BODY: i32 = 512;
+pub const ROLE_RESPONSE_BODY: i32 = 1024;
 
 // Decisions are what ExportAuthorize and ExportCertify return; any other number is a failure.
 // Zero is none of them, so that nobody is let in by an accident.
@@ -27,9 +29,11 @@ pub const ALLOW: i32 = 1;
 pub const DENY: i32 = 2;
 pub const UNAUTHENTICATED: i32 = 3;
 
-// Verdicts are what ExportRequest and ExportResponse return; any other number is a failure.
+// Verdicts are what ExportRequest, ExportResponse, ExportRequestBody and ExportResponseBody
+// return; any other number is a failure.
 pub const CONTINUE: i32 = 1;
 pub const ANSWER: i32 = 2; // ExportRequest only: the gateway answers with what the guest has set
+pub const REFUSE: i32 = 3; // ExportRequestBody only: 403, unless the client has an answer already
 
 // Judgements are what ExportValidate returns; any other number is a failure.
 pub const VALID: i32 = 1;
@@ -68,6 +72,7 @@ pub const MAX_MESSAGE: i32 = 1024; // text for a client that is refused
 pub const MAX_BAG: i32 = 16384; // names and values together
 pub const MAX_BAG_ENTRIES: i32 = 64; // entries
 pub const MAX_BODY: i32 = 10485760; // content that one call writes
+pub const MAX_PIECE: i32 = 1048576; // content that a call about a piece holds back, and that it writes
 pub const MAX_HELD: i32 = 256; // expressions, keys and documents with numbers, of each
 pub const MAX_PATTERN: i32 = 4096; // of a regular expression
 pub const MAX_PROGRAM: i32 = 20000; // instructions of its program
@@ -193,6 +198,21 @@ extern "C" {
     pub fn body_write(body: i32, data: *const u8, data_len: usize) -> i32;
     /// Makes the new content empty and has body_read begin again.
     pub fn body_reset(body: i32) -> i32;
+    /// Tells how long the piece of content is that the call is about. Since 1.2. Returns:
+    /// bytes.
+    pub fn chunk_len() -> i32;
+    /// Tells whether the content ends with the piece. Since 1.2. Returns: 1 or 0.
+    pub fn chunk_last() -> i32;
+    /// Reads the next bytes of the piece; in the role integrate those of the request's content,
+    /// which it waits for. Since 1.2. Returns: bytes read, 0 at the end.
+    pub fn chunk_read(buffer: *mut u8, buffer_size: usize) -> i32;
+    /// Adds to what goes on in place of the piece; without a write that is the piece itself. In
+    /// the role integrate it sends content to the client, and waits until that takes it: the
+    /// first one sends status and headers before, even if it has no bytes. Since 1.2.
+    pub fn chunk_write(data: *const u8, data_len: usize) -> i32;
+    /// Holds back the last bytes of the piece: the next one begins with them. -2 for more than
+    /// the piece has, and for the last piece. Since 1.2.
+    pub fn chunk_keep(bytes: i32) -> i32;
     /// Says who calls; counts if the decision is allow. At most 2 KiB.
     pub fn principal_set(principal: *const u8, principal_len: usize) -> i32;
     /// Sets an entry of the authorizer's context. At most 64 entries and 16 KiB.
