@@ -93,7 +93,7 @@ type reply struct{}
 // and dropped.
 func (reply) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	fields := append(ex.Reply.Fields[:0], ex.Back.Fields...)
-	if !fields.HasKnown(http1.XAmznTraceID) {
+	if !ex.HTTP && !fields.HasKnown(http1.XAmznTraceID) { // AWS, recorded of REST APIs
 		fields = append(fields, http1.NewField("X-Amzn-Trace-Id", ex.TraceID()))
 	}
 	ex.Reply = proxy.Response{Status: ex.Back.Status, Fields: fields, Content: ex.Back.Content}

@@ -218,7 +218,10 @@ type Caller struct {
 	Principal string // principalId; "" when nobody was asked
 	// Context is the authorizer's: $context.authorizer.<name>. A name with a dot is
 	// a member of an object: "claims.sub".
-	Context  []Param
+	Context []Param
+	// Document is the same as a JSON object, if it has other values than texts and comes
+	// with an event 2.0; else "".
+	Document string
 	Identity Identity
 	// Policy is what the authorizer's word comes to, if it is more than an allow for
 	// this request; nil for none.

@@ -86,9 +86,7 @@ func (ex *Exchange) finish() {
 		_, _ = last.Run(context.Background(), ex) // it waits for nothing, and can't fail
 	}
 	if ex.HTTP {
-		id := apigwRequestID
-		id.Value = ex.ID
-		r.Fields = append(r.Fields, id)
+		ex.finishHTTP()
 		return
 	}
 	if !r.Fields.HasKnown(http1.ContentType) && r.Status != 204 && r.Status != 304 {

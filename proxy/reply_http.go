@@ -1,10 +1,29 @@
 package proxy
 
-import "github.com/postern-gateway/postern/proxy/http1"
+import (
+	"slices"
+	"strings"
+
+	"github.com/postern-gateway/postern/proxy/http1"
+)
 
 // apigwRequestID is the only field of its own that an HTTP API's reply has. AWS: "HTTP API
 // access log variables", as seen.
 var apigwRequestID = http1.NewField("Apigw-Requestid", "")
+
+// finishHTTP adds the field to the reply, in place of what others say by its name.
+func (ex *Exchange) finishHTTP() {
+	id := apigwRequestID
+	id.Value = ex.ID
+	fields := ex.Reply.Fields
+	for i := range fields {
+		if len(fields[i].Name) == len(id.Name) && strings.EqualFold(fields[i].Name, id.Name) {
+			fields = slices.DeleteFunc(fields, func(f http1.Field) bool { return strings.EqualFold(f.Name, id.Name) })
+			break
+		}
+	}
+	ex.Reply.Fields = append(fields, id)
+}
 
 // inHTTPAPI makes f what the clients of an HTTP API get to know of it: one of a few statuses
 // with one fixed message each. AWS: "Choose between REST APIs and HTTP APIs": nothing of it

@@ -187,4 +187,6 @@ type Route struct {
 	Pipeline *Pipeline
 	// Recorder records its exchanges; nil leaves them to the stage's.
 	Recorder Recorder
+	Payload  string   // version of the events of an HTTP API's integration: "1.0" or "2.0"
+	Scopes   []string // of which a caller's token must have one; none for no matter
 }

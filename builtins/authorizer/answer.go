@@ -21,7 +21,8 @@ type answer struct {
 	principal  string
 	context    []proxy.Param
 	usageKey   string
-	refused    bool // simply; else policy decides
+	document   string // context as it stands, if it has others than texts
+	refused    bool   // simply; else policy decides
 	policy     proxy.Policy
 	policySize int // about, in bytes
 }
@@ -127,6 +128,7 @@ func (a *answer) readContext(doc *document.Document, context document.Node, stru
 	if doc.Kind(context) != document.Object {
 		return errContext
 	}
+	texts := true
 	for i := range doc.Count(context) {
 		member := doc.At(context, i)
 		name := doc.Name(member)
@@ -134,6 +136,7 @@ func (a *answer) readContext(doc *document.Document, context document.Node, stru
 			return fmt.Errorf("context has the name %q, which is for tokens whose signature was checked", name)
 		}
 		value := doc.Text(member)
+		texts = texts && doc.Kind(member) == document.String
 		switch doc.Kind(member) {
 		case document.Null:
 			continue
@@ -146,6 +149,9 @@ func (a *answer) readContext(doc *document.Document, context document.Node, stru
 		if a.set(name, value); len(a.context) > maxContext {
 			return errContextSize
 		}
+	}
+	if structured && !texts {
+		a.document = string(doc.Append(nil, context))
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (f *function) decide(ctx context.Context, ex *proxy.Exchange) (size int, er
 		return 0, proxy.Fault{Kind: proxy.AccessDenied}
 	}
 	c := &ex.Caller
-	c.Principal, c.Policy, c.UsageKey = given.principal, given.policy, given.usageKey
+	c.Principal, c.Policy, c.UsageKey, c.Document = given.principal, given.policy, given.usageKey, given.document
 	c.Context = append(c.Context[:0], given.context...)
 	return given.policySize, nil
 }
@@ -100,11 +100,14 @@ func failure(err error) error {
 }
 
 func (f *function) appendEvent(dst []byte, ex *proxy.Exchange) []byte {
+	var few [maxSources]string
 	switch f.events {
 	case requestEvent:
-		return event.AppendAuthorization(dst, ex)
+		if !ex.HTTP { // where the event doesn't have them
+			return event.AppendAuthorization(dst, ex, nil)
+		}
+		return event.AppendAuthorization(dst, ex, f.values(few[:0], ex))
 	case requestEvent2:
-		var few [maxSources]string
 		return event.AppendAuthorization2(dst, ex, f.values(few[:0], ex))
 	}
 	return event.AppendToken(dst, ex, f.values(nil, ex)[0])

@@ -82,6 +82,7 @@ type decision struct {
 	context   []proxy.Param
 	policy    proxy.Policy
 	usageKey  string
+	document  string
 	denied    error // the Fault; nil lets the caller go on
 }
 
@@ -91,7 +92,7 @@ func (d *decision) apply(ex *proxy.Exchange) error {
 		return d.denied
 	}
 	c := &ex.Caller
-	c.Principal, c.Policy, c.UsageKey = d.principal, d.policy, d.usageKey
+	c.Principal, c.Policy, c.UsageKey, c.Document = d.principal, d.policy, d.usageKey, d.document
 	c.Context = append(c.Context[:0], d.context...)
 	return nil
 }
@@ -100,7 +101,7 @@ func (d *decision) apply(ex *proxy.Exchange) error {
 // bytes that is.
 func taken(ex *proxy.Exchange) (*decision, int) {
 	c := &ex.Caller
-	size := len(c.Principal) + len(c.UsageKey)
+	size := len(c.Principal) + len(c.UsageKey) + len(c.Document)
 	for i := range c.Context {
 		size += len(c.Context[i].Name) + len(c.Context[i].Value)
 	}
@@ -111,7 +112,7 @@ func taken(ex *proxy.Exchange) (*decision, int) {
 		text.WriteString(s)
 		return text.String()[at:]
 	}
-	d := &decision{principal: own(c.Principal), usageKey: own(c.UsageKey), policy: c.Policy}
+	d := &decision{principal: own(c.Principal), usageKey: own(c.UsageKey), document: own(c.Document), policy: c.Policy}
 	if len(c.Context) > 0 {
 		d.context = make([]proxy.Param, len(c.Context))
 	}

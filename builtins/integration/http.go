@@ -29,7 +29,7 @@ func newHTTP(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 			outgoing:  t,
 			accept:    http1.NewField("Accept", defaultMediaType),
 			userAgent: http1.NewField("User-Agent", "AmazonAPIGateway_"+b.Route.Stage.API.ID),
-		}, t.mapped),
+		}, t),
 		proxy.Integration:         &send{t.backend},
 		proxy.IntegrationResponse: &httpResponse{chosen},
 	}, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/postern-gateway/postern/builtins/mapping"
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
 
@@ -28,16 +29,19 @@ func HTTPProxy() proxy.Kind {
 func newHTTPProxy(b proxy.Build, o proxy.Options) (proxy.Steps, error) {
 	var bad problems
 	t := newOutgoing(b, o, mapping.NewMapper(b.Route), &bad)
-	if len(o.Responses) > 0 {
+	var answers []answerEdits
+	if b.Route.Stage.API.Type == config.HTTPType {
+		answers = newAnswerEdits(o.Responses, b.Route, &bad)
+	} else if len(o.Responses) > 0 {
 		bad.add(`type "http_proxy" passes the backend's answer through as it is`, `remove it, or use type = "http"`, "response")
 	}
 	if len(bad) > 0 {
 		return proxy.Steps{}, bad.err()
 	}
 	return proxy.Steps{
-		proxy.IntegrationRequest:  reading(&proxyRequest{outgoing: t, upgrade: o.Integration.Upgrade}, t.mapped),
+		proxy.IntegrationRequest:  reading(&proxyRequest{outgoing: t, upgrade: o.Integration.Upgrade}, t),
 		proxy.Integration:         &send{t.backend},
-		proxy.IntegrationResponse: &proxyResponse{binary: b.Route.Stage.API.Binary},
+		proxy.IntegrationResponse: &proxyResponse{binary: b.Route.Stage.API.Binary, answers: answers},
 	}, nil
 }
 
@@ -101,7 +105,10 @@ func passesUpgrade(in *proxy.Request) bool {
 }
 
 // proxyResponse is the integration response of http_proxy.
-type proxyResponse struct{ binary proxy.MediaTypes }
+type proxyResponse struct {
+	binary  proxy.MediaTypes
+	answers []answerEdits // of an HTTP API
+}
 
 // Run makes the backend's answer the reply.
 func (p *proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
@@ -120,6 +127,12 @@ func (p *proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdic
 			continue // it says no more than that there is an Upgrade
 		}
 		if proxied.Has(k) {
+			if ex.HTTP { // where nothing gets another name
+				if k == http1.Server {
+					fields = http1.AppendCopy(fields, f)
+				}
+				continue
+			}
 			renamed := remapped[k]
 			renamed.Value = f.Value
 			fields = append(fields, renamed)
@@ -141,8 +154,27 @@ func (p *proxyResponse) Run(_ context.Context, ex *proxy.Exchange) (proxy.Verdic
 		}
 	}
 	ex.Reply = proxy.Response{Status: back.Status, Fields: fields, Tunnel: back.Tunnel}
-	if back.Tunnel == nil {
-		passContent(&ex.Reply, ex)
+	if back.Tunnel != nil {
+		return proxy.Continue, nil
 	}
+	if len(p.answers) > 0 {
+		return proxy.Continue, p.edited(ex)
+	}
+	passContent(&ex.Reply, ex)
 	return proxy.Continue, nil
+}
+
+// edited gives the reply its content, with what an HTTP API changes in such an answer.
+func (p *proxyResponse) edited(ex *proxy.Exchange) error {
+	e := editsFor(p.answers, ex.Back.Status)
+	if e != nil && e.body {
+		if err := readBack(ex); err != nil {
+			return err
+		}
+	}
+	passContent(&ex.Reply, ex)
+	if e == nil {
+		return nil
+	}
+	return e.reply(ex)
 }

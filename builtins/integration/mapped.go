@@ -157,6 +157,8 @@ type values struct {
 
 	client   string // the client's query string, if filtered
 	filtered bool
+
+	whole string // the path, in place of the URL's; "" for that
 }
 
 // mapRequest works out what is mapped, after the templates. What a template
@@ -250,6 +252,14 @@ func (m *mapped) mapQuery(ex *proxy.Exchange, mem *mapping.Memory, v *values) er
 // clientQuery returns the client's query string without the parameters by which a backend
 // gets the gateway's own word: see withoutField.
 func (m *mapped) clientQuery(ex *proxy.Exchange) string {
+	return queryWithout(ex, func(name string) bool {
+		return slices.ContainsFunc(m.query, func(q queryTarget) bool { return q.source.Vouched() && uri.FormIs(name, q.name) })
+	})
+}
+
+// queryWithout returns the client's query string without the parameters that drop names,
+// which are encoded.
+func queryWithout(ex *proxy.Exchange, drop func(name string) bool) string {
 	query := ex.In.RawQuery
 	b := ex.Text.Begin()
 	for query != "" {
@@ -259,7 +269,7 @@ func (m *mapped) clientQuery(ex *proxy.Exchange) string {
 		}
 		query = query[len(one)+len(separator):]
 		name, _, _ := strings.Cut(one, "=")
-		if !slices.ContainsFunc(m.query, func(q queryTarget) bool { return q.source.Vouched() && uri.FormIs(name, q.name) }) {
+		if !drop(name) {
 			b = append(append(b, one...), separator...)
 		}
 	}
@@ -293,7 +303,7 @@ func (m *mapped) mapHeaders(ex *proxy.Exchange, mem *mapping.Memory, fields http
 		if !found {
 			continue
 		}
-		if fields, err = m.setHeader(ex, fields, h.field, value); err != nil {
+		if fields, err = setHeader(ex, fields, h.field, value); err != nil {
 			return fields, proxy.Fault{Kind: proxy.BadRequest, Cause: err}
 		}
 	}
@@ -311,7 +321,7 @@ func (m *mapped) mapHeaders(ex *proxy.Exchange, mem *mapping.Memory, fields http
 		case !http1.ValidFieldName(o.Name):
 			return fields, overrideFault(fmt.Errorf("%q isn't a header name", o.Name))
 		}
-		if fields, err = m.setHeader(ex, fields, f, o.Value); err != nil {
+		if fields, err = setHeader(ex, fields, f, o.Value); err != nil {
 			return fields, overrideFault(err)
 		}
 		explainOverride(ex, "integration.request.header."+o.Name, o.Value)
@@ -320,7 +330,7 @@ func (m *mapped) mapHeaders(ex *proxy.Exchange, mem *mapping.Memory, fields http
 }
 
 // setHeader sets one header of the backend's request.
-func (m *mapped) setHeader(ex *proxy.Exchange, fields http1.Fields, f http1.Field, value string) (http1.Fields, error) {
+func setHeader(ex *proxy.Exchange, fields http1.Fields, f http1.Field, value string) (http1.Fields, error) {
 	f.Value = strings.Trim(value, " \t")
 	if !http1.ValidFieldValue(f.Value) {
 		return fields, fmt.Errorf("integration.request.header.%s: the value holds a control character", f.Name)
@@ -404,9 +414,9 @@ type readingStep struct{ proxy.Step }
 
 func (readingStep) NeedsDecodedBody() {}
 
-// reading returns step, marked if its mapping looks into the content.
-func reading(step proxy.Step, m *mapped) proxy.Step {
-	if m.reads() {
+// reading returns step, marked if the mapping of t looks into the content.
+func reading(step proxy.Step, t *outgoing) proxy.Step {
+	if t.mapped.reads() || t.edits != nil && t.edits.body {
 		return readingStep{step}
 	}
 	return step

@@ -31,6 +31,7 @@ type outgoing struct {
 	// What is mapped of the request; nil for nothing.
 	mapped *mapped
 	mapper *mapping.Mapper
+	edits  *edits // the same in an HTTP API
 }
 
 // newOutgoing checks the integration's options. What is wrong is added to bad.
@@ -45,7 +46,9 @@ func newOutgoing(b proxy.Build, o proxy.Options, mapper *mapping.Mapper, bad *pr
 	if t.timeout <= 0 {
 		t.timeout = defaultTimeout
 	}
-	if t.mapped = newMapped(b, in, newContent(b, in, bad), bad); t.mapped != nil {
+	if b.Route.Stage.API.Type == config.HTTPType {
+		t.edits = newEdits(in.Parameters, mapping.Request, b.Route, bad, "parameters")
+	} else if t.mapped = newMapped(b, in, newContent(b, in, bad), bad); t.mapped != nil {
 		t.mapper = mapper
 	}
 	if in.Method != "ANY" {
@@ -107,8 +110,11 @@ func optionsOf(b proxy.Build, cfg *config.Config, name string) *config.Backend {
 // chosen for the content, and mem what is kept of the mapping; nil for none.
 func (t *outgoing) prepare(ex *proxy.Exchange, passQuery bool) (chosen *mapping.Template, mem *mapping.Memory, err error) {
 	m := t.mapped
-	if m == nil {
+	switch {
+	case m == nil && t.edits == nil:
 		return nil, nil, t.request(ex, passQuery, nil)
+	case m == nil:
+		return nil, nil, t.prepareEdits(ex)
 	}
 	mem = t.mapper.Memory(ex)
 	var content []byte
@@ -144,6 +150,12 @@ func (t *outgoing) finish(ctx context.Context, ex *proxy.Exchange, fields http1.
 	if t.mapped != nil {
 		var err error
 		if fields, err = t.mapped.mapHeaders(ex, mem, fields); err != nil {
+			return proxy.Continue, err
+		}
+	}
+	if t.edits != nil {
+		var err error
+		if fields, err = t.edits.requestHeaders(ex, fields); err != nil {
 			return proxy.Continue, err
 		}
 	}

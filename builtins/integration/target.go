@@ -29,12 +29,17 @@ func (a *address) target(ex *proxy.Exchange, passQuery bool, mapped *values) (st
 	if mapped != nil && mapped.filtered {
 		query = mapped.client
 	}
-	if a.fixed != "" && !passQuery && (mapped == nil || len(mapped.query) == 0) {
+	if a.fixed != "" && !passQuery && (mapped == nil || len(mapped.query) == 0 && mapped.whole == "") {
 		return a.fixed, nil
 	}
-	b, err := a.appendPath(ex.Text.Begin(), ex, mapped)
-	if err != nil {
-		return "", proxy.Fault{Kind: proxy.BadRequest, Cause: err}
+	b := ex.Text.Begin()
+	if mapped != nil && mapped.whole != "" {
+		b = append(b, mapped.whole...)
+	} else {
+		var err error
+		if b, err = a.appendPath(b, ex, mapped); err != nil {
+			return "", proxy.Fault{Kind: proxy.BadRequest, Cause: err}
+		}
 	}
 	separator := byte('?')
 	if len(a.query) > 0 {

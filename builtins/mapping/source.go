@@ -59,6 +59,7 @@ const (
 	headerValues // all of them
 	wholeBody
 	bodyPath
+	requestPath // in expressions alone
 )
 
 // ParseSource compiles an expression for a route. What is wrong with it is

@@ -189,6 +189,9 @@ func (v *Variable) text(ex *proxy.Exchange) string {
 	case domainPrefix:
 		return ex.Domain.Prefix
 	case extendedRequestID:
+		if ex.HTTP { // which has one alone
+			return ex.ID
+		}
 		return ex.ExtendedID
 	case httpMethod:
 		return ex.Method

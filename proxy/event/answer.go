@@ -56,6 +56,9 @@ func ReadAnswerFor(b []byte, to *proxy.Response, ex *proxy.Exchange) error {
 		to.Fields.Add("Content-Type", "application/json")
 		return nil
 	}
+	if ex.HTTP {
+		return readHTTPAnswer(b, to, ex.Route.Payload)
+	}
 	binary := ex.Route.Stage.API.Binary
 	if len(binary) > 0 && !binary.Has(ex.In.Fields.GetKnown(http1.Accept)) {
 		return readAnswer(b, to, keepsEncoded)
@@ -72,19 +75,29 @@ const (
 )
 
 func readAnswer(b []byte, to *proxy.Response, how encodedBody) error {
+	a := answerReader{walker: walker{text: validText(b)}, fields: to.Fields[:0], how: how}
+	if err := a.read(); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	a.fill(to)
+	return nil
+}
+
+// validText returns a copy of b that is UTF-8.
+func validText(b []byte) []byte {
 	text := bytes.Clone(b)
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	a := answerReader{walker: walker{text: text}, fields: to.Fields[:0], how: how}
-	if err := a.read(); err != nil {
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
+	return text
+}
+
+// fill makes what was read all of *to.
+func (a *answerReader) fill(to *proxy.Response) {
 	if a.status == 204 || a.status == 304 { // RFC 9110, 6.4.1: never with content
 		a.body = nil
 	}
 	*to = proxy.Response{Status: a.status, Fields: a.fields, Content: a.body, Length: int64(len(a.body))}
-	return nil
 }
 
 // answerReader reads one answer. The document is valid JSON by then.
@@ -94,6 +107,7 @@ type answerReader struct {
 	body    []byte
 	encoded bool
 	how     encodedBody
+	http    bool // it is for an HTTP API
 
 	fields     http1.Fields
 	multiple   int // so many of fields come from multiValueHeaders
@@ -121,6 +135,11 @@ func (a *answerReader) read() error {
 	if err := a.readHeaders(); err != nil {
 		return err
 	}
+	return a.decode()
+}
+
+// decode decodes the body, if it is encoded.
+func (a *answerReader) decode() error {
 	if a.encoded && a.how == decodes && len(a.body) > 0 {
 		n, err := base64.StdEncoding.Decode(a.body, a.body)
 		if err != nil {
@@ -264,6 +283,11 @@ func (a *answerReader) readField(name string) (f http1.Field, passes bool, err e
 		value = strings.Trim(view(a.stringBytes()), " \t")
 	case 't', 'f':
 		value = view(a.scalar())
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		if !a.http { // AWS, recorded
+			return f, false, fmt.Errorf("header %s is %s, neither a string nor a boolean", shortened(name), a.kind())
+		}
+		value = view(a.scalar())
 	default:
 		return f, false, fmt.Errorf("header %s is %s, neither a string nor a boolean", shortened(name), a.kind())
 	}
@@ -277,6 +301,9 @@ func (a *answerReader) readField(name string) (f http1.Field, passes bool, err e
 	}
 	f = http1.NewField(name, value)
 	renamed, drop := reply(f.Known())
+	if a.http && renamed != "" { // the gateway's own, under no other name
+		return f, f.Known() == http1.Server, nil
+	}
 	if renamed != "" {
 		f = http1.NewField(renamed, value)
 	}

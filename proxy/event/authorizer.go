@@ -1,7 +1,6 @@
 package event
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
@@ -21,11 +20,27 @@ func AppendToken(dst []byte, ex *proxy.Exchange, token string) []byte {
 }
 
 // AppendAuthorization appends the event of a REQUEST authorizer, version 1.0: what a
-// function gets, but without content. AWS: as above.
-func AppendAuthorization(dst []byte, ex *proxy.Exchange) []byte {
-	dst = append(dst, `{"type":"REQUEST","methodArn":`...)
-	dst = append(appendARN(dst, ex), ',')
-	return append(appendRequest(dst, ex), '}')
+// function gets, but without content. In HTTP APIs it has the values of the identity
+// sources, too. AWS: as above; "Control access to HTTP APIs with AWS Lambda authorizers".
+func AppendAuthorization(dst []byte, ex *proxy.Exchange, identity []string) []byte {
+	dst = append(dst, '{')
+	if ex.HTTP {
+		dst = append(dst, `"version":"1.0",`...)
+	}
+	dst = append(dst, `"type":"REQUEST","methodArn":`...)
+	dst = appendARN(dst, ex)
+	if ex.HTTP && len(identity) > 0 {
+		all := ex.Text.Begin()
+		for i, value := range identity {
+			all = append(appendComma(all, i), value...)
+		}
+		joined := ex.Text.Finish(all)
+		dst = append(dst, `,"identitySource":`...)
+		dst = document.AppendString(dst, joined)
+		dst = append(dst, `,"authorizationToken":`...)
+		dst = document.AppendString(dst, joined)
+	}
+	return append(appendRequest(append(dst, ','), ex), '}')
 }
 
 // AppendAuthorization2 appends the event of a REQUEST authorizer, version 2.0.
@@ -34,8 +49,6 @@ func AppendAuthorization(dst []byte, ex *proxy.Exchange) []byte {
 //
 // AWS: "Control access to HTTP APIs with AWS Lambda authorizers", "Payload format version".
 func AppendAuthorization2(dst []byte, ex *proxy.Exchange, identity []string) []byte {
-	var fewHeaders, fewParams [pairsOnStack]pair
-	headers, params := appendHeaders(fewHeaders[:0], ex), appendQuery(fewParams[:0], ex)
 	dst = append(dst, `{"version":"2.0","type":"REQUEST","routeArn":`...)
 	dst = appendARN(dst, ex)
 	if len(identity) > 0 {
@@ -47,33 +60,7 @@ func AppendAuthorization2(dst []byte, ex *proxy.Exchange, identity []string) []b
 	}
 	dst = append(dst, `,"routeKey":`...)
 	dst = document.AppendString(dst, ex.Route.Key)
-	dst = append(dst, `,"rawPath":`...)
-	dst = document.AppendString(dst, ex.FullPath)
-	dst = append(dst, `,"rawQueryString":`...)
-	dst = document.AppendString(dst, ex.In.RawQuery)
-	dst, headers = appendCookies(dst, headers)
-	for i := range headers {
-		headers[i].name = strings.ToLower(headers[i].name)
-	}
-	link(headers, exactNames)
-	dst = append(dst, `,"headers":`...)
-	dst = appendJoined(dst, headers)
-	if len(params) > 0 {
-		link(params, exactNames)
-		dst = append(dst, `,"queryStringParameters":`...)
-		dst = appendJoined(dst, params)
-	}
-	dst = append(dst, `,"requestContext":`...)
-	dst = appendContext2(dst, ex)
-	if len(ex.Params) > 0 {
-		dst = append(dst, `,"pathParameters":`...)
-		dst = appendPathParameters(dst, ex.Params)
-	}
-	if variables := ex.Route.Stage.Variables; len(variables) > 0 {
-		dst = append(dst, `,"stageVariables":`...)
-		dst = appendVariables(dst, variables)
-	}
-	return append(dst, '}')
+	return append(appendParts2(dst, ex, authorizerContext), '}')
 }
 
 // appendARN appends the called method's name as a JSON string.
@@ -139,46 +126,4 @@ func appendComma(dst []byte, i int) []byte {
 		return append(dst, ',')
 	}
 	return dst
-}
-
-// appendContext2 appends requestContext of version 2.0.
-func appendContext2(dst []byte, ex *proxy.Exchange) []byte {
-	stage := ex.Route.Stage
-	dst = append(dst, `{"accountId":`...)
-	dst = document.AppendString(dst, stage.API.AccountID)
-	dst = append(dst, `,"apiId":`...)
-	dst = document.AppendString(dst, stage.API.ID)
-	dst = appendAuthentication(append(dst, `,"authentication":`...), ex.Domain.Certificate)
-	dst = append(dst, `,"domainName":`...)
-	dst = document.AppendString(dst, ex.Domain.Name)
-	dst = append(dst, `,"domainPrefix":`...)
-	dst = document.AppendString(dst, ex.Domain.Prefix)
-	dst = append(dst, `,"http":{"method":`...)
-	dst = document.AppendString(dst, ex.Method)
-	dst = append(dst, `,"path":`...)
-	dst = document.AppendString(dst, ex.FullPath)
-	dst = append(dst, `,"protocol":"HTTP/1.1","sourceIp":`...)
-	dst = document.AppendString(dst, sourceIP(ex))
-	dst = append(dst, `,"userAgent":`...)
-	dst = document.AppendString(dst, ex.In.Fields.GetKnown(http1.UserAgent))
-	dst = append(dst, `},"requestId":`...)
-	dst = document.AppendString(dst, ex.ID)
-	dst = append(dst, `,"routeKey":`...)
-	dst = document.AppendString(dst, ex.Route.Key)
-	dst = append(dst, `,"stage":`...)
-	dst = document.AppendString(dst, stage.Name)
-	dst = append(dst, `,"time":"`...)
-	dst = ex.Start.UTC().AppendFormat(dst, "02/Jan/2006:15:04:05 -0700")
-	dst = append(dst, `","timeEpoch":`...)
-	return append(strconv.AppendInt(dst, ex.Start.UnixMilli(), 10), '}')
-}
-
-func appendAuthentication(dst []byte, c *proxy.ClientCertificate) []byte {
-	if c == nil {
-		return append(dst, "null"...)
-	}
-	at := len(dst)
-	dst = appendCertificate(dst, c)
-	dst[at] = '{' // it begins with the comma behind another member
-	return append(dst, '}')
 }

@@ -23,7 +23,7 @@ func TestAuthorization(t *testing.T) {
 	ex := newExchange("POST /hello?a=1&a=2", "X-A: 1", "X-a: 2")
 	ex.In.Content, ex.In.Whole = []byte("body"), true
 	ex.Params = append(ex.Params, proxy.Param{Name: "proxy", Value: "hello"})
-	got := string(AppendAuthorization(nil, ex))
+	got := string(AppendAuthorization(nil, ex, nil))
 	head := `{"type":"REQUEST","methodArn":"arn:aws:execute-api:local:012345678901:a1b2c3/dev/POST/hello",`
 	whole := string(AppendRequest(nil, ex))
 	if want := head + strings.TrimSuffix(whole[1:], `,"body":"body","isBase64Encoded":false}`) + "}"; got != want {
@@ -80,8 +80,8 @@ func TestAuthorizationLikePublished(t *testing.T) {
 		compareShape(t, name, want, got)
 	}
 	f("aws-lambda-go/apigw-custom-auth-request.json", AppendToken(nil, ex, "allow"))
-	f("aws-lambda-go/apigw-custom-auth-request-type-request.json", AppendAuthorization(nil, ex))
-	f("aws-sam-cli/ApiGatewayRestRequestAuthorizer.json", AppendAuthorization(nil, ex))
+	f("aws-lambda-go/apigw-custom-auth-request-type-request.json", AppendAuthorization(nil, ex, nil))
+	f("aws-sam-cli/ApiGatewayRestRequestAuthorizer.json", AppendAuthorization(nil, ex, nil))
 	f("aws-lambda-go/apigw-v2-custom-authorizer-v2-request.json", AppendAuthorization2(nil, ex, []string{"user1", "123"}))
 }
 
@@ -93,7 +93,7 @@ func FuzzAuthorization(f *testing.F) {
 		ex.In.RawQuery, ex.In.Host, ex.Domain.Name = query, token, token
 		ex.Params = append(ex.Params, proxy.Param{Name: token, Value: path})
 		ex.Route.Stage.Variables = map[string]string{token: value, name: token}
-		for _, b := range [][]byte{AppendToken(nil, ex, token), AppendAuthorization(nil, ex), AppendAuthorization2(nil, ex, []string{token, value})} {
+		for _, b := range [][]byte{AppendToken(nil, ex, token), AppendAuthorization(nil, ex, nil), AppendAuthorization2(nil, ex, []string{token, value})} {
 			if !json.Valid(b) || !utf8.Valid(b) {
 				t.Fatalf("not JSON: %q", b)
 			}

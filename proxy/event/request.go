@@ -14,10 +14,11 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/document"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/uri"
 )
 
-// AppendRequest appends the REST proxy event of ex to dst: version 1.0, the one
-// of AWS_PROXY. The result is always valid JSON; bytes that aren't UTF-8 become
+// AppendRequest appends the proxy event of ex to dst: version 1.0, the one of AWS_PROXY
+// in REST APIs, or 2.0 on routes of HTTP APIs that say so. The result is always valid JSON; bytes that aren't UTF-8 become
 // U+FFFD, but for the content. It reads what the phases before the integration
 // fill; the content must have been read whole (Exchange.ReadWhole), else the
 // event has none.
@@ -30,8 +31,19 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	if ex.Out.Custom {
 		return append(dst, ex.Out.Content...)
 	}
-	dst = appendRequest(append(dst, '{'), ex)
-	return append(appendBody(dst, ex), '}')
+	switch {
+	case !ex.HTTP:
+		dst = appendRequest(append(dst, '{'), ex)
+		return append(appendBody(dst, ex), '}')
+	case ex.Route.Payload == Format2:
+		return appendRequest2(dst, ex)
+	}
+	dst = appendRequest(append(dst, `{"version":"1.0",`...), ex)
+	dst = append(dst, `,"body":`...)
+	if len(ex.In.Content) == 0 {
+		dst = append(dst, "null"...)
+	}
+	return append(appendContent(dst, ex), '}')
 }
 
 // appendRequest appends the members that events of functions and of authorizers
@@ -58,7 +70,7 @@ func appendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `,"multiValueQueryStringParameters":`...)
 	dst = appendAll(dst, params)
 	dst = append(dst, `,"pathParameters":`...)
-	dst = appendPathParameters(dst, ex.Params)
+	dst = appendPathParameters(dst, ex)
 	dst = append(dst, `,"stageVariables":`...)
 	dst = appendVariables(dst, ex.Route.Stage.Variables)
 	dst = append(dst, `,"requestContext":`...)
@@ -135,16 +147,39 @@ func sourceIP(ex *proxy.Exchange) string {
 	return ex.Text.Finish(client.AppendTo(ex.Text.Begin()))
 }
 
-// appendPathParameters appends the raw values. AWS, recorded: they aren't decoded.
-func appendPathParameters(dst []byte, params []proxy.Param) []byte {
+// appendPathParameters appends the raw values. AWS, recorded: they aren't decoded, but in
+// HTTP APIs.
+func appendPathParameters(dst []byte, ex *proxy.Exchange) []byte {
+	params := ex.Params
 	if len(params) == 0 {
 		return append(dst, "null"...)
 	}
 	for i := range params {
+		value := params[i].Value
+		if ex.HTTP {
+			value = unescaped(ex, value)
+		}
 		dst = appendMember(dst, i == 0, params[i].Name)
-		dst = document.AppendString(dst, params[i].Value)
+		dst = document.AppendString(dst, value)
 	}
 	return append(dst, '}')
+}
+
+// unescaped returns a part of a path without its encoding: "+" is a plus there.
+func unescaped(ex *proxy.Exchange, s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	b := ex.Text.Begin()
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if d, ok := uri.Unescape(s, i); ok {
+			c = d
+			i += 2
+		}
+		b = append(b, c)
+	}
+	return ex.Text.Finish(b)
 }
 
 // appendVariables appends the stage variables in the order of their names.
@@ -179,7 +214,7 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `,"domainPrefix":`...)
 	dst = appendOrNull(dst, ex.Domain.Prefix)
 	dst = append(dst, `,"extendedRequestId":`...)
-	dst = document.AppendString(dst, ex.ExtendedID)
+	dst = document.AppendString(dst, extendedID(ex))
 	dst = append(dst, `,"httpMethod":`...)
 	dst = document.AppendString(dst, ex.Method)
 	dst = appendIdentity(append(dst, `,"identity":{`...), ex)
@@ -193,12 +228,24 @@ func appendContext(dst []byte, ex *proxy.Exchange) []byte {
 	dst = append(dst, `","requestTimeEpoch":`...)
 	dst = strconv.AppendInt(dst, ex.Start.UnixMilli(), 10)
 	dst = append(dst, `,"resourceId":`...)
-	dst = document.AppendString(dst, ex.Route.ResourceID)
+	if ex.HTTP { // AWS: "Create AWS Lambda proxy integrations for HTTP APIs", format 1.0
+		dst = document.AppendString(dst, ex.Route.Key)
+	} else {
+		dst = document.AppendString(dst, ex.Route.ResourceID)
+	}
 	dst = append(dst, `,"resourcePath":`...)
 	dst = document.AppendString(dst, ex.Route.Resource)
 	dst = append(dst, `,"stage":`...)
 	dst = document.AppendString(dst, stage.Name)
 	return append(appendAuthorizer(dst, ex), '}')
+}
+
+// extendedID is the request id again in HTTP APIs, which have one alone.
+func extendedID(ex *proxy.Exchange) string {
+	if ex.HTTP {
+		return ex.ID
+	}
+	return ex.ExtendedID
 }
 
 // appendIdentity appends the members of identity: who sent the request.

@@ -225,6 +225,8 @@ func (c *compiler) route(st *stage, m method) {
 		Resource:   m.key.path,
 		ResourceID: m.resourceID,
 		Kind:       m.route.Integration.Type,
+		Payload:    m.route.Integration.PayloadFormat,
+		Scopes:     m.route.AuthorizationScopes,
 	}
 	if stage, can := st.stage.Recorder.(methodRecorder); can {
 		configured := c.live(st.stage)
