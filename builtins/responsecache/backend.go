@@ -214,6 +214,10 @@ func (c *backend) find(ctx context.Context, ex *proxy.Exchange, q *question) err
 			return err
 		}
 		if leads {
+			if c.look(ex, q) != e {
+				f.land() // the answer came between the look and the flight
+				continue
+			}
 			return c.fetch(ctx, ex, q, e, f)
 		}
 		landed, err := f.wait(ctx, c.wait)

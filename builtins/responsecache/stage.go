@@ -136,6 +136,10 @@ func (c *stageCache) find(ctx context.Context, ex *proxy.Exchange, p *pending, t
 			return false, err
 		}
 		if leads {
+			if _, found = c.store.kept.Get(text(p.key), ex.Lately()); found {
+				f.land() // the answer came between the look and the flight
+				continue
+			}
 			p.flight, p.key = f, p.key[:primary]
 			return false, nil
 		}
