@@ -18,7 +18,7 @@ const extismSDK = "github.com/extism/go-sdk@v1.7.1"
 // Extism's own Go SDK is tested with. It takes and makes content.
 func extismRig(t testing.TB, h *Host, module, function string, options ...string) *rig {
 	t.Helper()
-	options = append(options, `timeout = "10s"`, `abi = "extism"`, `payload = "body"`, fmt.Sprintf("function = %q", function))
+	options = append(options, `abi = "extism"`, `payload = "body"`, fmt.Sprintf("function = %q", function))
 	return integrationRig(t, begin(t, h, pluginTOML(published(t, extismSDK, "wasm/"+module+".wasm"), options...)))
 }
 
@@ -152,7 +152,7 @@ func rawExtism(t testing.TB) string {
 
 func TestExtismAuthorizes(t *testing.T) {
 	h := newHost(t, Options{})
-	r := authorizerRig(t, begin(t, h, pluginTOML(rawExtism(t), `timeout = "2s"`)))
+	r := authorizerRig(t, begin(t, h, pluginTOML(rawExtism(t))))
 	ex, err := r.authorize("allow")
 	if got := fmt.Sprintf("%v %v %v", err, ex.Caller.Principal, ex.Caller.Context); got != "<nil> anna [{level 3}]" {
 		t.Error(got)
@@ -168,7 +168,7 @@ func TestExtismAuthorizes(t *testing.T) {
 }
 
 func TestExtismAnswersEvents(t *testing.T) {
-	r := integrationRig(t, begin(t, newHost(t, Options{}), pluginTOML(rawExtism(t), `timeout = "2s"`)))
+	r := integrationRig(t, begin(t, newHost(t, Options{}), pluginTOML(rawExtism(t))))
 	ex, err := r.integrate("")
 	if err != nil || ex.Reply.Status != 201 || string(ex.Reply.Content) != "made" {
 		t.Errorf("%v, %d %s", err, ex.Reply.Status, ex.Reply.Content)
@@ -178,7 +178,7 @@ func TestExtismAnswersEvents(t *testing.T) {
 // Whatever a guest does with blocks costs at most its call.
 func TestRogueExtism(t *testing.T) {
 	h := newHost(t, Options{})
-	options := []string{`function = "raw"`, `payload = "body"`, `timeout = "5s"`}
+	options := []string{`function = "raw"`, `payload = "body"`}
 	r := integrationRig(t, begin(t, h, pluginTOML(rawExtism(t), append(options, `isolation = "reset"`)...)))
 	says := func(r *rig, do, want string) {
 		t.Helper()

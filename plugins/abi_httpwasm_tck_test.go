@@ -25,7 +25,7 @@ func TestHTTPWasmTCK(t *testing.T) {
 address = "127.0.0.1:0"
 [plugin.tck]
 module = %q
-timeout = "5s"
+timeout = "1m"
 [api.tck]
 type = "rest"
 filters = ["tck"]

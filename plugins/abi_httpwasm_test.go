@@ -62,7 +62,7 @@ func newHTTPWasmRig(t testing.TB, module string, options ...string) *httpWasmRig
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	h := newHost(t, Options{Logger: zap.New(core)})
-	r, steps := filterSteps(t, h, module, append(options, `timeout = "5s"`)...)
+	r, steps := filterSteps(t, h, module, options...)
 	r.steps = steps
 	return &httpWasmRig{r, h, logs}
 }

@@ -45,7 +45,7 @@ func authz(t testing.TB) string {
 // opaRig is an authorizer that is a policy's entrypoint.
 func opaRig(t testing.TB, h *Host, file, entrypoint, facts string) *rig {
 	t.Helper()
-	return authorizerRig(t, begin(t, h, pluginTOML(file, fmt.Sprintf("timeout = %q", map[bool]string{true: "50ms", false: "2s"}[entrypoint == "authz/endless"]), fmt.Sprintf("config = { entrypoint = %q, data = { %s } }", entrypoint, facts))))
+	return authorizerRig(t, begin(t, h, pluginTOML(file, fmt.Sprintf("timeout = %q", map[bool]string{true: "50ms", false: "1m"}[entrypoint == "authz/endless"]), fmt.Sprintf("config = { entrypoint = %q, data = { %s } }", entrypoint, facts))))
 }
 
 func TestOPADecides(t *testing.T) {

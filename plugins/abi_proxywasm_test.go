@@ -213,11 +213,11 @@ func TestPublishedProxyWasm(t *testing.T) {
 		server.Listener = l
 		server.Start()
 		defer server.Close()
-		w := newWasmRig(t, published(t, mosn, mosnData+"httpCall.wasm"), `http = { allow = ["http://127.0.0.1:22164"], private = true }`)
+		w := newWasmRig(t, published(t, mosn, mosnData+"httpCall.wasm"), `http = { allow = ["http://127.0.0.1:22164"], private = true, timeout = "1m" }`)
 		both(t, w)
 		const want = "httpCallResponseCallback response body: /haha?name=wasm b\n"
 		said := w.said()
-		for deadline := time.Now().Add(5 * time.Second); !strings.Contains(said, want) && time.Now().Before(deadline); said += w.said() {
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(said, want) && time.Now().Before(deadline); said += w.said() {
 			time.Sleep(time.Millisecond)
 		}
 		says(t, said, "info "+strings.TrimSpace(want))
@@ -344,7 +344,7 @@ func (b *pieces) Trailers() http1.Fields { return b.trailers }
 
 // Content that streams is shown piece by piece, and changed on its way.
 func TestProxyWasmStreams(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`, "max_instances = 1")
+	w := newWasmRig(t, sdkGuest(t), "max_instances = 1")
 	f := func(do string, body *pieces, want, trailers string) {
 		t.Helper()
 		ex, _, err := w.request("", "x-do", do)
@@ -393,7 +393,7 @@ func (b *stuck) Abort() { close(b.gone) }
 // Who sends content to a backend can stop waiting for it, whether the client or the
 // guest keeps it back.
 func TestProxyWasmAbort(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`)
+	w := newWasmRig(t, sdkGuest(t))
 	f := func(do string, body proxy.Body) {
 		t.Helper()
 		ex := w.exchange("x-do", do)
@@ -418,7 +418,7 @@ func TestProxyWasmAbort(t *testing.T) {
 
 // A tick lets go of requests that wait for it, whatever they ask with.
 func TestProxyWasmTick(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `config_text = "tick"`, `timeout = "5s"`, "max_instances = 1")
+	w := newWasmRig(t, sdkGuest(t), `config_text = "tick"`, "max_instances = 1")
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
@@ -439,7 +439,7 @@ func TestProxyWasmTick(t *testing.T) {
 
 // A new item in a queue calls somebody who takes it.
 func TestProxyWasmQueue(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`)
+	w := newWasmRig(t, sdkGuest(t))
 	ex, _, err := w.request("", "x-do", "enqueue")
 	if err == nil {
 		err = w.response(ex, "")
@@ -448,7 +448,7 @@ func TestProxyWasmQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	ex.End()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if strings.Contains(w.said(), "info queue 1: job <nil>\n") {
 			return
 		}
@@ -472,8 +472,8 @@ func TestProxyWasmCalls(t *testing.T) {
 	}))
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
-	rules := fmt.Sprintf("http = { allow = [%q, \"http://127.0.0.1:1\"], private = true, timeout = \"5s\" }", server.URL)
-	w := newWasmRig(t, sdkGuest(t), rules, `timeout = "5s"`, "max_instances = 1")
+	rules := fmt.Sprintf("http = { allow = [%q, \"http://127.0.0.1:1\"], private = true, timeout = \"1m\" }", server.URL)
+	w := newWasmRig(t, sdkGuest(t), rules, "max_instances = 1")
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
@@ -516,7 +516,7 @@ func TestProxyWasmCalls(t *testing.T) {
 
 // Without a grant there is no request, and the log says what to add.
 func TestProxyWasmMayNotCall(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`)
+	w := newWasmRig(t, sdkGuest(t))
 	ex, _, err := w.request("", "x-do", "call=example.com")
 	if err != nil || ex.Reply.Status != 500 || !strings.Contains(w.said(), "http = { allow") {
 		t.Errorf("%v, %d", err, ex.Reply.Status)
@@ -526,7 +526,7 @@ func TestProxyWasmMayNotCall(t *testing.T) {
 
 // The plugin's metrics are on the metrics page if they may.
 func TestProxyWasmMetrics(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`, "metrics = true")
+	w := newWasmRig(t, sdkGuest(t), "metrics = true")
 	for range 3 {
 		ex, _, err := w.request("", "x-do", "memory")
 		if err != nil {
@@ -551,7 +551,7 @@ func TestProxyWasmMetrics(t *testing.T) {
 
 // Streams that share an instance don't mix, find it again, and end with it.
 func TestProxyWasmSharesInstances(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "5s"`, "max_instances = 2")
+	w := newWasmRig(t, sdkGuest(t), "max_instances = 2")
 	var waiting []*proxy.Exchange
 	for i := range 10 { // all wait for their backends at once
 		ex, _, err := w.request("", "x-do", "memory", fmt.Sprint("x-", i), "1")
@@ -600,7 +600,7 @@ func TestProxyWasmSharesInstances(t *testing.T) {
 
 // Many exchanges at once over few instances, with traps among them.
 func TestProxyWasmUnderLoad(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `timeout = "10s"`, `wait = "10s"`, "max_instances = 3", `config_text = "tick"`)
+	w := newWasmRig(t, sdkGuest(t), "max_instances = 3", `config_text = "tick"`)
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -629,7 +629,7 @@ func TestProxyWasmUnderLoad(t *testing.T) {
 // With on_error = "continue" an exchange goes on without its plugin, unless the
 // guest has taken content that can't be given back.
 func TestProxyWasmOptional(t *testing.T) {
-	w := newWasmRig(t, sdkGuest(t), `on_error = "continue"`, `timeout = "5s"`)
+	w := newWasmRig(t, sdkGuest(t), `on_error = "continue"`)
 	ex, _, err := w.request("", "x-do", "panic")
 	if err != nil || w.response(ex, "x") != nil || string(ex.Reply.Content) != "x" {
 		t.Errorf("%v, %q", err, ex.Reply.Content)

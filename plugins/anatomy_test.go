@@ -87,7 +87,7 @@ func TestTrace(t *testing.T) {
 func TestTraceOfExit(t *testing.T) {
 	var last string
 	h := newHost(t, Options{Trace: func(c HostCall) { last = c.String() }})
-	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "command"), `timeout = "1s"`)))
+	r := integrationRig(t, begin(t, h, pluginTOML(guest(t, "command"))))
 	if _, err := r.post(""); err != nil {
 		t.Fatal(err)
 	}

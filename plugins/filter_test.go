@@ -6,8 +6,10 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/pausetest"
 	"github.com/postern-gateway/postern/sdk/abi"
 )
 
@@ -35,52 +37,54 @@ func loopingFilter(t testing.TB) string {
 // on_error decides about every way in which a filter can fail, the first failure
 // is the one that the record tells, and a client that leaves is no failure.
 func TestFilterWithoutInstance(t *testing.T) {
-	for _, onError := range []string{"fail", "continue"} {
-		h := newHost(t, Options{})
-		r, steps := filterSteps(t, h, loopingFilter(t), `timeout = "300ms"`, `max_instances = 1`, `wait = "10ms"`, fmt.Sprintf("on_error = %q", onError))
-		step := steps[proxy.MethodRequest].(*requestFilter)
-		run := func(ctx context.Context) (*proxy.Exchange, error) {
-			ex := r.exchange()
-			_, err := step.Run(ctx, ex)
-			return ex, err
-		}
-		want := func(err error, kind proxy.FaultKind) {
-			t.Helper()
-			if onError == "fail" {
-				wantFault(t, err, kind)
-			} else if err != nil {
-				t.Errorf("continue: %v", err)
+	pausetest.Run(t, 50*time.Millisecond, func(t testing.TB) {
+		for _, onError := range []string{"fail", "continue"} {
+			h := newHost(t, Options{})
+			r, steps := filterSteps(t, h, loopingFilter(t), `timeout = "300ms"`, `max_instances = 1`, `wait = "10ms"`, fmt.Sprintf("on_error = %q", onError))
+			step := steps[proxy.MethodRequest].(*requestFilter)
+			run := func(ctx context.Context) (*proxy.Exchange, error) {
+				ex := r.exchange()
+				_, err := step.Run(ctx, ex)
+				return ex, err
 			}
-		}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
+			want := func(err error, kind proxy.FaultKind) {
+				t.Helper()
+				if onError == "fail" {
+					wantFault(t, err, kind)
+				} else if err != nil {
+					t.Errorf("continue: %v", err)
+				}
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				ex, err := run(context.Background())
+				want(err, proxy.PluginTimeout)
+				if n := ex.Notes; n.Plugin != "p" || n.PluginRole != "request" || n.PluginFailure != "deadline" {
+					t.Errorf("notes are %+v", n)
+				}
+			}()
+			for len(step.plugin.slots) == 0 {
+				runtime.Gosched()
+			}
 			ex, err := run(context.Background())
-			want(err, proxy.PluginTimeout)
-			if n := ex.Notes; n.Plugin != "p" || n.PluginRole != "request" || n.PluginFailure != "deadline" {
-				t.Errorf("notes are %+v", n)
+			want(err, proxy.Overloaded)
+			if ex.Notes.PluginFailure != "busy" {
+				t.Errorf("failure is %q", ex.Notes.PluginFailure)
 			}
-		}()
-		for len(step.plugin.slots) == 0 {
-			runtime.Gosched()
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if ex, err = run(ctx); ex.Notes.PluginFailure != "busy" { // else it saw the client go first
+				wantFault(t, err, proxy.ClientGone)
+			}
+			<-done
 		}
-		ex, err := run(context.Background())
-		want(err, proxy.Overloaded)
-		if ex.Notes.PluginFailure != "busy" {
-			t.Errorf("failure is %q", ex.Notes.PluginFailure)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if ex, err = run(ctx); ex.Notes.PluginFailure != "busy" { // else it saw the client go first
-			wantFault(t, err, proxy.ClientGone)
-		}
-		<-done
-	}
+	})
 }
 
 // Many at once: no exchange gets what another one's calls have set.
 func TestFiltersSideBySide(t *testing.T) {
-	r, steps := filterSteps(t, newHost(t, Options{}), editsHeaders(t), `timeout = "10s"`)
+	r, steps := filterSteps(t, newHost(t, Options{}), editsHeaders(t))
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {

@@ -33,7 +33,7 @@ func (n *neighbours) counting(calls int) string {
 // wanted.
 func TestIsolation(t *testing.T) {
 	for isolation, want := range map[string]string{"": "1 1 1", "reset": "1 1 1", "fresh": "1 1 1", "shared": "1 2 3"} {
-		options := []string{`memory = "8MiB"`, `timeout = "1s"`}
+		options := []string{`memory = "8MiB"`}
 		if isolation != "" {
 			options = append(options, fmt.Sprintf("isolation = %q", isolation))
 		}
@@ -53,7 +53,7 @@ func TestIsolation(t *testing.T) {
 
 // Memory that a call took is gone after it: each gets the same, and finds zeros.
 func TestResetTakesMemoryBack(t *testing.T) {
-	n := newNeighbours(t, Options{}, `memory = "4MiB"`, `timeout = "1s"`)
+	n := newNeighbours(t, Options{}, `memory = "4MiB"`)
 	first := ""
 	for i := range 20 {
 		ex, err := n.do("grow")
@@ -85,7 +85,7 @@ func TestIsolationIsChecked(t *testing.T) {
 // All plugins together get no more memory than memory_budget.
 func TestMemoryBudget(t *testing.T) {
 	h := newHost(t, Options{})
-	text := "memory_budget = \"4MiB\"\n" + pluginTOML(rogue(t, ""), `isolation = "shared"`, `timeout = "1s"`)
+	text := "memory_budget = \"4MiB\"\n" + pluginTOML(rogue(t, ""), `isolation = "shared"`)
 	g := begin(t, h, text)
 	r := authorizerRig(t, g)
 	ex := r.exchange("x-do", "grow")
@@ -101,7 +101,7 @@ func TestMemoryBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.begin(0, nil, nil, time.Second)
+	in.begin(0, nil, nil, time.Minute)
 	for h.budget.take(p.counters, pageSize) {
 		defer h.budget.force(p.counters, -pageSize)
 	}
@@ -113,15 +113,15 @@ func TestMemoryBudget(t *testing.T) {
 // A plugin that takes all the memory it can get leaves some for another one.
 func TestMemoryBudgetIsShared(t *testing.T) {
 	h := newHost(t, Options{})
-	text := "memory_budget = \"8MiB\"\n" + pluginTOML(rogue(t, ""), `timeout = "1s"`) +
-		fmt.Sprintf("[plugin.good]\nmodule = %q\nisolation = \"fresh\"\n", readsHeader(t))
+	text := "memory_budget = \"8MiB\"\n" + pluginTOML(rogue(t, "")) +
+		fmt.Sprintf("[plugin.good]\nmodule = %q\nisolation = \"fresh\"\nwait = \"1m\"\n", readsHeader(t))
 	g := begin(t, h, text)
 	greedy := g.plugins["p"]
 	in, err := greedy.take(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.begin(0, nil, nil, time.Second)
+	in.begin(0, nil, nil, time.Minute)
 	for h.budget.take(greedy.counters, pageSize) {
 		defer h.budget.force(greedy.counters, -pageSize)
 	}
@@ -135,7 +135,7 @@ func TestMemoryBudgetIsShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other.begin(0, nil, nil, time.Second)
+		other.begin(0, nil, nil, time.Minute)
 		g.plugins["good"].give(other, nil)
 	}
 	greedy.give(in, nil)
@@ -171,7 +171,7 @@ func TestMemoryBudgetRunsOut(t *testing.T) {
 			continue
 		}
 		began++
-		in.begin(0, nil, nil, time.Second)
+		in.begin(0, nil, nil, time.Minute)
 		p.give(in, nil)
 	}
 	close(stop)
@@ -220,7 +220,7 @@ func TestBreaker(t *testing.T) {
 
 func TestUnhealthyPluginFailsClosed(t *testing.T) {
 	logger, logs := observed()
-	n := newNeighbours(t, Options{Logger: logger}, `timeout = "1s"`)
+	n := newNeighbours(t, Options{Logger: logger})
 	n.plugin.breaker.failures.Store(0)
 	for range breakerFailures {
 		_, err := n.do("trap")
@@ -274,7 +274,7 @@ func TestIdleInstancesAreTrimmed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in.begin(0, nil, nil, time.Second)
+		in.begin(0, nil, nil, time.Minute)
 		taken = append(taken, in)
 	}
 	for _, in := range taken {
@@ -348,7 +348,7 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	modules := []string{guest(t, "native"), rogue(t, "")}
 	reload := func(i int) {
 		begin := time.Now()
-		g, found := h.Begin(context.Background(), parse(t, pluginTOML(modules[i%2], fmt.Sprintf(`config = { n = %d }`, i), `timeout = "1s"`)))
+		g, found := h.Begin(context.Background(), parse(t, pluginTOML(modules[i%2], fmt.Sprintf(`config = { n = %d }`, i))))
 		if len(found) > 0 {
 			t.Fatal(found.Text())
 		}
@@ -398,7 +398,7 @@ func BenchmarkReset(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			in.begin(0, nil, nil, time.Second)
+			in.begin(0, nil, nil, time.Minute)
 			defer n.plugin.give(in, nil)
 			defer func(before *snapshot) { in.initial = before }(in.initial)
 			s := *in.initial

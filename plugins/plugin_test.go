@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,8 +91,14 @@ func newHost(t testing.TB, o Options) *Host {
 	return h
 }
 
-// pluginTOML is a configuration with one plugin "p".
+// pluginTOML is a configuration with one plugin "p". Tests that aren't about time leave
+// its calls as much as they need on a machine that pauses.
 func pluginTOML(module string, options ...string) string {
+	for _, key := range []string{"timeout", "wait"} {
+		if !slices.ContainsFunc(options, func(o string) bool { return strings.Contains("\n"+o, "\n"+key+" =") }) {
+			options = append([]string{key + ` = "1m"`}, options...)
+		}
+	}
 	return fmt.Sprintf("[listen.public]\naddress = \"127.0.0.1:0\"\n[plugin.p]\nmodule = %q\n%s\n", module, strings.Join(options, "\n"))
 }
 

@@ -14,11 +14,13 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
+	"github.com/postern-gateway/postern/proxy/pausetest"
 )
 
 // rogue builds testdata/wasm/rogue, with start as what it does at its start.
@@ -62,7 +64,7 @@ type neighbours struct {
 func newNeighbours(t testing.TB, o Options, options ...string) *neighbours {
 	t.Helper()
 	h := newHost(t, o)
-	text := pluginTOML(rogue(t, ""), options...) + fmt.Sprintf("[plugin.good]\nmodule = %q\n", readsHeader(t))
+	text := pluginTOML(rogue(t, ""), options...) + fmt.Sprintf("[plugin.good]\nmodule = %q\ntimeout = \"1m\"\nwait = \"1m\"\n", readsHeader(t))
 	g := begin(t, h, text)
 	n := &neighbours{rig: newRig(t), host: h, plugin: g.plugins["p"]}
 	n.plugin.breaker.failures.Store(-1 << 30) // it would soon keep the rogue from being one
@@ -128,7 +130,9 @@ const mayTake = 100 * time.Millisecond
 // Whatever a guest does costs its own request, the next ones are served, and
 // nobody else notices.
 func TestRogueAuthorizers(t *testing.T) {
-	n := newNeighbours(t, Options{}, fmt.Sprintf("timeout = %q", mayTake), `memory = "16MiB"`)
+	// Those that don't end have little time, all others as much as they need.
+	short := newNeighbours(t, Options{}, fmt.Sprintf("timeout = %q", mayTake), `memory = "16MiB"`)
+	long := newNeighbours(t, Options{}, `memory = "16MiB"`)
 	for _, c := range []struct {
 		do   string
 		want proxy.FaultKind // 0 is none
@@ -165,17 +169,16 @@ func TestRogueAuthorizers(t *testing.T) {
 		{"print", proxy.AuthorizerFailure, "deadline"},
 	} {
 		t.Run(c.do, func(t *testing.T) {
+			n := long
+			if c.what == "deadline" {
+				n = short
+			}
+			of := n.t
+			defer func() { n.t = of }()
 			n.t = t
 			n.beside(func() {
 				begin := time.Now()
 				ex, err := n.do(c.do)
-				for range 9 { // a busy machine can make any call too long
-					if c.what == "deadline" || ex.Notes.PluginFailure != "deadline" {
-						break
-					}
-					begin = time.Now()
-					ex, err = n.do(c.do)
-				}
 				took := time.Since(begin)
 				switch {
 				case c.want != 0:
@@ -192,23 +195,24 @@ func TestRogueAuthorizers(t *testing.T) {
 				if strings.ContainsAny(ex.Caller.Principal, "\xff") {
 					t.Errorf("principal %q got through", ex.Caller.Principal)
 				}
-				if took > 10*mayTake {
+				if took > 30*time.Second {
 					t.Errorf("it took %v", took)
 				}
 			})
 			// A plain call works at once, in whatever instance.
-			if _, err := n.do(""); err != nil {
-				t.Errorf("the next call: %v", err)
-			}
+			pausetest.Run(t, mayTake/4, func(t testing.TB) {
+				if _, err := n.do(""); err != nil {
+					t.Errorf("the next call: %v", err)
+				}
+			})
 		})
 	}
-	n.t = t
 }
 
 // Bad answers are the backend's fault, not the client's, and nothing of them
 // gets through.
 func TestRogueIntegrations(t *testing.T) {
-	n := newNeighbours(t, Options{}, `timeout = "200ms"`, `memory = "32MiB"`)
+	n := newNeighbours(t, Options{}, `memory = "32MiB"`)
 	for do, want := range map[string]proxy.FaultKind{
 		"huge": proxy.BadIntegration, "body": 0, "split": 0, "nothing": proxy.BadIntegration, "json": proxy.BadIntegration,
 		"status": proxy.BadIntegration, "header": proxy.BadIntegration, "ok": 0,
@@ -237,13 +241,17 @@ func TestRogueIntegrations(t *testing.T) {
 	n.t = t
 }
 
-// A call that is too long ends within 10 ms of its deadline, many at once too.
+// A call that is too long ends within 10 ms of its deadline, many at once too. What the
+// machine does meanwhile can only make it longer, so the quickest of some counts; and on
+// one that is always busy, that no more was computed than one guest's time and theirs
+// after it.
 func TestRoguesAreStoppedAtTheirDeadline(t *testing.T) {
 	n := newNeighbours(t, Options{}, fmt.Sprintf("timeout = %q", mayTake))
 	for _, do := range []string{"loop", "fill", "move", "calls", "random", "log"} {
 		attempt(t, 20, func() error {
 			var worst atomic.Int64
 			var all sync.WaitGroup
+			before := processor()
 			for range 4 {
 				all.Go(func() {
 					begin := time.Now()
@@ -257,7 +265,9 @@ func TestRoguesAreStoppedAtTheirDeadline(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if late := time.Duration(worst.Load()) - mayTake; late > 10*time.Millisecond {
+			const may = 10 * time.Millisecond
+			computed := time.Duration(max(1, runtime.GOMAXPROCS(0)-1)) * mayTake
+			if late := time.Duration(worst.Load()) - mayTake; late > may && processor()-before > computed+4*may {
 				return fmt.Errorf("%s: stopped %v after its deadline", do, late)
 			}
 			return nil
@@ -280,7 +290,7 @@ func attempt(t testing.TB, times int, f func() error) {
 // Loops in many requests at once leave the others their time.
 func TestLoopsLeaveOthersTheirTime(t *testing.T) {
 	const loops = 100
-	n := newNeighbours(t, Options{}, `timeout = "50ms"`, `max_instances = 100`, `wait = "10s"`)
+	n := newNeighbours(t, Options{}, `timeout = "50ms"`, `max_instances = 100`)
 	measure := func() time.Duration {
 		times := make([]time.Duration, 2000)
 		for i := range times {
@@ -290,7 +300,7 @@ func TestLoopsLeaveOthersTheirTime(t *testing.T) {
 		slices.Sort(times)
 		return times[len(times)*99/100]
 	}
-	attempt(t, 5, func() error {
+	attempt(t, 30, func() error {
 		alone := measure()
 		stop := make(chan struct{})
 		var all sync.WaitGroup
@@ -319,25 +329,19 @@ func TestLoopsLeaveOthersTheirTime(t *testing.T) {
 }
 
 // A computing guest doesn't hold up the collector, and through it everybody: an
-// outside GET is answered soon while both are at work.
+// outside GET is answered long before the guests come to their ends.
 func TestCollectorBesideLoops(t *testing.T) {
-	n := newNeighbours(t, Options{}, `timeout = "50ms"`)
+	const loop = 3 * time.Second
+	n := newNeighbours(t, Options{}, fmt.Sprintf("timeout = %q", loop))
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { n.serve() }))
 	defer server.Close()
 	attempt(t, 5, func() error {
-		stop := make(chan struct{})
 		var all sync.WaitGroup
 		for range 4 {
-			all.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						_, _ = n.do("loop")
-					}
-				}
-			})
+			all.Go(func() { _, _ = n.do("loop") })
+		}
+		for len(n.plugin.slots) < 4 {
+			time.Sleep(time.Millisecond)
 		}
 		worst := time.Duration(0)
 		for range 20 {
@@ -355,14 +359,20 @@ func TestCollectorBesideLoops(t *testing.T) {
 			_ = answer.Body.Close()
 			<-collected
 		}
-		close(stop)
 		all.Wait()
 		t.Logf("the slowest GET took %v", worst)
-		if worst > 50*time.Millisecond {
+		if worst > loop/3 {
 			return fmt.Errorf("a GET took %v", worst)
 		}
 		return nil
 	})
+}
+
+// processor returns how long this process has computed.
+func processor() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // its arguments are right
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // Start failures are found at load and say what happened.

@@ -28,7 +28,7 @@ func TestThousandPluginsIdle(t *testing.T) {
 		if err := os.WriteFile(file, other, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&text, "[plugin.p%d]\nmodule = %q\n", i, file)
+		fmt.Fprintf(&text, "[plugin.p%d]\nmodule = %q\ntimeout = \"1m\"\n", i, file)
 	}
 	h := newHost(t, Options{CacheDir: t.TempDir()})
 	before := resident(t)

@@ -17,7 +17,7 @@ func TestCheckNames(t *testing.T) {
 	module := guests.Build(t, "testdata/wasm/zones/zones.c")
 	f := func(want ...string) {
 		t.Helper()
-		cfg, findings := trial.File("zones", module, `config = { url = "`+s.URL+`" }`, `http = { allow = ["`+s.URL+`"], private = true }`)
+		cfg, findings := trial.File("zones", module, `config = { url = "`+s.URL+`" }`, `http = { allow = ["`+s.URL+`"], private = true, timeout = "1m" }`, "timeout=1m")
 		if findings.Failed() {
 			t.Fatal(findings.Text())
 		}

@@ -41,7 +41,7 @@ func open(t *testing.T, name string, o trial.Options, settings ...string) *trial
 		t.Fatal(errGuests)
 	}
 	dir := os.Getenv("TRIAL_GUESTS")
-	cfg, findings := trial.File(name, filepath.Join(dir, name+".wasm"), settings...)
+	cfg, findings := trial.File(name, filepath.Join(dir, name+".wasm"), append(settings, "timeout=1m")...)
 	if findings.Failed() {
 		t.Fatal(findings.Text())
 	}
@@ -166,7 +166,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(errGuests)
 		}
 		dir := os.Getenv("TRIAL_GUESTS")
-		cfg, findings := trial.File(name, filepath.Join(dir, name+".wasm"), settings...)
+		cfg, findings := trial.File(name, filepath.Join(dir, name+".wasm"), append(settings, "timeout=1m")...)
 		if findings.Failed() {
 			t.Fatal(findings.Text())
 		}
@@ -217,7 +217,11 @@ func TestCheckGrades(t *testing.T) {
 		if err := os.WriteFile(file, c.wasm, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg, findings := trial.File(c.name, file)
+		timeout := "timeout=1m"
+		if c.name == "loop" {
+			timeout = "timeout=50ms"
+		}
+		cfg, findings := trial.File(c.name, file, timeout)
 		if findings.Failed() {
 			t.Fatal(findings.Text())
 		}
@@ -237,7 +241,7 @@ func TestCheckAfterReply(t *testing.T) {
 	if err := os.WriteFile(file, logsModule(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, findings := trial.File("logs", file)
+	cfg, findings := trial.File("logs", file, "timeout=1m")
 	if findings.Failed() {
 		t.Fatal(findings.Text())
 	}
