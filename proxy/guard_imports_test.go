@@ -14,7 +14,8 @@ import (
 const layers = `
 proxy/http1           :
 proxy/uri             :
-proxy/explain         : proxy/http1
+proxy/mask            :
+proxy/explain         : proxy/http1 proxy/mask
 proxy/reach           :
 proxy/document        : proxy/uri
 proxy/jose            : proxy/document jwt
@@ -50,7 +51,7 @@ proxy/upstream        : proxy proxy/http1 proxy/config proxy/uri proxy/wire zap 
 proxy/shadow          : proxy proxy/http1 proxy/config
 proxy/snapshot        : proxy proxy/http1 proxy/config proxy/uri proxy/truststore zap
 proxy/otlp            : zap prometheus protobuf net/http
-proxy/observe         : proxy proxy/http1 proxy/config proxy/otlp zap prometheus
+proxy/observe         : proxy proxy/http1 proxy/config proxy/mask proxy/otlp zap prometheus
 proxy/overload        : x/sys
 proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/http3           : proxy/http1 proxy/http2 quic

@@ -189,4 +189,7 @@ type Route struct {
 	Recorder Recorder
 	Payload  string   // version of the events of an HTTP API's integration: "1.0" or "2.0"
 	Scopes   []string // of which a caller's token must have one; none for no matter
+	// For logs.
+	Authorizer  string // its authorizer's name, "" for none
+	KeyRequired bool   // callers need an API key
 }

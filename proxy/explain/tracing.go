@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/mask"
 )
 
 // How much a trace holds, in bytes: one value, the content of one message, and all.
@@ -37,7 +38,7 @@ type Trace struct {
 	Truncated bool          `json:"truncated,omitempty"` // there was more than a trace holds
 
 	room    int
-	secrets []string
+	secrets []secret
 	step    *Step // that runs, for Note
 }
 
@@ -213,10 +214,10 @@ func (t *Trace) content(content []byte, contentType string) string {
 		return ""
 	}
 	text := string(cut)
-	if strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded") {
+	if mask.IsForm(contentType) {
 		return t.Form(text)
 	}
-	return t.hide(maskJSON(text))
+	return t.hide(mask.JSON(text))
 }
 
 // whole takes off what is left of a character at the end.
@@ -248,15 +249,15 @@ func (t *Trace) text(s string) string {
 // value is text for a value of this name. What is masked by its name is masked
 // wherever it comes up again.
 func (t *Trace) value(name, value string) string {
-	if !Confidential(name) {
+	if !mask.Confidential(name) {
 		return t.text(value)
 	}
-	t.hideFromNow(value)
-	if word, rest, found := strings.Cut(value, " "); found && scheme(word) { // "Bearer …"
-		t.hideFromNow(rest)
-		return t.text(word) + " " + mask(rest)
+	shown := strings.ToValidUTF8(mask.Value(name, value), "�")
+	t.hideFromNow(value, shown)
+	if scheme, secret := mask.Parts(name, value); scheme != "" { // "Bearer …"
+		t.hideFromNow(secret, shown[len(scheme)+1:])
 	}
-	return mask(value)
+	return shown
 }
 
 // minSecret is the length of the shortest text that is looked for everywhere.
@@ -265,15 +266,18 @@ const minSecret = 4
 // maxSecrets is how many texts are looked for.
 const maxSecrets = 16
 
-func (t *Trace) hideFromNow(secret string) {
-	if len(secret) >= minSecret && len(t.secrets) < maxSecrets {
-		t.secrets = append(t.secrets, strings.Clone(secret))
+// secret is a text that is shown otherwise.
+type secret struct{ text, shown string }
+
+func (t *Trace) hideFromNow(text, shown string) {
+	if len(text) >= minSecret && len(t.secrets) < maxSecrets {
+		t.secrets = append(t.secrets, secret{strings.Clone(text), shown})
 	}
 }
 
 func (t *Trace) hide(s string) string {
-	for _, secret := range t.secrets {
-		s = strings.ReplaceAll(s, secret, mask(secret))
+	for _, one := range t.secrets {
+		s = strings.ReplaceAll(s, one.text, one.shown)
 	}
 	return s
 }

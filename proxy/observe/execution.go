@@ -1,11 +1,14 @@
 package observe
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/mask"
 )
 
 // level says which exchanges an execution log tells of.
@@ -93,31 +96,75 @@ func (e *execution) dump(value string) {
 func (e *execution) request(data bool) {
 	ex := e.ex
 	e.line("Extended Request Id: ", ex.ExtendedID)
-	if ex.Caller.KeyID != "" {
-		e.line("Usage Plan check succeeded for API Key ", ex.Caller.KeyID)
-	}
+	e.plan()
 	e.line("Starting execution for request: ", ex.ID)
 	e.begin("HTTP Method: ")
 	e.dump(ex.Method)
 	e.b = append(e.b, ", Resource Path: "...)
 	e.dump(ex.Path)
 	e.end()
+	if data {
+		e.begin("Method request path: {")
+		for i := range ex.Params {
+			e.pair(i, ex.Params[i].Name, ex.Params[i].Value)
+		}
+		e.b = append(e.b, '}', '\n')
+		e.begin("Method request query string: {")
+		e.query(ex.In.RawQuery)
+		e.b = append(e.b, '}', '\n')
+		e.fields("Method request headers: ", ex.In.Fields)
+		e.content("Method request body before transformations: ", ex.In.Content, ex.In.Fields, ex.In.Body != nil && !ex.In.Whole, ofRequest)
+	}
+	e.authorizer()
+}
+
+// plan appends what the caller's API key came to.
+func (e *execution) plan() {
+	ex := e.ex
+	if ex.Route == nil {
+		return
+	}
+	key := mask.Tail(ex.Caller.Key)
+	if ex.Caller.Key == "" {
+		key = ""
+	}
+	stage := e.stage.api + "/" + e.stage.stage
+	e.begin("Verifying Usage Plan for request: ")
+	e.b = append(append(append(append(append(e.b, ex.ID...), ". API Key: "...), key...), " API Stage: "...), stage...)
+	e.end()
+	switch {
+	case !ex.Route.KeyRequired:
+		e.begin("API Key ")
+		e.b = append(append(append(e.b, key...), " authorized because method '"...), ex.Route.Key...)
+		e.b = append(e.b, "' does not require API Key. Request will not contribute to throttle or quota limits"...)
+		e.end()
+	case ex.Caller.KeyID != "":
+		e.begin("Usage Plan check succeeded for API Key ")
+		e.dump(ex.Caller.KeyID)
+		e.b = append(append(e.b, " and API Stage "...), stage...)
+		e.end()
+	}
+}
+
+// authorizer appends what the authorizer said of the caller.
+func (e *execution) authorizer() {
+	ex := e.ex
+	if ex.Route == nil || ex.Route.Authorizer == "" {
+		return
+	}
+	passed := ex.Fault == nil || ex.Caller.Principal != ""
+	if !passed && ex.Fault.Kind != proxy.AuthorizerFailure && ex.Fault.Kind != proxy.AuthorizerConfigurationError {
+		return // nobody knows whether it was asked
+	}
+	e.begin("Starting authorizer: ")
+	e.b = append(append(append(e.b, ex.Route.Authorizer...), " for request: "...), ex.ID...)
+	e.end()
 	if ex.Caller.Principal != "" {
 		e.line("Using valid authorizer policy for principal: ", ex.Caller.Principal)
 	}
-	if !data {
-		return
+	if passed {
+		e.line("Successfully completed authorizer execution", "")
 	}
-	e.begin("Method request path: {")
-	for i := range ex.Params {
-		e.pair(i, ex.Params[i].Name, ex.Params[i].Value)
-	}
-	e.b = append(e.b, '}', '\n')
-	e.begin("Method request query string: {")
-	e.query(ex.In.RawQuery)
-	e.b = append(e.b, '}', '\n')
-	e.fields("Method request headers: ", ex.In.Fields)
-	e.content("Method request body before transformations: ", ex.In.Content, ex.In.Body != nil && !ex.In.Whole)
 }
 
 // integration appends what a backend was asked, and what it said.
@@ -138,7 +185,7 @@ func (e *execution) integration(data bool) {
 	e.end()
 	if data {
 		e.fields("Endpoint request headers: ", ex.Out.Fields)
-		e.content("Endpoint request body after transformations: ", ex.Out.Content, ex.Out.Body != nil)
+		e.content("Endpoint request body after transformations: ", ex.Out.Content, ex.Out.Fields, ex.Out.Body != nil, ofOutgoing)
 	}
 	if ex.Notes.Target != "" {
 		e.line("Sending request to ", ex.Notes.Target)
@@ -153,7 +200,7 @@ func (e *execution) integration(data bool) {
 	e.b = append(e.b, " ms\n"...)
 	if data {
 		e.fields("Endpoint response headers: ", ex.Back.Fields)
-		e.content("Endpoint response body before transformations: ", ex.Back.Content, ex.Back.Body != nil)
+		e.content("Endpoint response body before transformations: ", ex.Back.Content, ex.Back.Fields, ex.Back.Body != nil, ofAnswer)
 	}
 }
 
@@ -185,7 +232,7 @@ func (e *execution) failure() {
 func (e *execution) reply(data bool) {
 	ex := e.ex
 	if data {
-		e.content("Method response body after transformations: ", ex.Reply.Content, ex.Reply.Body != nil)
+		e.content("Method response body after transformations: ", ex.Reply.Content, ex.Reply.Fields, ex.Reply.Body != nil, ofReply)
 		e.fields("Method response headers: ", ex.Reply.Fields)
 	}
 	if ex.Fault == nil {
@@ -213,8 +260,8 @@ func (e *execution) pair(i int, name, value string) {
 	if i > 0 {
 		e.b = append(e.b, ", "...)
 	}
-	if confidential(name) {
-		value = mask(value)
+	if mask.Confidential(name) {
+		value = mask.Value(name, value)
 	}
 	e.dump(name)
 	e.b = append(e.b, '=')
@@ -247,38 +294,43 @@ func (e *execution) target(target string) {
 	}
 }
 
-// content appends a line with content, if it was kept.
-func (e *execution) content(text string, content []byte, streamed bool) {
+// content appends a line with content, credentials masked: all that is there, or how it
+// began if it streamed.
+func (e *execution) content(text string, content []byte, fields http1.Fields, streamed bool, which witness) {
 	e.begin(text)
+	if streamed {
+		content = nil
+		if all, is := e.ex.Kept(seenKey{}).(*seen); is && all[which] != nil {
+			content = all[which].text()
+		}
+	}
+	cut := len(content) > longestDump
+	if cut {
+		content = whole(content[:longestDump])
+	}
 	switch {
-	case streamed:
-		e.b = append(e.b, "[streamed]"...)
-	case len(content) > longestDump:
-		e.dump(string(content[:longestDump+1]))
+	case !utf8.Valid(content) || bytes.IndexByte(content, 0) >= 0:
+		e.b = append(e.b, "[Binary Data]"...) // AWS's words
+	case mask.IsForm(fields.GetKnown(http1.ContentType)):
+		e.b = appendEscaped(e.b, mask.Form(string(content)), cleaned)
 	default:
-		e.dump(string(content))
+		e.b = appendEscaped(e.b, mask.JSON(string(content)), cleaned)
+	}
+	if cut {
+		e.b = append(e.b, " [TRUNCATED]"...)
 	}
 	e.end()
 }
 
-// mask returns what may be shown of a credential: the last six characters of a long one,
-// as AWS does it, which is enough to tell two apart.
-func mask(s string) string {
-	const shown = 6
-	if len(s) < 4*shown {
-		return strings.Repeat("*", 10)
-	}
-	return strings.Repeat("*", 10) + s[len(s)-shown:]
-}
-
-// confidential reports whether a field or parameter of this name is a credential, or
-// likely one.
-func confidential(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range [...]string{"auth", "cookie", "token", "secret", "passw", "signature", "credential", "session", "api-key", "api_key", "apikey", "assertion"} {
-		if strings.Contains(name, word) {
-			return true
+// whole takes off what is left of a character at the end.
+func whole(b []byte) []byte {
+	for i := 1; i <= utf8.UTFMax && i <= len(b); i++ {
+		if c := b[len(b)-i]; utf8.RuneStart(c) {
+			if !utf8.FullRune(b[len(b)-i:]) {
+				return b[:len(b)-i]
+			}
+			break
 		}
 	}
-	return name == "sig" || name == "code" || name == "key"
+	return b
 }

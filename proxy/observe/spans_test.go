@@ -138,11 +138,13 @@ func TestExecution(t *testing.T) {
 	ex.Reply.Content = []byte("{}")
 	want := []string{
 		"Extended Request Id: Mc7UVioPPHcEKPA=",
+		"Verifying Usage Plan for request: " + ex.ID + ". API Key:  API Stage: pets/prod",
+		"API Key  authorized because method 'GET /pets/{id}' does not require API Key. Request will not contribute to throttle or quota limits",
 		"Starting execution for request: " + ex.ID,
 		"HTTP Method: GET, Resource Path: /pets/7",
 		"Method request path: {id=7}",
 		"Method request query string: {token=**********}",
-		"Method request headers: {User-Agent=curl/8.5.0, Authorization=**********uvwxyz}",
+		"Method request headers: {User-Agent=curl/8.5.0, Authorization=Bearer **********uvwxyz}",
 		"Method request body before transformations: ",
 		"Endpoint request URI: b/x {api_key=**********uvwxyz, q=1}",
 		"Endpoint request headers: {X-Api-Key=**********}",
@@ -159,7 +161,7 @@ func TestExecution(t *testing.T) {
 	if got := lines("GET /pets/{id}", ex); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if got := lines("GET /brief", ex); len(got) != 8 || got[3] != "Endpoint request URI: b/x" {
+	if got := lines("GET /brief", ex); len(got) != 10 || got[5] != "Endpoint request URI: b/x" {
 		t.Errorf("without data: %q", got)
 	}
 	for _, route := range []string{"GET /quiet", "GET /bad"} {
@@ -175,6 +177,167 @@ func TestExecution(t *testing.T) {
 	if got := lines("GET /bad", ex); got[0] != "Gateway response type: ACCESS_DENIED with status code: 403: User is not authorized to access this resource" {
 		t.Errorf("%q", got)
 	}
+}
+
+// streaming is content that comes in pieces.
+type streaming struct {
+	pieces  []string
+	aborted bool
+}
+
+func (s *streaming) Read(b []byte) (int, error) {
+	if len(s.pieces) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, s.pieces[0])
+	if s.pieces[0] = s.pieces[0][n:]; s.pieces[0] == "" {
+		s.pieces = s.pieces[1:]
+	}
+	return n, nil
+}
+
+func (s *streaming) Trailers() http1.Fields { return nil }
+func (s *streaming) Abort()                 { s.aborted = true }
+
+// Content that streams is in the log as far as a line goes, credentials masked, whichever
+// way it was read; and its readers notice nothing.
+func TestExecutionStreams(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	ob := newObserver(t, Options{Log: config.Log{Access: Off}})
+	no := false
+	c := config.Stage{
+		Log:    &config.StageLog{Execution: &config.ExecutionLog{Level: "info", DataTrace: true, Output: path}},
+		Method: map[string]config.MethodSettings{"GET /brief": {DataTrace: &no}, "GET /bad": {LogLevel: "error"}},
+	}
+	stage := ob.Stage("pets", "prod").(*stage)
+	if err := ob.Follow(staged(c)); err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range []string{"GET /brief", "GET /bad"} {
+		if steps := stage.Method(route, &c).(*method).Witness(); steps != (proxy.Steps{}) {
+			t.Errorf("%s is looked at", route)
+		}
+	}
+	m := stage.Method("GET /pets/{id}", &c).(*method)
+	json := []http1.Field{http1.NewField("Content-Type", "application/json")}
+	large := strings.Repeat("0123456789", 50_000)
+	up := &streaming{pieces: []string{`{"password":"hun`, `ter2","a":"`, large, `"}`}}
+	down := &streaming{pieces: []string{"caf\xc3\xa9 ", large}}
+	ex := full()
+	ex.In.Fields, ex.In.Body, ex.In.Length, ex.In.Whole = json, up, 500_030, false
+	read := func(step proxy.Phase, passes func()) {
+		t.Helper()
+		if v, err := m.Witness()[step].Run(t.Context(), ex); v != proxy.Continue || err != nil {
+			t.Fatal(v, err)
+		}
+		passes()
+	}
+	all := func(b proxy.Body) string {
+		t.Helper()
+		text, err := io.ReadAll(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	read(proxy.MethodRequest, func() {
+		ex.Out = proxy.Outgoing{Method: "POST", Host: "b", Target: "/", Fields: json, Body: ex.In.Body, Length: ex.In.Length}
+	})
+	read(proxy.IntegrationRequest, func() {
+		if got := all(ex.Out.Body); got != `{"password":"hunter2","a":"`+large+`"}` {
+			t.Errorf("the backend gets %.100s", got)
+		}
+		ex.Back = proxy.Response{Status: 200, Body: down}
+	})
+	read(proxy.Integration, func() { ex.Reply = ex.Back })
+	read(proxy.MethodResponse, func() {
+		if got := all(ex.Reply.Body); got != "café "+large {
+			t.Errorf("the client gets %.100s", got)
+		}
+		ex.Reply.Body.(interface{ Abort() }).Abort()
+	})
+	if !down.aborted {
+		t.Error("the content wasn't given up")
+	}
+	m.Record(ex)
+	_ = ob.Flush()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`Method request body before transformations: {\"password\":\"**********\",\"a\":\"0123`, `Endpoint request body after transformations: {\"password\":\"**********\",\"a\":\"0123`,
+		`Endpoint response body before transformations: caf`, "Method response body after transformations: caf", " [TRUNCATED]\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	if n := strings.Count(string(text), " [TRUNCATED]\n"); n != 4 || len(text) > 7000 || strings.Contains(string(text), "hunter2") {
+		t.Errorf("%d lines are cut: %s", n, text)
+	}
+	// Content that nobody has read isn't there, and what isn't text is not shown.
+	ex = full()
+	ex.In.Body, ex.In.Whole = &streaming{pieces: []string{"x"}}, false
+	read(proxy.MethodRequest, func() {})
+	ex.Reply.Content = []byte{0xff, 0, 1}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	m.Record(ex)
+	_ = ob.Flush()
+	if text, err = os.ReadFile(path); err != nil || !strings.Contains(string(text), "body before transformations: \n") || !strings.Contains(string(text), "transformations: [Binary Data]\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// The log tells what API key and authorizer came to.
+func TestExecutionCallers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	ob := newObserver(t, Options{Log: config.Log{Access: Off}})
+	c := config.Stage{Log: &config.StageLog{Execution: &config.ExecutionLog{Level: "info", Output: path}}}
+	stage := ob.Stage("pets", "prod").(*stage)
+	if err := ob.Follow(staged(c)); err != nil {
+		t.Fatal(err)
+	}
+	f := func(prepare func(ex *proxy.Exchange), want ...string) {
+		t.Helper()
+		ex := full()
+		route := *ex.Route
+		route.Authorizer, route.KeyRequired = "gate", true
+		ex.Route = &route
+		prepare(ex)
+		stage.Method("GET /pets/{id}", &c).Record(ex)
+		_ = ob.Flush()
+		text, err := os.ReadFile(path)
+		if err != nil || os.Truncate(path, 0) != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(string(text)) {
+			_, line, _ = strings.Cut(strings.TrimSpace(line), ") ")
+			if strings.Contains(line, "lan") || strings.Contains(line, "API Key") || strings.Contains(line, "authorizer") {
+				got = append(got, strings.ReplaceAll(line, ex.ID, "ID"))
+			}
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("got  %s\nwant %s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	f(func(ex *proxy.Exchange) {
+		ex.Caller.Key, ex.Caller.KeyID, ex.Caller.Principal = "0123456789abcdef0123456789", "mobile", "ann"
+	},
+		"Verifying Usage Plan for request: ID. API Key: **********456789 API Stage: pets/prod",
+		"Usage Plan check succeeded for API Key mobile and API Stage pets/prod",
+		"Starting authorizer: gate for request: ID",
+		"Using valid authorizer policy for principal: ann",
+		"Successfully completed authorizer execution")
+	f(func(ex *proxy.Exchange) {
+		ex.Caller = proxy.Caller{}
+		ex.Fault = &proxy.Fault{Kind: proxy.AuthorizerConfigurationError, Cause: errors.New("no")}
+	}, "Verifying Usage Plan for request: ID. API Key:  API Stage: pets/prod", "Starting authorizer: gate for request: ID")
+	f(func(ex *proxy.Exchange) { ex.Caller = proxy.Caller{}; ex.Fault = &proxy.Fault{Kind: proxy.AccessDenied} },
+		"Verifying Usage Plan for request: ID. API Key:  API Stage: pets/prod")
 }
 
 // Methods count by themselves where that is wanted, and as long as it is.

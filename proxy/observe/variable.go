@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/mask"
 )
 
 // measured are the variables of access logs that are appended without a text of their
@@ -203,7 +204,7 @@ func apiKey(ex *proxy.Exchange) string {
 	if ex.Caller.Key == "" {
 		return ""
 	}
-	return mask(ex.Caller.Key)
+	return mask.Tail(ex.Caller.Key)
 }
 
 // protocol differs from $context.protocol of templates, which is always HTTP/1.1: a log

@@ -192,6 +192,12 @@ type methodRecorder interface {
 	Method(route string, stage *config.Stage) proxy.Recorder
 }
 
+// witness is a recorder that sees content while it streams.
+type witness interface {
+	// Witness returns the steps that see it.
+	Witness() proxy.Steps
+}
+
 // live returns what the configuration, whatever is deployed, says of a stage.
 func (c *compiler) live(s *proxy.Stage) config.Stage { return c.cfg.API[s.API.Name].Stage[s.Name] }
 
@@ -227,6 +233,12 @@ func (c *compiler) route(st *stage, m method) {
 		Kind:       m.route.Integration.Type,
 		Payload:    m.route.Integration.PayloadFormat,
 		Scopes:     m.route.AuthorizationScopes,
+
+		Authorizer:  m.route.Authorizer,
+		KeyRequired: m.route.APIKeyRequired,
+	}
+	if r.Authorizer == noAuthorizer {
+		r.Authorizer = ""
 	}
 	if stage, can := st.stage.Recorder.(methodRecorder); can {
 		configured := c.live(st.stage)
@@ -236,7 +248,11 @@ func (c *compiler) route(st *stage, m method) {
 	parts = append(c.parts[:0], parts...)
 	api := modelOf(st.stage.API.Type)
 	parts = api.steps(c, st, r, &m.route, at, parts)
-	parts = c.coded(r, append(parts, after...))
+	parts = append(parts, after...)
+	if w, sees := r.Recorder.(witness); sees {
+		parts = append(parts, w.Witness())
+	}
+	parts = c.coded(r, parts)
 	r.Pipeline = proxy.NewPipeline(parts...)
 	c.parts = parts
 	if st.mirror != nil {
@@ -287,10 +303,13 @@ func readsDecoded(part proxy.Steps) bool {
 // codingKind is the name of the kind that codes content.
 const codingKind = "coding"
 
+// noAuthorizer is the name that stands for nobody.
+const noAuthorizer = "none"
+
 // authorizer returns the steps of the authorizer called name: of the API, else
 // of the whole gateway. "" and "none" are nobody.
 func (c *compiler) authorizer(r *proxy.Route, name string, at []string) proxy.Steps {
-	if name == "" || name == "none" {
+	if name == "" || name == noAuthorizer {
 		return proxy.Steps{}
 	}
 	api := r.Stage.API.Name
