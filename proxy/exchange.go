@@ -35,10 +35,14 @@ type Exchange struct {
 	Route    *Route // nil until one matched; then Stage is its stage
 	HTTP     bool   // it leads to an HTTP API, whose clients are told less
 	Domain   Domain
-	Path     string  // path after stage or base path, starts with "/", raw
-	FullPath string  // path with stage or base path: $context.path
-	Method   string  // effective verb: In.Method unless overridden
-	Params   []Param // path parameters, raw (still percent-encoded)
+	Path     string // path after stage or base path, starts with "/", raw
+	FullPath string // path with stage or base path: $context.path
+	// PlainPath is Path as backends read it that take several slashes for one and what
+	// stands behind ";" for no part of a segment; "" if they read the same, or if the API
+	// says that none does. It leads to the same Route.
+	PlainPath string
+	Method    string  // effective verb: In.Method unless overridden
+	Params    []Param // path parameters, raw (still percent-encoded)
 
 	// Filled by method request.
 	Caller  Caller

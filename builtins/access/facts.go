@@ -15,27 +15,35 @@ import (
 // was found by: decoded once, less a slash at its end.
 func request(ex *proxy.Exchange, a proxy.Action) iam.Request {
 	stage := ex.Route.Stage
+	id := &ex.Caller.Identity
+	r := iam.Request{
+		Action:        1 << a,
+		Region:        stage.API.Region,
+		Account:       stage.API.AccountID,
+		Resource:      resource(ex, ex.Path),
+		CallerARN:     id.UserARN,
+		CallerAccount: id.AccountID,
+		Facts:         (*facts)(ex),
+	}
+	if ex.PlainPath != "" {
+		r.Other = resource(ex, ex.PlainPath)
+	}
+	return r
+}
+
+// resource is API/STAGE/VERB/PATH, or API/STAGE/ROUTE in a WebSocket API.
+func resource(ex *proxy.Exchange, path string) string {
+	stage := ex.Route.Stage
 	b := append(ex.Text.Begin(), stage.API.ID...)
 	b = append(b, '/')
 	b = append(b, stage.Name...)
 	b = append(b, '/')
 	if ex.Socket != nil {
-		b = iam.AppendPath(b, ex.Route.Key)
-	} else {
-		b = append(b, ex.Method...)
-		b = append(b, '/')
-		b = iam.AppendPath(b, strings.TrimSuffix(strings.TrimPrefix(ex.Path, "/"), "/"))
+		return ex.Text.Finish(iam.AppendPath(b, ex.Route.Key))
 	}
-	id := &ex.Caller.Identity
-	return iam.Request{
-		Action:        1 << a,
-		Region:        stage.API.Region,
-		Account:       stage.API.AccountID,
-		Resource:      ex.Text.Finish(b),
-		CallerARN:     id.UserARN,
-		CallerAccount: id.AccountID,
-		Facts:         (*facts)(ex),
-	}
+	b = append(b, ex.Method...)
+	b = append(b, '/')
+	return ex.Text.Finish(iam.AppendPath(b, strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/")))
 }
 
 // facts are the condition keys of an exchange.

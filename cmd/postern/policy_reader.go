@@ -94,7 +94,7 @@ func bare(cfg *config.Config) *config.Config {
 		for key := range api.Route {
 			routes[key] = config.Route{Integration: config.Integration{Type: nothing}}
 		}
-		b.API[name] = config.API{Type: api.Type, ID: api.ID, AllowEncodedSlash: api.AllowEncodedSlash, Stage: api.Stage, Route: routes}
+		b.API[name] = config.API{Type: api.Type, ID: api.ID, AllowEncodedSlash: api.AllowEncodedSlash, AmbiguousPaths: api.AmbiguousPaths, Stage: api.Stage, Route: routes}
 	}
 	return b
 }

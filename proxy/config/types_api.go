@@ -41,6 +41,11 @@ type API struct {
 	Endpoint *Endpoint `toml:"endpoint" short:"type" example:"\"private\"" aka:"endpointConfiguration,endpoint_configuration,endpoint_type"`
 	// Let paths hold encoded separators (%2F, %5C, %3B) in any segment. Off: 400.
 	AllowEncodedSlash bool `toml:"allow_encoded_slash" for:"rest,http"`
+	// What becomes of paths with ";" or doubled slashes, which some backends read as if what
+	// stands behind ";" and all slashes but one weren't there: "judge" takes those whose two
+	// readings belong to one route, and policies have to allow both; "refuse" takes none,
+	// "pass" all, as AWS does. What isn't taken gets 400.
+	AmbiguousPaths string `toml:"ambiguous_paths" for:"rest,http" enum:"judge,refuse,pass" default:"judge"`
 	// Where callers' API keys come from: the header X-API-Key, or the authorizer's
 	// usageIdentifierKey.
 	APIKeySource string `toml:"api_key_source" for:"rest,websocket" instead:"use an authorizer, and throttles of the stage" enum:"header,authorizer" default:"header" aka:"apiKeySource"`
@@ -216,3 +221,9 @@ type MethodResponse struct {
 	// Names of headers that mappings may set.
 	Headers []string `toml:"headers" pattern:"[!#$%&'*+.^_|~0-9A-Za-z-]+" want:"a header name" example:"[\"X-Id\"]" aka:"responseParameters,parameters"`
 }
+
+// What an API says of ambiguous paths, besides to judge them.
+const (
+	PassAmbiguous   = "pass"
+	RefuseAmbiguous = "refuse"
+)

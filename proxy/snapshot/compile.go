@@ -171,6 +171,7 @@ func (c *compiler) stage(apiName, name string, d Deployed, s side) *stage {
 		root:              &node{path: "/"},
 		http:              api.Type == config.HTTPType,
 		allowEncodedSlash: configured.AllowEncodedSlash,
+		ambiguous:         configured.AmbiguousPaths,
 		mirror:            s.mirror,
 		door:              c.door(configured.Endpoint, []string{"api", apiName, "endpoint"}),
 	}

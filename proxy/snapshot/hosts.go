@@ -13,6 +13,7 @@ type stage struct {
 	http              bool         // it is of an HTTP API
 	fallback          *proxy.Route // $default of an HTTP API; nil for none
 	allowEncodedSlash bool
+	ambiguous         string       // what becomes of paths that have two readings
 	preflights        bool         // some route, or nowhere, answers preflights of CORS
 	nowhere           *proxy.Route // answers preflights for what no route takes; nil for nobody
 	door              *door        // nil: it is open to all

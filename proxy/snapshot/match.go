@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/proxy"
+	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
 )
 
@@ -30,7 +31,7 @@ import (
 // Match does not allocate once ex.Params has grown. Safe for concurrent use.
 func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 	in := &ex.In
-	ex.Stage, ex.Route, ex.Params, ex.HTTP = nil, nil, ex.Params[:0], false
+	ex.Stage, ex.Route, ex.Params, ex.PlainPath, ex.HTTP = nil, nil, ex.Params[:0], "", false
 	ex.Path, ex.FullPath, ex.Method = in.Path, in.Path, in.Method
 	ex.Domain = proxy.Domain{Name: strings.TrimSuffix(in.Host, ".")} // RFC 3986, 3.2.2: the root's dot
 
@@ -85,6 +86,12 @@ func (s *Snapshot) Match(ex *proxy.Exchange) (f proxy.Fault, ok bool) {
 		}
 	}
 	ex.Domain.BasePath = basePath
+	if view.ambiguous && st.ambiguous != config.PassAmbiguous {
+		plain := ex.Text.Finish(plainPath(ex.Text.Begin(), in.Path))
+		if other, base, _ := h.mapped(plain, view.escaped); other != st || base != basePath {
+			return refuse(twoRoutes), false
+		}
+	}
 	f, ok = st.enter(ex, rest, view)
 	if ok && st.shadow != nil {
 		st.shadow.mirror.Begin(ex, st.shadow)
@@ -103,6 +110,12 @@ func (st *stage) enter(ex *proxy.Exchange, rest string, view pathView) (f proxy.
 		return refuse(encodedSlash), false
 	}
 	ex.Route = st.route(ex, view.escaped)
+	if view.ambiguous && st.ambiguous != config.PassAmbiguous && ex.Route != nil {
+		if why := st.weigh(ex, view.escaped); why != acceptable {
+			ex.Route, ex.Params = nil, ex.Params[:0]
+			return refuse(why), false
+		}
+	}
 	if st.preflights && ex.Method == "OPTIONS" {
 		ex.Route = st.preflight(ex, view.escaped, ex.Route)
 	}
@@ -110,6 +123,28 @@ func (st *stage) enter(ex *proxy.Exchange, rest string, view pathView) (f proxy.
 		return st.unrouted(), false
 	}
 	return proxy.Fault{}, true
+}
+
+// weigh judges a path that some backends read as another one: whoever may call one may
+// not call the other by that. What else judges paths finds the other reading in
+// ex.PlainPath.
+func (st *stage) weigh(ex *proxy.Exchange, escaped bool) refusal {
+	plain := ex.Text.Finish(plainPath(ex.Text.Begin(), ex.Path))
+	switch {
+	case plain == ex.Path || strings.Contains(ex.Route.Resource, ";"): // the route itself says how to read it
+		return acceptable
+	case st.ambiguous == config.RefuseAmbiguous:
+		return ambiguousPath
+	}
+	path := ex.Path
+	ex.Path, ex.Params = plain, ex.Params[:0]
+	other := st.route(ex, escaped)
+	ex.Path, ex.Params = path, ex.Params[:0]
+	if st.route(ex, escaped) != other {
+		return twoRoutes
+	}
+	ex.PlainPath = plain
+	return acceptable
 }
 
 // nowhere is the fault of a request to h that leads to no stage.

@@ -399,7 +399,12 @@ func TestMatchHost(t *testing.T) {
 	f("api.example.com", "/orders/v2/7", `orders:prod /v2/7 base "orders"`)
 	f("api.example.com", "/a/b/c/d", `orders:test /d base "a/b/c"`)
 	f("api.example.com", "/a/b/d", `pets:prod /a/b/d base ""`)
-	f("api.example.com", "//orders/7", `pets:prod /orders/7 base ""`)
+	f("api.example.com", "//x/7", `pets:prod /x/7 base ""`)
+	// Who reads past a doubled slash or ";" finds another mapping.
+	f("api.example.com", "//orders/7", "BAD_REQUEST")
+	f("api.example.com", "/orders;x/7", "BAD_REQUEST")
+	f("api.example.com", "/orders/v1;x/7", "BAD_REQUEST")
+	f("api.example.com", "/x;y/orders//7", `pets:prod /x;y/orders//7 base ""`)
 	f("api.example.com", "/%6frders/v%31/7", `orders:v1 /7 base "orders/v1"`)
 	f("api.example.com", "/orders%2Fv1/7", "BAD_REQUEST")
 	// No mapping takes it.

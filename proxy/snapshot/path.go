@@ -19,7 +19,10 @@ import (
 //     so whoever sends one wants two readers to disagree.
 //   - Refused unless the API allows it: %2F, %5C and %3B. An allowed one never
 //     separates segments, but a dot segment beside it is still refused.
-//   - Kept: ";params", doubled slashes inside, any other escape.
+//   - Judged: ";params" and doubled slashes inside. Some backends drop them, so
+//     a path with either has two readings (see plainPath), and the API says what
+//     becomes of it (ambiguous_paths).
+//   - Kept: any other escape.
 //
 // Literal segments are compared after one decoding of the segment. That is more
 // than RFC 3986, 6.2.2.2 (only unreserved characters), because backends decode
@@ -40,6 +43,8 @@ const (
 	encodedNUL
 	dotSegment
 	encodedSlash
+	ambiguousPath
+	twoRoutes
 	pathIsNoPath
 	badQuery
 	badOverride
@@ -58,6 +63,10 @@ func (r refusal) Error() string {
 		return "path: a segment '.' or '..'"
 	case encodedSlash:
 		return "path: %2F, %5C or %3B, which the API doesn't allow (allow_encoded_slash)"
+	case ambiguousPath:
+		return "path: ';' or a doubled slash, which the API refuses (ambiguous_paths)"
+	case twoRoutes:
+		return "path: without what stands behind ';' and with single slashes, as some backends read it, it belongs to another route (ambiguous_paths)"
 	case pathIsNoPath:
 		return "path: doesn't start with '/'"
 	case badQuery:
@@ -76,6 +85,8 @@ const (
 	percent                // begins an escape
 	dot                    // may begin a dot segment
 	outOfQuery             // refused in a query string
+	semicolon              // begins parameters of a segment
+	slash                  // its only byte, so that two in a row have it in common
 )
 
 // byteClass holds the classes of each byte. AWS: "Amazon API Gateway important
@@ -85,7 +96,7 @@ var byteClass = [256]uint8{
 	16: 9, 17: 9, 18: 9, 19: 9, 20: 9, 21: 9, 22: 9, 23: 9, 24: 9, 25: 9, 26: 9, 27: 9, 28: 9, 29: 9, 30: 9, 31: 9,
 	' ': outOfPath | outOfQuery, 127: outOfPath | outOfQuery,
 	'\\': outOfPath, '?': outOfPath, '#': outOfPath | outOfQuery,
-	'%': percent, '.': dot,
+	'%': percent, '.': dot, ';': semicolon, '/': slash,
 	'|': outOfQuery, '{': outOfQuery, '}': outOfQuery,
 }
 
@@ -93,14 +104,19 @@ var byteClass = [256]uint8{
 type pathView struct {
 	escaped    bool // it has escapes
 	separators bool // it has %2F, %5C or %3B
+	ambiguous  bool // it has ";", %3B or a doubled slash
 }
 
 // checkPath judges a raw path that starts with "/". It returns acceptable for a good one.
 func checkPath(path string) (v pathView, why refusal) {
-	var seen uint8
+	var seen, twice, last uint8
 	for i := 0; i < len(path); i++ {
-		seen |= byteClass[path[i]]
+		class := byteClass[path[i]]
+		seen |= class
+		twice |= class & last
+		last = class
 	}
+	v.ambiguous = (seen&semicolon)|(twice&slash) != 0
 	if seen&(outOfPath|percent|dot) == 0 {
 		return v, acceptable
 	}
@@ -121,7 +137,10 @@ func checkPath(path string) (v pathView, why refusal) {
 			switch c {
 			case 0:
 				return v, encodedNUL
-			case '/', '\\', ';':
+			case ';':
+				v.ambiguous = true
+				fallthrough
+			case '/', '\\':
 				v.separators = true
 			case '.':
 				dots = true
@@ -163,4 +182,27 @@ func decodeInto(buf *[longestDecode]byte, segment string) (string, bool) {
 		n++
 	}
 	return unsafe.String(&buf[0], n), true
+}
+
+// plainPath appends path as readers see it that take a ";" in a segment for the
+// beginning of parameters (RFC 3986, 3.3: Java's servers, for one) and several
+// slashes for one (most file systems, and backends that clean paths).
+func plainPath(dst []byte, path string) []byte {
+	for at := 0; at < len(path); {
+		end := segmentEnd(path, at)
+		name := path[at:end]
+		for i := 0; i < len(name); i++ {
+			if c, ok := uri.Unescape(name, i); name[i] == ';' || ok && c == ';' {
+				name = name[:i]
+			}
+		}
+		if name != "" {
+			dst = append(append(dst, '/'), name...)
+		}
+		at = end + 1
+	}
+	if len(dst) == 0 || path[len(path)-1] == '/' {
+		dst = append(dst, '/')
+	}
+	return dst
 }

@@ -20,6 +20,9 @@ func (p *Policy) Explain(r *Request) []Reason {
 		s := &p.statements[i]
 		fit, which := s.judge(p, r)
 		reasons[i] = Reason{Statement: p.Name(i), Effect: s.effect, Fits: fit == fits}
+		if fit == fits && s.effect == Allow && r.Other != "" && !s.names(r) && !p.allows(r.Other, r) {
+			reasons[i].Fits, reasons[i].Why = false, "some backends read the path as "+pathOf(r.Other)+", which isn't allowed"
+		}
 		switch fit {
 		case otherAction:
 			reasons[i].Why = "it isn't about " + r.Action.String()
@@ -27,11 +30,39 @@ func (p *Policy) Explain(r *Request) []Reason {
 			reasons[i].Why = s.principals.explain(r)
 		case otherResource:
 			reasons[i].Why = s.explainResource()
+			if s.effect == Deny && p.deniesOther(r, i) {
+				reasons[i].Fits, reasons[i].Why = true, ""
+			}
 		case otherCondition:
 			reasons[i].Why = s.conditions[which].explain(p, r)
 		}
 	}
 	return reasons
+}
+
+// allows reports whether p allows r with another resource.
+func (p *Policy) allows(resource string, r *Request) bool {
+	as := *r
+	as.Resource, as.Other = resource, ""
+	e, _ := p.decide(&as)
+	return e == Allow
+}
+
+// pathOf returns the path in API/STAGE/VERB/PATH.
+func pathOf(resource string) string {
+	parts := strings.SplitN(resource, "/", 4)
+	return "/" + parts[len(parts)-1]
+}
+
+// deniesOther reports whether statement i fits r as some backends read its path.
+func (p *Policy) deniesOther(r *Request, i int) bool {
+	if r.Other == "" {
+		return false
+	}
+	as := *r
+	as.Resource = r.Other
+	f, _ := p.statements[i].judge(p, &as)
+	return f == fits
 }
 
 func (p *principals) explain(r *Request) string {

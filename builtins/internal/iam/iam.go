@@ -72,6 +72,10 @@ type Request struct {
 	// arn:aws:execute-api:REGION:ACCOUNT:RESOURCE. Resource is API/STAGE/VERB/PATH with
 	// the path as AppendPath writes it.
 	Region, Account, Resource string
+	// Other is Resource with its path as some backends read it otherwise; "" for none. A
+	// Deny counts that fits one of them, an Allow if the policy allows both; but one that
+	// names Resource itself, without wildcards, has nothing else in mind.
+	Other string
 
 	// Caller is the principal's ARN and account; both are "" for anonymous ones.
 	CallerARN, CallerAccount string
@@ -143,6 +147,48 @@ func (n *Network) contains(a netip.Addr) bool {
 // number of the statement that decided, from 0; -1 for Neutral. It allocates only
 // where a policy ignores case or compares times as text.
 func (p *Policy) Decide(r *Request) (e Effect, which int) {
+	e, which = p.decide(r)
+	if r.Other == "" || e == Deny {
+		return e, which
+	}
+	as := *r
+	as.Resource, as.Other = r.Other, ""
+	other, by := p.decide(&as)
+	if other == Deny {
+		return Deny, by
+	}
+	if e == Allow && other != Allow {
+		return p.named(r)
+	}
+	return e, which
+}
+
+// named is Decide for a request whose Other isn't allowed, and nothing denied.
+func (p *Policy) named(r *Request) (e Effect, which int) {
+	for i := range p.statements {
+		s := &p.statements[i]
+		if s.effect != Allow || s.notResource {
+			continue
+		}
+		if f, _ := s.judge(p, r); f == fits && s.names(r) {
+			return Allow, i
+		}
+	}
+	return Neutral, -1
+}
+
+// names reports whether one of s's resources is r's alone.
+func (s *statement) names(r *Request) bool {
+	for i := range s.resources {
+		p := &s.resources[i]
+		if !p.any && p.rest.shape == isLiteral && p.fits(r) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Policy) decide(r *Request) (e Effect, which int) {
 	e, which = Neutral, -1
 	for i := range p.statements {
 		s := &p.statements[i]

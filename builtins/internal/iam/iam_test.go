@@ -160,6 +160,49 @@ func TestResources(t *testing.T) {
 	f("execute-api:/prod/GET/${aws:PrincipalTag/star}", "api/prod/GET/a*c", true)
 }
 
+// A path with two readings is denied if one is, and allowed if both are, by whatever
+// statement. Whoever names it needs no second one.
+func TestTwoReadings(t *testing.T) {
+	allow, deny := `{"Effect": "Allow", "Principal": "*", "Action": "*", `, `{"Effect": "Deny", "Principal": "*", "Action": "*", `
+	f := func(path, other, statements string, want Effect) {
+		t.Helper()
+		r := alice()
+		r.Resource, r.Other = "api/prod/GET/"+path, "api/prod/GET/"+other
+		text := `{"Version": "2012-10-17", "Statement": [` + statements + `]}`
+		if got := decide(t, text, r); got != want {
+			t.Errorf("%s as %s: %s: got %v, want %v", path, other, statements, got, want)
+		}
+		// What explains says the same.
+		p := parse(t, text, options())
+		got := Neutral
+		for _, reason := range p.Explain(r) {
+			if reason.Fits && got != Deny {
+				got = reason.Effect
+			}
+			if reason.Fits != (reason.Why == "") {
+				t.Errorf("%+v", reason)
+			}
+		}
+		if got != want {
+			t.Errorf("%s as %s: explained as %v, want %v", path, other, got, want)
+		}
+	}
+	all := allow + `"Resource": "*"}`
+	f("admin;x/y", "admin/y", all, Allow)
+	f("admin;x/y", "admin/y", all+","+deny+`"Resource": "execute-api:/*/admin/*"}`, Deny)
+	f("admin/y", "other", all+","+deny+`"Resource": "execute-api:/*/admin/*"}`, Deny)
+	f("open;x/y", "open/y", all+","+deny+`"NotResource": "execute-api:/*/open/*"}`, Deny)
+	f("open/x;/y", "open/x/y", all+","+deny+`"NotResource": "execute-api:/*/open/*"}`, Allow)
+	f("a/x;.css", "a/x", allow+`"Resource": "execute-api:/*.css"}`, Neutral)
+	f("a/x;.css", "a/x", allow+`"Resource": ["execute-api:/*.css", "execute-api:/prod/GET/a/?"]}`, Allow)
+	f("a/x;.css", "a/x", allow+`"Resource": "execute-api:/*.css"},`+allow+`"Resource": "execute-api:/prod/GET/a/?"}`, Allow)
+	f("admin;x/y", "admin/y", allow+`"NotResource": "execute-api:/*/admin/*"}`, Neutral)
+	f("pets/7;v=2", "pets/7", allow+`"Resource": "execute-api:/prod/GET/pets/7;v=2"}`, Allow)
+	f("pets/7;v=2", "pets/7", allow+`"Resource": "execute-api:/*/x"},`+allow+`"Resource": "execute-api:/prod/GET/pets/7;v=2"}`, Allow)
+	f("pets/7;v=2", "pets/7", allow+`"Resource": "execute-api:/prod/GET/pets/7;v=2"},`+deny+`"Resource": "execute-api:/prod/GET/pets/7"}`, Deny)
+	f("pets/7;v=2", "pets/7", allow+`"Resource": "execute-api:/prod/GET/pets/7"}`, Neutral)
+}
+
 func TestActions(t *testing.T) {
 	f := func(actions string, want Action) {
 		t.Helper()
