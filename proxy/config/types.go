@@ -171,7 +171,8 @@ type Limits struct {
 	// Lowest average rate of a request's content in bytes a second, judged after the first 10 s. 0 switches it off.
 	MinBodyRate Size `toml:"min_body_rate" default:"240B" min:"0B" max:"1GiB"`
 	// Lowest average rate in bytes a second at which a client takes a reply, judged after
-	// it has kept us waiting for 10 s in all. 0 switches it off.
+	// it has kept us waiting for 10 s in all (HTTP/2 and HTTP/3: of a stream, or of all together
+	// where the line is what is slow). 0 switches it off.
 	MinSendRate Size `toml:"min_send_rate" default:"240B" min:"0B" max:"1GiB"`
 	// Longest time for one request, from its first byte to the reply's last; then the
 	// connection is cut (HTTP/2: the stream). Upgraded connections are exempt. 0s: no bound
@@ -184,7 +185,7 @@ type Limits struct {
 	InFlight int `toml:"in_flight" default:"20000" min:"1" max:"10000000" aka:"max_in_flight,max_requests"`
 	// Bounds for each client address.
 	Client ClientLimits `toml:"client"`
-	// Requests on one connection before it is closed.
+	// Requests on one connection before it is closed (HTTP/2 and HTTP/3: by GOAWAY).
 	Requests int `toml:"requests" default:"100000" min:"1" max:"1000000000"`
 	// Open connections of the listener; further ones wait in the kernel's queue.
 	Connections int `toml:"connections" default:"20000" min:"1" max:"10000000"`

@@ -22,6 +22,7 @@ type Settings struct {
 	HeaderTimeout time.Duration // for the client's preface, and for a request's head from its first frame on
 	IdleTimeout   time.Duration // without a stream; with one, until a PING asks whether the client is there
 	WriteTimeout  time.Duration // for the client to take what is sent, at most maxOut bytes
+	Pace          PaceLimits    // at which the client takes a reply
 }
 
 const (
@@ -71,6 +72,7 @@ type Conn struct {
 	room     *sync.Cond  // out has become shorter, or err is set
 	blocked  int         // streams that wait to send
 	window   int         // bytes of content that the client takes
+	sent     int64       // bytes of content, of all streams
 	initial  int         // window of new streams
 	resized  bool        // the client set the size of its table: the next block begins with ours, 0
 	unread   int         // bytes of content that it doesn't know of yet that we would take them

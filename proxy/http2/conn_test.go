@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,6 +165,107 @@ func TestWindowsOut(t *testing.T) {
 		p.want("HEADERS 1", "DATA 1 16384", "DATA 1 16384", "DATA 1 16384", "DATA 1 16383", "RST_STREAM 1 INTERNAL_ERROR")
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("after %s", took)
+		}
+	})
+}
+
+// A client that takes too little of a reply has its stream reset, and others' replies go
+// on; one whose line is slow for all of them isn't cut for that.
+func TestPaceOut(t *testing.T) {
+	paced := func(t *testing.T, size int) *peer {
+		s := limits()
+		s.Pace, s.WriteTimeout = PaceLimits{Rate: 100, Patience: 10 * time.Second}, time.Hour
+		p := connect(t, s, func(s *Stream) {
+			n := size
+			if s.Head().Path == "/small" {
+				n = 3
+			}
+			if s.WriteHead(AppendStatus(nil, 200), false) == nil {
+				s.Write(make([]byte, n), true)
+			}
+		})
+		return p
+	}
+	// drip gives room on some streams, and on the connection, each second.
+	var framing sync.Mutex
+	drip := func(p *peer, room uint32, streams ...uint32) (stop func()) {
+		done := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Second):
+				}
+				framing.Lock()
+				for _, s := range streams {
+					p.framer.WriteWindowUpdate(s, room)
+				}
+				p.framer.WriteWindowUpdate(0, room)
+				framing.Unlock()
+			}
+		}()
+		return func() { close(done) }
+	}
+	ends := func(p *peer, streams int) (ended map[string]int) {
+		ended = map[string]int{}
+		for n := 0; n < streams; {
+			f := <-p.frames
+			switch {
+			case strings.HasPrefix(f, "DATA") && strings.HasSuffix(f, " end"):
+				ended["complete"]++
+				n++
+			case strings.HasPrefix(f, "RST_STREAM"):
+				ended[f[strings.LastIndexByte(f, ' ')+1:]]++
+				n++
+			}
+		}
+		return ended
+	}
+	inBubble(t, "one stream", func(t *testing.T) {
+		p := paced(t, 100_000)
+		began := time.Now()
+		p.framer.WriteWindowUpdate(0, 1<<20)
+		p.ask(1, true)
+		p.want("HEADERS 1", "DATA 1 16384", "DATA 1 16384", "DATA 1 16384", "DATA 1 16383")
+		defer drip(p, 99, 1)()
+		time.Sleep(5500 * time.Millisecond)
+		p.want("DATA 1 99", "DATA 1 99", "DATA 1 99", "DATA 1 99", "DATA 1 99")
+		framing.Lock()
+		p.headers(3, true, ":method", "GET", ":scheme", "http", ":path", "/small", ":authority", "a")
+		framing.Unlock()
+		p.want("HEADERS 3", "DATA 3 3 end", "DATA 1 99", "DATA 1 99", "DATA 1 99", "DATA 1 99", "DATA 1 99", "RST_STREAM 1 ENHANCE_YOUR_CALM")
+		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("after %s", took)
+		}
+	})
+	inBubble(t, "fast enough", func(t *testing.T) {
+		p := paced(t, 70_000)
+		p.framer.WriteWindowUpdate(0, 1<<20)
+		p.ask(1, true)
+		defer drip(p, 101, 1)()
+		if got := ends(p, 1); got["complete"] != 1 {
+			t.Errorf("got %v", got)
+		}
+	})
+	inBubble(t, "a slow line", func(t *testing.T) {
+		p := paced(t, 16_384+800)
+		for id := range uint32(4) {
+			p.ask(1+2*id, true)
+		}
+		defer drip(p, 200)()
+		if got := ends(p, 4); got["complete"] != 4 {
+			t.Errorf("got %v", got)
+		}
+	})
+	inBubble(t, "too slow a line", func(t *testing.T) {
+		p := paced(t, 30_000)
+		for id := range uint32(4) {
+			p.ask(1+2*id, true)
+		}
+		defer drip(p, 80)()
+		if got := ends(p, 4); got["complete"] > 2 || got["ENHANCE_YOUR_CALM"]+got["complete"] != 4 { // two fit into the first window
+			t.Errorf("got %v", got)
 		}
 	})
 }

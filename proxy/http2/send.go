@@ -164,6 +164,8 @@ func (s *Stream) Write(p []byte, end bool) (sent int, err error) {
 		c.out = append(c.out, p[:n]...)
 		s.window -= n
 		c.window -= n
+		s.sent += int64(n)
+		c.sent += int64(n)
 		sent += n
 		c.calm.credit.Add(creditData)
 		if p = p[n:]; !last {
@@ -190,19 +192,28 @@ func (s *Stream) await(n int) error {
 			return errEnded
 		case len(c.out) < maxOut && (n == 0 || s.window > 0 && c.window > 0):
 			return nil
-		case !c.writing && len(c.out) > 0:
-			c.flush() // the client gives room only for what it got
-			continue
+		}
+		if slow := s.pace.Judge(c.settings.Pace, s.sent, c.sent); slow != nil {
+			s.reset(enhanceYourCalm, slow)
+			c.flush()
+			return slow
 		}
 		now := time.Now()
+		if !c.writing && len(c.out) > 0 {
+			c.flush() // the client gives room only for what it got
+			s.pace.Wait(time.Since(now), ForLine)
+			continue
+		}
 		if until.IsZero() {
 			until = now.Add(c.settings.WriteTimeout)
 		}
+		why := Cause(n > 0 && s.window <= 0 && c.window > 0 && len(c.out) < maxOut)
 		s.blocked = true
 		c.blocked++
 		timely := s.wait(now, until, &s.writeTimer)
 		c.blocked--
 		s.blocked = false
+		s.pace.Wait(time.Since(now), why)
 		if timely != nil {
 			s.reset(internalError, timely)
 			return timely

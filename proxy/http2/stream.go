@@ -31,6 +31,8 @@ type Stream struct {
 	aborted    bool      // nobody reads the content any more
 	blocked    bool      // waits to send
 	window     int       // bytes of content that the client takes
+	sent       int64     // bytes of content
+	pace       Pace      // at which the client takes it
 	received   int       // bytes of content that we would still take
 	unread     int       // bytes that the client doesn't know of yet that we would take them
 	left       int64     // content that has to come, if it was announced; else -1

@@ -7,21 +7,25 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
+
+	"github.com/postern-gateway/postern/proxy/http2"
 )
 
 // Settings bound a connection.
 type Settings struct {
-	Streams       int           // open at the same time, above 0
-	Header        int           // bytes of one request's fields, RFC 9114, 4.2.2
-	StreamWindow  int           // bytes of one stream's content that may wait to be read
-	ConnWindow    int           // bytes of all streams' content
-	HeaderTimeout time.Duration // for the handshake, the client's settings, and for a request's head
-	IdleTimeout   time.Duration // without a stream; with one, without a sign of life
-	WriteTimeout  time.Duration // for the client to take what is sent
+	Streams       int              // open at the same time, above 0
+	Header        int              // bytes of one request's fields, RFC 9114, 4.2.2
+	StreamWindow  int              // bytes of one stream's content that may wait to be read
+	ConnWindow    int              // bytes of all streams' content
+	HeaderTimeout time.Duration    // for the handshake, the client's settings, and for a request's head
+	IdleTimeout   time.Duration    // without a stream; with one, without a sign of life
+	WriteTimeout  time.Duration    // for the client to take what is sent
+	Pace          http2.PaceLimits // at which the client takes a reply
 }
 
 const (
@@ -43,6 +47,7 @@ type Conn struct {
 	control  *quic.SendStream // ours
 
 	answering sync.WaitGroup // streams being served, and readers of the client's streams
+	sent      atomic.Int64   // bytes of content, of all streams
 
 	mu      sync.Mutex // guards what follows
 	err     error      // why it ended
@@ -155,6 +160,18 @@ func (c *Conn) leave() {
 		c.idle.Reset(c.settings.IdleTimeout)
 		c.depart()
 	}
+}
+
+// cause guesses why the client took its time for some bytes of a reply, while others of
+// other replies went out: streams take turns, so a stream past which several times as
+// much goes as its turns would let has no room of its own.
+func (c *Conn) cause(waited time.Duration, size, others int64) http2.Cause {
+	if waited < time.Millisecond || others <= 0 {
+		return http2.ForLine
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return http2.Cause(others > 2*size*int64(c.open))
 }
 
 // answer serves one request.

@@ -22,6 +22,8 @@ import (
 	"github.com/quic-go/qpack"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
+
+	"github.com/postern-gateway/postern/proxy/http2"
 	"go.uber.org/goleak"
 )
 
@@ -89,6 +91,16 @@ func echo(s *Stream) {
 		status, text = 431, ""
 	case h.Malformed != nil:
 		status, text = 400, h.Malformed.Error()
+	case h.Method == "HUGE":
+		if s.WriteHead(AppendStatus(nil, 200), false) == nil {
+			for range 128 {
+				if _, err := s.Write(make([]byte, 8<<10), false); err != nil {
+					return
+				}
+			}
+			s.Write(nil, true)
+		}
+		return
 	default:
 		content, err := io.ReadAll(readerOf{s})
 		text += " body=" + string(content)
@@ -408,6 +420,35 @@ func TestPatience(t *testing.T) {
 	<-c.Context().Done()
 	if got := fate(context.Cause(c.Context())); got != "ended 0x100" || time.Since(begun) > 8*time.Second {
 		t.Errorf("an idle connection: %s after %v", got, time.Since(begun))
+	}
+}
+
+// A client that takes too little of a reply has its stream reset.
+func TestPace(t *testing.T) {
+	s := defaults()
+	s.Pace = http2.PaceLimits{Rate: 1 << 30, Patience: 50 * time.Millisecond}
+	r := newRig(t, s)
+	c, err := quic.DialAddr(t.Context(), r.address.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{Protocol}},
+		&quic.Config{InitialStreamReceiveWindow: 2 << 10, MaxStreamReceiveWindow: 2 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseWithError(0, "")
+	slow, err := c.OpenStreamSync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(slow, head("HUGE"))
+	slow.Close()
+	buf := make([]byte, 1<<10)
+	for {
+		if _, err = slow.Read(buf); err != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := fate(err); got != "reset 0x107" {
+		t.Errorf("got %s", got)
 	}
 }
 

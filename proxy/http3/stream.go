@@ -41,6 +41,8 @@ type Stream struct {
 
 	mu    sync.Mutex // held while something is sent; guards what follows
 	out   []byte     // frames to send
+	sent  int64      // bytes of content
+	pace  http2.Pace // at which the client takes it
 	began bool       // the reply's head is there
 	ended bool       // the reply is complete
 }
@@ -429,9 +431,17 @@ func (s *Stream) flush(p []byte) error {
 	if len(s.out) == 0 && len(p) == 0 {
 		return nil
 	}
-	if err := s.quic.SetWriteDeadline(time.Now().Add(s.conn.settings.WriteTimeout)); err != nil {
+	c, now := s.conn, time.Now()
+	if slow := s.pace.Judge(c.settings.Pace, s.sent, c.sent.Load()); slow != nil {
+		s.reset(excessiveLoad)
+		return slow
+	}
+	if err := s.quic.SetWriteDeadline(now.Add(c.settings.WriteTimeout)); err != nil {
 		return err
 	}
+	size := int64(len(p))
+	s.sent += size
+	before := c.sent.Add(size)
 	if len(p) <= joined {
 		s.out = append(s.out, p...)
 		p = nil
@@ -441,6 +451,8 @@ func (s *Stream) flush(p []byte) error {
 	if err == nil && p != nil {
 		_, err = s.quic.Write(p)
 	}
+	waited := time.Since(now)
+	s.pace.Wait(waited, c.cause(waited, size, c.sent.Load()-before))
 	if err != nil {
 		s.reset(internalError)
 	}

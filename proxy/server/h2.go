@@ -37,6 +37,7 @@ type shared struct {
 	address  string // the client's as text
 	state    *sessionTLS
 	life     lifetime
+	served   atomic.Int64 // requests
 	shard    uint8
 }
 
@@ -105,6 +106,7 @@ func (l *listener) serveHTTP2(g *greeted) {
 		HeaderTimeout: time.Duration(s.HeaderTimeout),
 		IdleTimeout:   time.Duration(s.IdleTimeout),
 		WriteTimeout:  time.Duration(s.WriteTimeout),
+		Pace:          s.pace(),
 	}, func(s *http2.Stream) { c.serve(s) })
 	c.below = below
 	if !c.enter() {
@@ -175,6 +177,9 @@ func (s *stream) answer() (complete bool) {
 			complete = false
 		}
 	}()
+	if c := s.conn; c.served.Add(1) == int64(c.settings.Requests) {
+		c.below.Shutdown() // the client knows it before its last reply is here
+	}
 	start := time.Now()
 	ex.Begin(start, s)
 	ex.Shard = s.conn.shard

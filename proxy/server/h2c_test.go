@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -130,6 +131,69 @@ func TestHTTP2NoTunnel(t *testing.T) {
 	if refused[1] != "400 PROTOCOL_ERROR" || !strings.HasPrefix(refused[3], "400") {
 		t.Errorf("got %v", refused)
 	}
+}
+
+// After limits.requests requests a connection takes no more, and loses none: frame by
+// frame, and for clients that go on on further connections.
+func TestHTTP2Requests(t *testing.T) {
+	g := start(t, "h2c = true\nlimits = { requests = 3 }")
+	c := g.dial()
+	io.WriteString(c, http2.ClientPreface)
+	f := http2.NewFramer(c, c)
+	f.WriteSettings()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	ask := func(stream uint32, path string) {
+		block.Reset()
+		for _, h := range []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: path}, {Name: ":authority", Value: "localhost"}} {
+			encoder.WriteField(h)
+		}
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	}
+	for stream := uint32(1); stream <= 5; stream += 2 {
+		ask(stream, "/hold")
+	}
+	var said []string
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			break
+		}
+		switch frame := frame.(type) {
+		case *http2.PingFrame:
+			ask(7, "/nothing") // on its way before the client knew
+			f.WritePing(true, frame.Data)
+		case *http2.GoAwayFrame:
+			said = append(said, fmt.Sprint("GOAWAY ", frame.LastStreamID, " ", frame.ErrCode))
+			if frame.LastStreamID == 7 {
+				ask(9, "/nothing")
+			}
+		case *http2.RSTStreamFrame:
+			said = append(said, fmt.Sprint("RST ", frame.StreamID, " ", frame.ErrCode))
+			g.release()
+		case *http2.HeadersFrame:
+			if frame.StreamID < 7 {
+				said = append(said, "held")
+			}
+		}
+	}
+	if got := strings.Join(said, ", "); got != "GOAWAY 2147483647 NO_ERROR, GOAWAY 7 NO_ERROR, RST 9 REFUSED_STREAM, held, held, held" {
+		t.Errorf("the server said %s", got)
+	}
+	client := knowing(t)
+	url := "http://" + strings.Replace(g.addr(), "127.0.0.1", "localhost", 1) + "/nothing"
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			response, err := client.Get(url)
+			if err != nil {
+				t.Errorf("lost: %v", err)
+				return
+			}
+			response.Body.Close()
+		})
+	}
+	all.Wait()
 }
 
 // No request is lost when the server drains while clients keep on asking over

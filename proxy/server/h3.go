@@ -166,6 +166,7 @@ func (d *datagrams) settings() http3.Settings {
 		HeaderTimeout: time.Duration(s.HeaderTimeout),
 		IdleTimeout:   time.Duration(s.IdleTimeout),
 		WriteTimeout:  time.Duration(s.WriteTimeout),
+		Pace:          s.pace(),
 	}
 }
 

@@ -281,6 +281,26 @@ func TestHTTP3Drain(t *testing.T) {
 	socket.Close()
 }
 
+// After limits.requests requests a connection ends, and the client goes on on another.
+func TestHTTP3Requests(t *testing.T) {
+	g, client, url := alternative(t, "limits = { requests = 2 }")
+	for i := range 2 {
+		response, err := client.Get(url + "/nothing")
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		response.Body.Close()
+	}
+	until(t, "the connection ends", func() bool { return g.Stats().Connections == 0 })
+	for i := range 4 {
+		response, err := client.Get(url + "/nothing")
+		if err != nil {
+			t.Fatalf("later request %d: %v", i, err)
+		}
+		response.Body.Close()
+	}
+}
+
 // While the UDP port is another's, clients use TCP, and aren't told of HTTP/3; it
 // begins when the port is free.
 func TestHTTP3PortInUse(t *testing.T) {

@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"time"
+
+	"github.com/postern-gateway/postern/proxy/http2"
 )
 
 // paceFrom is how many bytes of a reply are sent before its client's pace is
@@ -31,4 +33,9 @@ func (p *pace) judge(n int64, d time.Duration, rate int64) error {
 		return fmt.Errorf("the client took %d bytes in %s, minimum rate %d bytes/s", took, blocked.Round(time.Millisecond), rate)
 	}
 	return nil
+}
+
+// pace is min_send_rate for replies that share a connection.
+func (s *settings) pace() http2.PaceLimits {
+	return http2.PaceLimits{Rate: int64(s.MinSendRate), Patience: rateAfter}
 }
