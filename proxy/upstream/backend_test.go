@@ -131,7 +131,7 @@ type gone struct{}
 func (gone) Inform(int, http1.Fields) error { return nil }
 func (gone) Gone() bool                     { return true }
 
-func open(t *testing.T, url string, o *config.Backend) (proxy.Backend, *Set) {
+func open(t testing.TB, url string, o *config.Backend) (proxy.Backend, *Set) {
 	t.Helper()
 	set := NewSet(Options{Poison: true})
 	t.Cleanup(set.Close)
@@ -147,14 +147,14 @@ func open(t *testing.T, url string, o *config.Backend) (proxy.Backend, *Set) {
 func request(method string, content string) *proxy.Exchange {
 	ex := new(proxy.Exchange)
 	ex.Begin(time.Now(), nil)
-	ex.Out = proxy.Outgoing{Method: method, Target: "/x", Host: "pets.example", Timeout: 5 * time.Second}
+	ex.Out = proxy.Outgoing{Method: method, Target: "/x", Host: "pets.example", Timeout: time.Minute}
 	if content != "" {
 		ex.Out.Content = []byte(content)
 	}
 	return ex
 }
 
-func body(t *testing.T, ex *proxy.Exchange) string {
+func body(t testing.TB, ex *proxy.Exchange) string {
 	t.Helper()
 	if ex.Back.Body == nil {
 		return ""
@@ -334,7 +334,7 @@ func TestTimeouts(t *testing.T) {
 		io.Copy(io.Discard, r) // until the gateway hangs up
 		return false
 	})
-	b, _ := open(t, s.url(), &config.Backend{ConnectTimeout: config.Duration(time.Second), IdleTimeout: config.Duration(100 * time.Millisecond), Header: 4096})
+	b, _ := open(t, s.url(), &config.Backend{ConnectTimeout: config.Duration(time.Minute), IdleTimeout: config.Duration(100 * time.Millisecond), Header: 4096})
 	ex := request("GET", "")
 	ex.Out.Timeout = 200 * time.Millisecond
 	begin := time.Now()
@@ -549,7 +549,7 @@ func TestNames(t *testing.T) {
 	t.Cleanup(set.Close)
 	send := func(host string) error {
 		g := set.Begin()
-		b, err := g.Backend(fmt.Sprintf("http://%s:%d", host, port), &config.Backend{ConnectTimeout: config.Duration(time.Second), IdleTimeout: config.Duration(time.Second), Header: 4096})
+		b, err := g.Backend(fmt.Sprintf("http://%s:%d", host, port), &config.Backend{ConnectTimeout: config.Duration(time.Minute), IdleTimeout: config.Duration(time.Minute), Header: 4096})
 		if err != nil {
 			t.Fatal(err)
 		}

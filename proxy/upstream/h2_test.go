@@ -32,6 +32,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/pausetest"
 )
 
 // peer is a backend that speaks cleartext HTTP/2.
@@ -43,7 +44,7 @@ type peer struct {
 func (p *peer) url() string { return "http://" + p.listener.Addr().String() }
 
 // listen starts a peer that serves each connection with serve.
-func listen(t *testing.T, serve func(conn net.Conn)) *peer {
+func listen(t testing.TB, serve func(conn net.Conn)) *peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,7 +83,7 @@ func listen(t *testing.T, serve func(conn net.Conn)) *peer {
 }
 
 // serveH2 starts a peer that answers with handler.
-func serveH2(t *testing.T, server *http2.Server, handler http.HandlerFunc) *peer {
+func serveH2(t testing.TB, server *http2.Server, handler http.HandlerFunc) *peer {
 	t.Helper()
 	return listen(t, func(conn net.Conn) {
 		server.ServeConn(conn, &http2.ServeConnOpts{Handler: handler, BaseConfig: new(http.Server)})
@@ -92,9 +93,9 @@ func serveH2(t *testing.T, server *http2.Server, handler http.HandlerFunc) *peer
 // h2c are a backend's options with the usual defaults.
 func h2c() *config.Backend {
 	return &config.Backend{
-		Protocol: "h2c", ConnectTimeout: config.Duration(5 * time.Second), IdleTimeout: config.Duration(5 * time.Second),
+		Protocol: "h2c", ConnectTimeout: config.Duration(time.Minute), IdleTimeout: config.Duration(time.Minute),
 		MaxIdle: 64, KeepAlive: config.Duration(time.Minute), Retries: 1, Header: 64 << 10,
-		RetryBudget: 20, RetryMinimum: 10, Queue: 100, QueueTimeout: config.Duration(time.Second),
+		RetryBudget: 20, RetryMinimum: 10, Queue: 100, QueueTimeout: config.Duration(time.Minute),
 	}
 }
 
@@ -308,7 +309,9 @@ func TestH2Faults(t *testing.T) {
 		got := ""
 		for range 2 {
 			ex := request(method, "content")
-			ex.Out.Timeout = 300 * time.Millisecond
+			if strings.Contains(want, timeout) {
+				ex.Out.Timeout = 300 * time.Millisecond
+			}
 			err := b.Send(context.Background(), ex)
 			var fault proxy.Fault
 			switch {
@@ -570,7 +573,7 @@ func TestH2Abandoned(t *testing.T) {
 	ex.End()
 	ex = new(proxy.Exchange)
 	ex.Begin(time.Now(), gone{})
-	ex.Out = proxy.Outgoing{Method: "GET", Target: "/", Host: "x", Timeout: 5 * time.Second}
+	ex.Out = proxy.Outgoing{Method: "GET", Target: "/", Host: "x", Timeout: time.Minute}
 	if err := b.Send(context.Background(), ex); !errors.Is(err, proxy.Fault{Kind: proxy.ClientGone}) {
 		t.Errorf("got %v, want ClientGone", err)
 	}
@@ -580,144 +583,150 @@ func TestH2Abandoned(t *testing.T) {
 // An answer that falls silent is cut at the idle limit; one whose request still
 // moves isn't.
 func TestH2Silence(t *testing.T) {
-	p := serveH2(t, new(http2.Server), func(w http.ResponseWriter, r *http.Request) {
-		w.(http.Flusher).Flush()
-		io.Copy(io.Discard, r.Body)
-		if r.Header.Get("X-Then") == "end" {
-			io.WriteString(w, "done")
-			return
-		}
-		<-r.Context().Done()
-	})
-	o := h2c()
-	o.IdleTimeout = config.Duration(600 * time.Millisecond)
-	b, _ := open(t, p.url(), o)
-	ex := request("GET", "")
-	if err := b.Send(context.Background(), ex); err != nil {
-		t.Fatal(err)
-	}
-	start := time.Now()
-	_, err := ex.Back.Body.Read(make([]byte, 1))
-	if took := time.Since(start); err == nil || err == io.EOF || took < 550*time.Millisecond || took > 2*time.Second {
-		t.Errorf("got %v after %s, want a failure after 600ms", err, took)
-	}
-	ex.End()
-
-	r, w := io.Pipe()
-	ex = streaming(&pipe{PipeReader: r})
-	ex.Out.Fields.Add("X-Then", "end")
-	if err := b.Send(context.Background(), ex); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for range 20 {
-			time.Sleep(50 * time.Millisecond)
-			io.WriteString(w, "x")
-		}
-		w.Close()
-	}()
-	if got := body(t, ex); got != "done" {
-		t.Errorf("got %q", got)
-	}
-	ex.End()
-}
-
-// An answer that drips for ever is cut when its pauses add up to its time. The
-// stream is reset, the connection stays, and nobody is blamed.
-func TestH2DripInAll(t *testing.T) {
-	reset := make(chan struct{}, 1)
-	p := serveH2(t, new(http2.Server), func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			io.WriteString(w, "x")
+	pausetest.Run(t, 100*time.Millisecond, func(t testing.TB) {
+		p := serveH2(t, new(http2.Server), func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
-			time.Sleep(5 * time.Millisecond)
-		}
-		reset <- struct{}{}
-	})
-	o := h2c()
-	o.ContentTimeout = config.Duration(300 * time.Millisecond)
-	b, set := open(t, p.url(), o)
-	for range 2 {
+			io.Copy(io.Discard, r.Body)
+			if r.Header.Get("X-Then") == "end" {
+				io.WriteString(w, "done")
+				return
+			}
+			<-r.Context().Done()
+		})
+		o := h2c()
+		o.IdleTimeout = config.Duration(600 * time.Millisecond)
+		b, _ := open(t, p.url(), o)
 		ex := request("GET", "")
 		if err := b.Send(context.Background(), ex); err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		got, err := io.ReadAll(ex.Back.Body)
-		took := time.Since(start)
-		if !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) || !strings.Contains(err.Error(), "300ms in all") || len(got) == 0 {
-			t.Errorf("got %d bytes and %v, want some and the end", len(got), err)
-		}
-		if took < 250*time.Millisecond || took > 5*time.Second {
-			t.Errorf("took %s, want 300ms", took)
+		_, err := ex.Back.Body.Read(make([]byte, 1))
+		if took := time.Since(start); err == nil || err == io.EOF || took < 550*time.Millisecond || took > 2*time.Second {
+			t.Errorf("got %v after %s, want a failure after 600ms", err, took)
 		}
 		ex.End()
-		<-reset
-	}
-	if n := p.accepted.Load(); n != 1 {
-		t.Errorf("got %d connections, want 1", n)
-	}
-	if x := set.Stats()[0].Targets[0]; x.Failures != 0 || x.Active != 0 {
-		t.Errorf("got %+v, want no failure", x)
-	}
+
+		r, w := io.Pipe()
+		ex = streaming(&pipe{PipeReader: r})
+		ex.Out.Fields.Add("X-Then", "end")
+		if err := b.Send(context.Background(), ex); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for range 20 {
+				time.Sleep(50 * time.Millisecond)
+				io.WriteString(w, "x")
+			}
+			w.Close()
+		}()
+		if got := body(t, ex); got != "done" {
+			t.Errorf("got %q", got)
+		}
+		ex.End()
+	})
+}
+
+// An answer that drips for ever is cut when its pauses add up to its time. The
+// stream is reset, the connection stays, and nobody is blamed.
+func TestH2DripInAll(t *testing.T) {
+	pausetest.Run(t, 50*time.Millisecond, func(t testing.TB) {
+		reset := make(chan struct{}, 1)
+		p := serveH2(t, new(http2.Server), func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				io.WriteString(w, "x")
+				w.(http.Flusher).Flush()
+				time.Sleep(5 * time.Millisecond)
+			}
+			reset <- struct{}{}
+		})
+		o := h2c()
+		o.ContentTimeout = config.Duration(300 * time.Millisecond)
+		b, set := open(t, p.url(), o)
+		for range 2 {
+			ex := request("GET", "")
+			if err := b.Send(context.Background(), ex); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			got, err := io.ReadAll(ex.Back.Body)
+			took := time.Since(start)
+			if !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) || !strings.Contains(err.Error(), "300ms in all") || len(got) == 0 {
+				t.Errorf("got %d bytes and %v, want some and the end", len(got), err)
+			}
+			if took < 250*time.Millisecond || took > 5*time.Second {
+				t.Errorf("took %s, want 300ms", took)
+			}
+			ex.End()
+			<-reset
+		}
+		if n := p.accepted.Load(); n != 1 {
+			t.Errorf("got %d connections, want 1", n)
+		}
+		if x := set.Stats()[0].Targets[0]; x.Failures != 0 || x.Active != 0 {
+			t.Errorf("got %+v, want no failure", x)
+		}
+	})
 }
 
 // A stream that nobody reads doesn't hold up another one on its connection, nor
 // does an upload that the backend doesn't take.
 func TestH2Stalls(t *testing.T) {
-	// The window of the connection is the backend's to choose: one that is no larger
-	// than a stream's would stall them all.
-	p := serveH2(t, &http2.Server{MaxUploadBufferPerConnection: 16 << 20}, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/flood":
-			for chunk := make([]byte, 64<<10); r.Context().Err() == nil; {
-				w.Write(chunk)
+	pausetest.Run(t, 300*time.Millisecond, func(t testing.TB) {
+		// The window of the connection is the backend's to choose: one that is no larger
+		// than a stream's would stall them all.
+		p := serveH2(t, &http2.Server{MaxUploadBufferPerConnection: 16 << 20}, func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/flood":
+				for chunk := make([]byte, 64<<10); r.Context().Err() == nil; {
+					w.Write(chunk)
+				}
+			case "/deaf":
+				<-r.Context().Done()
+			default:
+				io.Copy(w, r.Body)
 			}
-		case "/deaf":
-			<-r.Context().Done()
-		default:
-			io.Copy(w, r.Body)
+		})
+		o := h2c()
+		o.IdleTimeout = config.Duration(time.Second)
+		b, _ := open(t, p.url(), o)
+		var stalled []*proxy.Exchange
+		for range 3 {
+			ex := request("GET", "")
+			ex.Out.Target = "/flood"
+			if err := b.Send(context.Background(), ex); err != nil {
+				t.Fatal(err)
+			}
+			stalled = append(stalled, ex)
+		}
+		deaf := make(chan error)
+		go func() {
+			ex := streaming(trailed{Reader: endless{}})
+			ex.Out.Target = "/deaf"
+			deaf <- b.Send(context.Background(), ex)
+			ex.End()
+		}()
+		big := strings.Repeat("0123456789abcdef", 1<<18) // 4 MiB, more than any window
+		for range 3 {
+			ex := streaming(trailed{Reader: strings.NewReader(big)})
+			if err := b.Send(context.Background(), ex); err != nil {
+				t.Fatal(err)
+			}
+			if got := body(t, ex); got != big {
+				t.Errorf("got %d bytes, want %d", len(got), len(big))
+			}
+			ex.End()
+		}
+		if err := <-deaf; !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) {
+			t.Errorf("got %v, want IntegrationTimeout", err)
+		}
+		for _, ex := range stalled {
+			ex.End()
+		}
+		if n := p.accepted.Load(); n != 1 {
+			t.Errorf("got %d connections, want 1", n)
 		}
 	})
-	o := h2c()
-	o.IdleTimeout = config.Duration(time.Second)
-	b, _ := open(t, p.url(), o)
-	var stalled []*proxy.Exchange
-	for range 3 {
-		ex := request("GET", "")
-		ex.Out.Target = "/flood"
-		if err := b.Send(context.Background(), ex); err != nil {
-			t.Fatal(err)
-		}
-		stalled = append(stalled, ex)
-	}
-	deaf := make(chan error)
-	go func() {
-		ex := streaming(trailed{Reader: endless{}})
-		ex.Out.Target = "/deaf"
-		deaf <- b.Send(context.Background(), ex)
-		ex.End()
-	}()
-	big := strings.Repeat("0123456789abcdef", 1<<18) // 4 MiB, more than any window
-	for range 3 {
-		ex := streaming(trailed{Reader: strings.NewReader(big)})
-		if err := b.Send(context.Background(), ex); err != nil {
-			t.Fatal(err)
-		}
-		if got := body(t, ex); got != big {
-			t.Errorf("got %d bytes, want %d", len(got), len(big))
-		}
-		ex.End()
-	}
-	if err := <-deaf; !errors.Is(err, proxy.Fault{Kind: proxy.IntegrationTimeout}) {
-		t.Errorf("got %v, want IntegrationTimeout", err)
-	}
-	for _, ex := range stalled {
-		ex.End()
-	}
-	if n := p.accepted.Load(); n != 1 {
-		t.Errorf("got %d connections, want 1", n)
-	}
 }
 
 type endless struct{}
