@@ -176,14 +176,14 @@ func (s *step) checkEvent(a *config.Authorizer, events bool) error {
 	return nil
 }
 
-// defaultTTL is how long answers count. AWS: authorizerResultTtlInSeconds.
+// defaultTTL is how long answers count in REST APIs. AWS: authorizerResultTtlInSeconds.
 const defaultTTL = 300 * time.Second
 
 // keep decides about the answers that are kept.
 func (s *step) keep(b proxy.Build, o proxy.Options, kept *Decisions, version string, events bool) error {
 	a := o.Authorizer
 	ttl := time.Duration(0)
-	if events && len(s.sources) > 0 {
+	if events && len(s.sources) > 0 && b.Route.Stage.API.Type != config.HTTPType { // which have 0s on AWS
 		ttl = defaultTTL
 	}
 	if a.TTL != nil {

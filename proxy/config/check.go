@@ -138,6 +138,8 @@ func (c *checker) unknown(n *node, typ, key string, at *place, tree map[string]a
 		meant = ""
 	}
 	switch table, inner := n.elsewhere(key); {
+	case instead(key, "") != "":
+		hint = instead(key, "")
 	case meant != "" && strings.EqualFold(meant, key):
 		hint = fmt.Sprintf("keys are case-sensitive: write %q", meant)
 	case meant != "":
@@ -540,7 +542,9 @@ func (c *checker) unreadable(n *node, s string, at *place, hint string) {
 
 func (c *checker) notListed(f *field, s string, at *place) {
 	hint := ""
-	if meant := closest(s, f.enum); meant != "" {
+	if other := instead(f.key, s); other != "" {
+		hint = other
+	} else if meant := closest(s, f.enum); meant != "" {
 		hint = fmt.Sprintf("did you mean %q?", meant)
 	} else if f.def != "" && f.kind != listKind {
 		hint = fmt.Sprintf("the default is %q", f.def)

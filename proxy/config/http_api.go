@@ -97,3 +97,21 @@ func (x *crosser) planned(path []string, stage string) {
 		x.value(path, "", fmt.Sprintf("API %q is of type %q, which has no API keys", api, HTTPType), "throttle its stages; authorizers know callers")
 	}
 }
+
+// instead says what to do without something that AWS has and nothing here is like: a key,
+// or a word as the value of one. It is "" for anything else.
+func instead(key, word string) string {
+	switch key {
+	case "integration_subtype", "integrationSubtype", "subtype":
+		return "AWS's services aren't called directly, neither EventBridge, SQS, AppConfig, Kinesis nor Step Functions: " +
+			`let a plugin with outbound HTTP do it (type = "wasm"), or a backend of yours (type = "http_proxy")`
+	case typeKey:
+		switch word {
+		case "aws_proxy", "AWS_PROXY", "lambda":
+			return `functions are plugins here: type = "wasm" and plugin; a function that speaks HTTP is a backend: type = "http_proxy" and url`
+		case "aws", "AWS":
+			return `functions are plugins here: type = "wasm_custom" in APIs of type "rest"; AWS's services aren't called directly`
+		}
+	}
+	return ""
+}

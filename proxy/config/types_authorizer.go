@@ -37,7 +37,7 @@ type Authorizer struct {
 	IdentityValidationExpression string `toml:"identity_validation_expression" for:"wasm,http,lambda,cognito" example:"Bearer [-._~+/0-9A-Za-z]+=*" aka:"identityValidationExpression,validation_expression"`
 	// How long an answer counts for callers with the same identity_source, from when it
 	// came on; 0s: for one request. Default: 300s for authorizers with an event and an
-	// identity_source, else 0s.
+	// identity_source, else 0s, and 0s in APIs of type http.
 	TTL *Duration `toml:"ttl" for:"wasm,http,lambda" min:"0s" max:"1h" aka:"authorizerResultTtlInSeconds,cache,cache_ttl,result_ttl"`
 	// What an answer counts for besides: "identity" for all methods that have the
 	// authorizer, "route" for one route, "path" for one method and path. A policy is

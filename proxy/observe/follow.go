@@ -29,7 +29,7 @@ func Check(cfg *config.Config, variable func(name string) (Variable, bool)) conf
 			at := []string{"api", api, "stage", name, "log"}
 			if access := log.Access; access != nil {
 				if access.Format != "" {
-					_, err := parseFormat(access.Format, variable)
+					_, err := parseFormat(access.Format, cfg.API[api].Type, variable)
 					find(err, append(at[:len(at):len(at)], "access", "format")...)
 				}
 				find(checkOutput(access.Output), append(at[:len(at):len(at)], "access", "output")...)
@@ -67,7 +67,7 @@ func (o *Observer) Follow(cfg *config.Config) error {
 			ways[s] = nil
 			continue
 		}
-		w, err := next.way(&configured, cfg.Log.Access)
+		w, err := next.way(&configured, cfg.API[key.api].Type, cfg.Log.Access)
 		if err != nil {
 			errs = append(errs, err)
 			next.keep(s.way.Load())
@@ -99,9 +99,9 @@ type reopening struct {
 	sinks    map[string]*Sink // by destination
 }
 
-// way returns where a stage has its lines go, nil for where the gateway's access log is,
-// which is gateway.
-func (r *reopening) way(stage *config.Stage, gateway string) (*way, error) {
+// way returns where a stage of an API of some type has its lines go, nil for where the
+// gateway's access log is, which is gateway.
+func (r *reopening) way(stage *config.Stage, apiType, gateway string) (*way, error) {
 	w := &way{shared: true}
 	var err error
 	log := stage.Log
@@ -119,7 +119,7 @@ func (r *reopening) way(stage *config.Stage, gateway string) (*way, error) {
 	}
 	if a := log.Access; a != nil {
 		if a.Format != "" {
-			if w.format, err = parseFormat(a.Format, r.observer.options.Variable); err != nil {
+			if w.format, err = parseFormat(a.Format, apiType, r.observer.options.Variable); err != nil {
 				return nil, err
 			}
 		}

@@ -33,6 +33,28 @@ var presets = map[string]string{
 		`$context.resourcePath,$context.protocol,$context.status,$context.responseLength,$context.requestId,$context.extendedRequestId`,
 }
 
+// httpPresets are those for HTTP APIs, where callers are in none of the variables.
+var httpPresets = map[string]string{
+	"clf": `$context.identity.sourceIp - - [$context.requestTime] ` +
+		`"$context.httpMethod $context.routeKey $context.protocol" $context.status $context.responseLength $context.requestId`,
+	"json": `{ "requestId":"$context.requestId", "ip": "$context.identity.sourceIp", "requestTime":"$context.requestTime", ` +
+		`"httpMethod":"$context.httpMethod","routeKey":"$context.routeKey", "status":"$context.status","protocol":"$context.protocol", ` +
+		`"responseLength":"$context.responseLength" }`,
+	"xml": `<request id="$context.requestId"> <ip>$context.identity.sourceIp</ip> <requestTime>$context.requestTime</requestTime> ` +
+		`<httpMethod>$context.httpMethod</httpMethod> <routeKey>$context.routeKey</routeKey> <status>$context.status</status> ` +
+		`<protocol>$context.protocol</protocol> <responseLength>$context.responseLength</responseLength> </request>`,
+	"csv": `$context.identity.sourceIp,$context.requestTime,$context.httpMethod,$context.routeKey,` +
+		`$context.protocol,$context.status,$context.responseLength,$context.requestId`,
+}
+
+// presetsOf returns the presets for APIs of a type.
+func presetsOf(apiType string) map[string]string {
+	if apiType == config.HTTPType {
+		return httpPresets
+	}
+	return presets
+}
+
 // format is a compiled format of access lines. Safe for concurrent use.
 type format struct {
 	parts  []part
@@ -48,11 +70,11 @@ type part struct {
 	text    Variable
 }
 
-// parseFormat compiles a preset's name or a format. The error is a *config.KeyError
-// without a path.
-func parseFormat(text string, lookup func(name string) (Variable, bool)) (*format, error) {
+// parseFormat compiles a preset's name or a format for the APIs of a type. The error is a
+// *config.KeyError without a path.
+func parseFormat(text, apiType string, lookup func(name string) (Variable, bool)) (*format, error) {
 	wanted := text
-	if preset, found := presets[text]; found {
+	if preset, found := presetsOf(apiType)[text]; found {
 		text = preset
 	}
 	if len(text) > longestFormat {

@@ -64,7 +64,7 @@ func full() *proxy.Exchange {
 func TestPresets(t *testing.T) {
 	f := func(format, want string) {
 		t.Helper()
-		compiled, err := parseFormat(format, shared)
+		compiled, err := parseFormat(format, config.RESTType, shared)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,11 +86,35 @@ func TestPresets(t *testing.T) {
 	f("$context.requestId $context.authorizer.claims['cognito:groups'] end", id+" [a, b] end")
 }
 
+// Those for HTTP APIs have the route's key, and no callers.
+func TestHTTPPresets(t *testing.T) {
+	f := func(format, want string) {
+		t.Helper()
+		compiled, err := parseFormat(format, config.HTTPType, shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ex := full()
+		ex.Route.Key = "GET /pets/{id}"
+		if got := string(compiled.append(nil, ex)); got != want+"\n" {
+			t.Errorf("%s:\ngot  %s\nwant %s", format, got, want)
+		}
+	}
+	const id = "5b2d7a55-7d4c-4b7e-9d6e-8f9f5a3b1c2d"
+	f("clf", `192.0.2.7 - - [04/Mar/2026:05:06:07 +0000] "GET GET /pets/{id} HTTP/1.1" 200 3400 `+id)
+	f("csv", `192.0.2.7,04/Mar/2026:05:06:07 +0000,GET,GET /pets/{id},HTTP/1.1,200,3400,`+id)
+	f("json", `{ "requestId":"`+id+`", "ip": "192.0.2.7", "requestTime":"04/Mar/2026:05:06:07 +0000", "httpMethod":"GET",`+
+		`"routeKey":"GET /pets/{id}", "status":"200","protocol":"HTTP/1.1", "responseLength":"3400" }`)
+	f("xml", `<request id="`+id+`"> <ip>192.0.2.7</ip> <requestTime>04/Mar/2026:05:06:07 +0000</requestTime> <httpMethod>GET</httpMethod> `+
+		`<routeKey>GET /pets/{id}</routeKey> <status>200</status> <protocol>HTTP/1.1</protocol> <responseLength>3400</responseLength> </request>`)
+	f("$context.requestId $context.dataProcessed $context.integrationErrorMessage", id+" 3412 -")
+}
+
 // Values that clients choose stay within their place.
 func TestFormatEscapes(t *testing.T) {
 	evil := "a\"b\\c\n<&'>,d\x1b\u009b" + strings.Repeat("x", 5000)
 	line := func(format string) string {
-		compiled, err := parseFormat(format, shared)
+		compiled, err := parseFormat(format, config.RESTType, shared)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +153,7 @@ func TestFormatEscapes(t *testing.T) {
 func TestFormatFailures(t *testing.T) {
 	f := func(ex *proxy.Exchange, format, want string) {
 		t.Helper()
-		compiled, err := parseFormat(format+" $context.requestId", shared)
+		compiled, err := parseFormat(format+" $context.requestId", config.RESTType, shared)
 		if err != nil {
 			t.Fatal(err)
 		}
