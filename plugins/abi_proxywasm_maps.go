@@ -377,10 +377,11 @@ func (f *wasmFlow) editTrailer(what change, name, value string) wasmStatus {
 	if len(f.trailers) >= abi.MaxFields {
 		return statusInternal
 	}
-	field, ok := in.keepField(field)
+	name, value, ok := in.keepBoth(field.Name, field.Value)
 	if !ok {
 		return statusInternal
 	}
+	field.Name, field.Value = name, value
 	f.trailers = append(f.trailers, field)
 	return statusOK
 }

@@ -246,7 +246,7 @@ func TestNoInstanceInTime(t *testing.T) {
 			wantFault(t, err, proxy.AuthorizerFailure)
 		}()
 		p := r.steps[proxy.MethodRequest].(*authorizer).plugin
-		for len(p.slots) == 0 {
+		for p.working() == 0 {
 			runtime.Gosched()
 		}
 		ex, err := r.authorize("allow")

@@ -273,7 +273,7 @@ func (h *Host) newPlugin(name, identity string, m *module, o config.Plugin, s se
 		timeout: time.Duration(o.Timeout), wait: time.Duration(o.Wait),
 		// Most of the way from what it starts with to what it may have.
 		memoryMark: m.minimum + (limit-min(limit, m.minimum))*3/4,
-		slots:      make(chan struct{}, max(1, o.MaxInstances)),
+		slots:      slots{most: max(1, o.MaxInstances)},
 		busy:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBusy)},
 		full:       proxy.Fault{Kind: proxy.Overloaded, Cause: fmt.Errorf("plugin %q: %w", name, errBudget)},
 	}

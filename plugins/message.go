@@ -54,6 +54,8 @@ const (
 	changedMessage
 	changedFields  // << side
 	changedContent = changedFields << sides
+
+	changedTexts = changedQuery | changedMethod | changedTarget | changedHost | changedMessage
 )
 
 // maxWritten is how much text one call may have kept, in bytes: more than any
@@ -69,9 +71,13 @@ func (d *draft) reset() {
 	}
 	for i := range d.fields {
 		clear(d.fields[i])
-		d.fields[i], d.content[i] = d.fields[i][:0], nil
+		d.fields[i] = d.fields[i][:0]
 	}
-	*d = draft{fields: d.fields}
+	d.content = [sides][]byte{}
+	if d.changes&changedTexts != 0 {
+		d.query, d.method, d.target, d.host, d.message = "", "", "", "", ""
+	}
+	d.changes = 0
 }
 
 // keep copies a text out of the guest's memory, for as long as the exchange
@@ -179,16 +185,22 @@ func (in *instance) putField(s side, name, value string, replace bool) int32 {
 	if came := in.draft.came[s]; count >= came.count+abi.MaxFields || size > came.size+abi.MaxFieldText {
 		return abi.Limit
 	}
-	kept, ok := in.keepField(f)
+	name, value, ok := in.keepBoth(name, value)
 	if !ok {
 		return abi.Limit
 	}
+	several := len(*fields)-count > 1
 	in.draft.size[s] = size
 	if at < 0 {
-		*fields = append(*fields, kept)
+		at = len(*fields)
+		*fields = append(*fields, f)
+	} else {
+		(*fields)[at] = f
+	}
+	(*fields)[at].Name, (*fields)[at].Value = name, value
+	if !several {
 		return abi.OK
 	}
-	(*fields)[at] = kept
 	rest := (*fields)[:at+1]
 	for _, old := range (*fields)[at+1:] {
 		if !sameName(old.Name, name) {
@@ -200,15 +212,14 @@ func (in *instance) putField(s side, name, value string, replace bool) int32 {
 	return abi.OK
 }
 
-// keepField copies a field's texts, both at once.
-func (in *instance) keepField(f http1.Field) (http1.Field, bool) {
-	in.draft.written += len(f.Name) + len(f.Value)
+// keepBoth is keep for a field's texts.
+func (in *instance) keepBoth(name, value string) (keptName, keptValue string, ok bool) {
+	in.draft.written += len(name) + len(value)
 	if in.draft.written > maxWritten {
-		return f, false
+		return "", "", false
 	}
-	both := in.ex.Text.Concat(f.Name, f.Value)
-	f.Name, f.Value = both[:len(f.Name)], both[len(f.Name):]
-	return f, true
+	both := in.ex.Text.Concat(name, value)
+	return both[:len(name)], both[len(name):], true
 }
 
 // delField removes all values of name and returns how many there were.

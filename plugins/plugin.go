@@ -34,7 +34,6 @@ type plugin struct {
 	timeout    time.Duration // of one call; 0 takes the role's default
 	wait       time.Duration // for an instance
 	memoryMark uint64        // bytes of linear memory above which an instance is replaced
-	slots      chan struct{} // one element for each instance at work
 	binding    bindingABI    // the module's ABI, if it is one; else nil
 	bound      *boundPool    // instead of slots and idle, if guests remember exchanges; else nil
 	busy, full error         // the faults for who gets no instance
@@ -57,6 +56,7 @@ type plugin struct {
 	logs logLimit
 
 	mu       sync.Mutex  // guards what follows
+	slots    slots       // for instances at work
 	idle     []*instance // the longest idle one first
 	trimming *time.Timer // runs trim; nil before there was something to trim
 	closed   bool
@@ -92,14 +92,13 @@ func (p *plugin) acquire(ctx context.Context) (*instance, error) {
 	if p.bound != nil {
 		return p.bound.take(ctx)
 	}
-	select {
-	case p.slots <- struct{}{}:
-	default:
+	p.mu.Lock()
+	if !p.slots.take() {
 		if err := p.waitForSlot(ctx); err != nil {
 			return nil, err
 		}
+		p.mu.Lock()
 	}
-	p.mu.Lock()
 	if n := len(p.idle); n > 0 {
 		in := p.idle[n-1]
 		p.idle[n-1] = nil
@@ -110,26 +109,47 @@ func (p *plugin) acquire(ctx context.Context) (*instance, error) {
 	p.mu.Unlock()
 	in, err := newInstance(p)
 	if err != nil {
-		<-p.slots
+		p.freeSlot()
 		return nil, err
 	}
 	return in, nil
 }
 
+// waitForSlot unlocks p.mu and waits.
 func (p *plugin) waitForSlot(ctx context.Context) error {
+	place, ready := p.slots.queue()
+	p.mu.Unlock()
 	timer := time.NewTimer(p.wait)
 	defer timer.Stop()
 	began := p.host.now()
 	defer func() { p.counters.queued.Add(p.host.now() - began) }()
+	var err error
 	select {
-	case p.slots <- struct{}{}:
+	case <-ready:
 		return nil
 	case <-ctx.Done():
-		return proxy.Fault{Kind: proxy.ClientGone, Cause: ctx.Err()}
+		err = proxy.Fault{Kind: proxy.ClientGone, Cause: ctx.Err()}
 	case <-timer.C:
 		p.counters.busy.Add(1)
-		return p.busy
+		err = p.busy
 	}
+	p.mu.Lock()
+	p.slots.leave(place, ready)
+	p.mu.Unlock()
+	return err
+}
+
+func (p *plugin) freeSlot() {
+	p.mu.Lock()
+	p.slots.free()
+	p.mu.Unlock()
+}
+
+// working is how many instances are at work.
+func (p *plugin) working() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slots.taken
 }
 
 // give takes back what take returned. err is how its call ended: an instance
@@ -149,10 +169,19 @@ func (p *plugin) give(in *instance, err error) {
 		p.bound.give(in, err)
 		return
 	}
-	if err != nil || !p.keep(in, now) {
-		in.close()
+	if err == nil && p.reusable(in, now) {
+		p.mu.Lock()
+		kept := p.shelve(in, now)
+		if kept {
+			p.slots.free()
+		}
+		p.mu.Unlock()
+		if kept {
+			return
+		}
 	}
-	<-p.slots
+	in.close()
+	p.freeSlot()
 }
 
 // keep puts in among the idle instances, as p's isolation wants it, unless its
@@ -161,15 +190,25 @@ func (p *plugin) keep(in *instance, now int64) bool {
 	if p.bound != nil {
 		return p.bound.add(in)
 	}
-	if p.isolation == isolationFresh || in.worn(now) || p.isolation == isolationReset && in.reset() != nil {
+	if !p.reusable(in, now) {
 		return false
 	}
-	in.idle = now
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.shelve(in, now)
+}
+
+// reusable reports whether in may serve another call, and makes it ready for that.
+func (p *plugin) reusable(in *instance, now int64) bool {
+	return p.isolation != isolationFresh && !in.worn(now) && (p.isolation != isolationReset || in.reset() == nil)
+}
+
+// shelve is keep for an instance that is ready; p.mu is held.
+func (p *plugin) shelve(in *instance, now int64) bool {
 	if p.closed {
 		return false
 	}
+	in.idle = now
 	p.idle = append(p.idle, in)
 	if len(p.idle) > keepIdle && p.trimming == nil {
 		p.trimming = time.AfterFunc(idleTime, func() { p.trim(p.host.now()) })

@@ -340,7 +340,7 @@ func TestCollectorBesideLoops(t *testing.T) {
 		for range 4 {
 			all.Go(func() { _, _ = n.do("loop") })
 		}
-		for len(n.plugin.slots) < 4 {
+		for n.plugin.working() < 4 {
 			time.Sleep(time.Millisecond)
 		}
 		worst := time.Duration(0)
