@@ -100,8 +100,8 @@ func newAuthority(name string, a *config.ACME, k *Keeper) (*authority, error) {
 	return au, nil
 }
 
-// Patience with an authority: to connect, for the beginning of an answer, and for
-// the outcome of a challenge or an order.
+// Patience with an authority: to connect, for the beginning of an answer and then for
+// all of it, and for the outcome of a challenge or an order.
 const (
 	connectTime = 15 * time.Second
 	answerTime  = 30 * time.Second
@@ -399,7 +399,8 @@ func (t *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer.Body = bounded{io.LimitReader(answer.Body, maxAnswer), answer.Body}
+	content := newTimely(answer.Body, answerTime)
+	answer.Body = bounded{io.LimitReader(content, maxAnswer), content}
 	if placed, _ := r.Context().Value(placedKey{}).(*atomic.Bool); order && placed != nil && answer.StatusCode < 400 {
 		placed.Store(true)
 	}

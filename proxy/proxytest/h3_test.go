@@ -38,6 +38,15 @@ func TestCertificatesOverHTTP3(t *testing.T) {
 	}
 	const misdirected = `421 {"message":"Misdirected Request"}`
 	over("shut.example", "")("shut.example", "") // the handshake fails
+	over("shut.example", "olaf")("shut.example", `403 {"message":"Forbidden"}`)
+	over("shut.example", "old")("shut.example", `403 {"message":"Forbidden"}`)
+	over("a.wild.example", "")("a.wild.example", "")
+	wild := over("a.wild.example", "ann")
+	wild("a.wild.example", `200 "C=ZZ,O=Clients,CN=ann"`)
+	wild("b.wild.example", misdirected) // a name of the same domain is another name
+	wild("shut.example", misdirected)
+	over("a.wild.example", "olaf")("a.wild.example", "403")
+	over("other.example", "olaf")("other.example", `200 "C=ZZ,O=Clients,CN=olaf"`)
 	open := over("open.example", "ann")
 	open("open.example", `200 ""`)
 	open("shut.example", misdirected)

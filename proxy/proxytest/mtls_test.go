@@ -52,7 +52,7 @@ func newGuarded(t *testing.T) *guarded {
 	for _, err := range []error{
 		WriteCertificate(g.dir, "site", []string{"open.example", "shut.example", "other.example", "a.wild.example", "b.wild.example"}),
 		WriteAuthority(g.dir, "root", ""), WriteAuthority(g.dir, "other", ""),
-		WriteClient(g.dir, "ann", "root", 0xa1, false), WriteClient(g.dir, "olaf", "other", 0xb2, false),
+		WriteClient(g.dir, "ann", "root", 0xa1, false), WriteClient(g.dir, "olaf", "other", 0xb2, false), WriteClient(g.dir, "old", "root", 0xc3, true),
 		os.WriteFile(filepath.Join(g.dir, "revoked.txt"), []byte("a1\n"), 0o600),
 	} {
 		if err != nil {
