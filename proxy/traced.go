@@ -106,7 +106,8 @@ func (ex *Exchange) watch(m *explain.Message, r *Response) {
 // traceRoute notes what the matcher found.
 func (ex *Exchange) traceRoute() {
 	t, stage := ex.Explain, ex.Stage
-	t.API, t.Stage, t.Route = stage.API.Name, stage.Name, ex.Route.Key
+	t.Arrive(stage.API.Name, stage.Name, ex.Path)
+	t.Route = ex.Route.Key
 	for _, p := range ex.Params {
 		t.Params = append(t.Params, t.Pair(p.Name, p.Value))
 	}
@@ -119,7 +120,7 @@ func (ex *Exchange) traceRoute() {
 func (ex *Exchange) RefuseTraced(f Fault) {
 	ex.Refuse(f)
 	if ex.Stage != nil {
-		ex.Explain.API, ex.Explain.Stage = ex.Stage.API.Name, ex.Stage.Name
+		ex.Explain.Arrive(ex.Stage.API.Name, ex.Stage.Name, ex.Path)
 	}
 	ex.traceReply()
 }

@@ -186,6 +186,9 @@ func (t *outgoing) request(ex *proxy.Exchange, passQuery bool, mapped *values) e
 	} else {
 		out.Body, out.Length = ex.In.Body, ex.In.Length
 	}
+	if ex.Explain != nil {
+		ex.Explain.Scheme, _, _ = strings.Cut(t.address.origin, "://")
+	}
 	return nil
 }
 

@@ -64,6 +64,13 @@ response.default = {}
 api_key_required = true
 integration = { type = "mock" }
 response.default = {}
+[api.pets.route."GET /dead"]
+integration = { type = "http_proxy", url = "http://127.0.0.1:1/" }
+[api.pets.route."GET /slow"]
+integration = { type = "http_proxy", url = "http://${stageVariables.backend}/slow", timeout = "50ms" }
+[api.pets.route."GET /unmapped"]
+integration = { type = "http", method = "GET", url = "http://${stageVariables.backend}/unmapped" }
+response.gone = { pattern = "404" }
 `
 
 // settled is text without what differs from run to run.
@@ -103,6 +110,10 @@ func layTraced(t *testing.T) (file string) {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/slow" {
+			<-r.Context().Done()
+			return
+		}
 		if strings.HasSuffix(r.URL.Path, "/404") {
 			w.WriteHeader(410)
 			_, _ = io.WriteString(w, `{"reason":"it ran away","secret":"do not tell anybody"}`)
@@ -176,6 +187,13 @@ func TestInvoke(t *testing.T) {
 	f("key.unknown", "GET /keyed", "-H", "X-API-Key: NobodyHasThisKeyAtAll1234")
 	f("key.passed", "GET /keyed", "-H", "X-API-Key: TheKeyOfTheMobileApplication")
 	f("nowhere", "GET /nowhere")
+	for name, args := range map[string][]string{
+		"dead": {"GET /dead"}, "slow": {"GET /slow"}, "unmapped": {"GET /unmapped"}, "nowhere": {"GET /nowhere?x=y"}, "plugin.passed": {"GET /guarded", "-H", "X-Gate: open"},
+		"plugin": {"GET /guarded", "-H", "X-Gate: shut"}, "key.missing": {"GET /keyed"}, "key.passed": {"GET /keyed", "-H", "X-API-Key: TheKeyOfTheMobileApplication"},
+		"long": {"GET /keyed", "-H", "X-API-Key: TheKeyOfTheMobileApplication", "-H", "X-Long: " + strings.Repeat("0123456789", 100)},
+	} {
+		f(name+".aws", append(args, "--format", "aws")...)
+	}
 
 	for _, c := range []struct {
 		code int

@@ -27,7 +27,9 @@ type Trace struct {
 	Time      time.Time     `json:"time"`
 	API       string        `json:"api,omitempty"`
 	Stage     string        `json:"stage,omitempty"`
-	Route     string        `json:"route,omitempty"` // "GET /pets/{id}"
+	Route     string        `json:"route,omitempty"`  // "GET /pets/{id}"
+	Path      string        `json:"path,omitempty"`   // in the API, without the stage
+	Scheme    string        `json:"scheme,omitempty"` // of the backend's URL: "http"
 	Request   Message       `json:"request"`
 	Variables []Value       `json:"stage_variables,omitempty"`
 	Params    []Value       `json:"path_parameters,omitempty"`
@@ -154,6 +156,9 @@ func (t *Trace) fits(n int) bool {
 func (t *Trace) Fail(kind string, status int, message, cause string) {
 	t.Fault = &Fault{kind, status, t.text(message), t.text(cause)}
 }
+
+// Arrive notes where a request has come: to the API and its stage, and the path in it.
+func (t *Trace) Arrive(api, stage, path string) { t.API, t.Stage, t.Path = api, stage, t.text(path) }
 
 // Values copies fields, masked.
 func (t *Trace) Values(fields http1.Fields) []Value {

@@ -48,8 +48,8 @@ func (m *method) execution(ex *proxy.Exchange) {
 		e.request(m.data)
 		e.integration(m.data)
 	}
-	e.failure()
-	if m.level == levelInfo {
+	e.failure(m.data && m.level == levelInfo)
+	if m.level == levelInfo && ex.Fault == nil {
 		e.reply(m.data)
 	}
 	e.line("Method completed with status: ", strconv.Itoa(ex.Reply.Status))
@@ -204,27 +204,36 @@ func (e *execution) integration(data bool) {
 	}
 }
 
-// failure appends why the exchange failed, if it did.
-func (e *execution) failure() {
+// failure appends why the exchange failed, if it did, and which gateway response the
+// client got.
+func (e *execution) failure(data bool) {
 	f := e.ex.Fault
 	if f == nil {
 		return
 	}
+	told := true
 	switch f.Kind {
 	case proxy.IntegrationTimeout, proxy.PluginTimeout:
 		e.line("Execution failed due to a timeout error: ", causeOf(f))
 	case proxy.IntegrationFailure:
 		e.line("Execution failed due to a network error communicating with endpoint: ", causeOf(f))
-	case proxy.APIConfigurationError, proxy.AuthorizerConfigurationError, proxy.BadIntegration, proxy.PluginFailure, proxy.Internal:
+	case proxy.APIConfigurationError, proxy.AuthorizerConfigurationError, proxy.AuthorizerFailure, proxy.BadIntegration, proxy.PluginFailure, proxy.Internal:
 		e.line("Execution failed due to configuration error: ", causeOf(f))
 	default:
-		e.begin("Gateway response type: ")
-		e.b = append(e.b, f.Kind.String()...)
-		e.b = append(e.b, " with status code: "...)
-		e.b = strconv.AppendInt(e.b, int64(e.ex.Reply.Status), 10)
+		told = false
+	}
+	e.begin("Gateway response type: ")
+	e.b = append(e.b, f.Kind.String()...)
+	e.b = append(e.b, " with status code: "...)
+	e.b = strconv.AppendInt(e.b, int64(e.ex.Reply.Status), 10)
+	if !told {
 		e.b = append(e.b, ": "...)
 		e.dump(causeOf(f))
-		e.end()
+	}
+	e.end()
+	if data {
+		e.content("Gateway response body: ", e.ex.Reply.Content, e.ex.Reply.Fields, e.ex.Reply.Body != nil, ofReply)
+		e.fields("Gateway response headers: ", e.ex.Reply.Fields)
 	}
 }
 
@@ -235,9 +244,7 @@ func (e *execution) reply(data bool) {
 		e.content("Method response body after transformations: ", ex.Reply.Content, ex.Reply.Fields, ex.Reply.Body != nil, ofReply)
 		e.fields("Method response headers: ", ex.Reply.Fields)
 	}
-	if ex.Fault == nil {
-		e.line("Successfully completed execution", "")
-	}
+	e.line("Successfully completed execution", "")
 }
 
 // fields appends a line with fields, credentials masked.

@@ -170,8 +170,11 @@ func TestExecution(t *testing.T) {
 		}
 	}
 	ex.Fault, ex.Reply.Status = &proxy.Fault{Kind: proxy.IntegrationTimeout, Cause: errors.New("29 s")}, 504
-	if got := lines("GET /bad", ex); len(got) != 2 || got[0] != "Execution failed due to a timeout error: 29 s" || got[1] != "Method completed with status: 504" {
+	if got := lines("GET /bad", ex); strings.Join(got, "|") != "Execution failed due to a timeout error: 29 s|Gateway response type: INTEGRATION_TIMEOUT with status code: 504|Method completed with status: 504" {
 		t.Errorf("%q", got)
+	}
+	if got := strings.Join(lines("GET /pets/{id}", ex), "\n"); !strings.HasSuffix(got, "status code: 504\nGateway response body: {}\nGateway response headers: {}\nMethod completed with status: 504") {
+		t.Errorf("%s", got)
 	}
 	ex.Fault, ex.Reply.Status = &proxy.Fault{Kind: proxy.AccessDenied}, 403
 	if got := lines("GET /bad", ex); got[0] != "Gateway response type: ACCESS_DENIED with status code: 403: User is not authorized to access this resource" {
@@ -336,7 +339,10 @@ func TestExecutionCallers(t *testing.T) {
 		ex.Caller = proxy.Caller{}
 		ex.Fault = &proxy.Fault{Kind: proxy.AuthorizerConfigurationError, Cause: errors.New("no")}
 	}, "Verifying Usage Plan for request: ID. API Key:  API Stage: pets/prod", "Starting authorizer: gate for request: ID")
-	f(func(ex *proxy.Exchange) { ex.Caller = proxy.Caller{}; ex.Fault = &proxy.Fault{Kind: proxy.AccessDenied} },
+	f(func(ex *proxy.Exchange) {
+		ex.Caller = proxy.Caller{}
+		ex.Fault = &proxy.Fault{Kind: proxy.AccessDenied}
+	},
 		"Verifying Usage Plan for request: ID. API Key:  API Stage: pets/prod")
 }
 
