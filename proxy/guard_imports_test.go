@@ -57,7 +57,7 @@ proxy/http2           : proxy/http1 proxy/wire x/net
 proxy/http3           : proxy/http1 proxy/http2 quic
 proxy/websocket       : proxy proxy/config proxy/document proxy/expr proxy/http1 zap
 proxy/server          : proxy proxy/explain proxy/certificate proxy/clients proxy/http1 proxy/http2 proxy/http3 proxy/config proxy/snapshot proxy/wire proxy/overload zap x/sys proxyproto
-proxy/control         : proxy/shadow proxy/explain proxy/certificate proxy/usage proxy/deployment zap prometheus net/http
+proxy/control         : proxy/websocket proxy/shadow proxy/explain proxy/certificate proxy/usage proxy/deployment zap prometheus net/http
 builtins/internal/vtl : proxy/expr proxy/pattern
 builtins/internal/oidc : proxy/document proxy/jose proxy/reach zap net/http
 builtins/internal/sigv4 : proxy/http1 proxy/uri

@@ -54,12 +54,14 @@ func parseSources(list []string, r *proxy.Route) ([]source, error) {
 	return all, nil
 }
 
-// parseSource reads the spellings of REST and of HTTP APIs. AWS: "Configure a Lambda
+// parseSource reads the spellings of REST, HTTP and WebSocket APIs. AWS: "Configure a Lambda
 // authorizer", "Identity source".
 func parseSource(text string, r *proxy.Route) (source, bool) {
 	text = strings.TrimPrefix(text, "$")
-	if rest, found := strings.CutPrefix(text, "method.request."); found {
-		text = "request." + rest
+	for _, own := range []string{"method.", "route."} { // of REST, and of WebSocket APIs
+		if rest, found := strings.CutPrefix(text, own+"request."); found {
+			text = "request." + rest
+		}
 	}
 	first, name, _ := strings.Cut(text, ".")
 	if name == "" {

@@ -116,6 +116,7 @@ func newGateway(file string, cfg *config.Config, sockets *sockets, s *streams) (
 		Usage: g.ledger, UsageFigures: g.parts.usage.Figures,
 		Deployments: g.deployer(), Audit: g.audit,
 		Caches:    caches{g.parts.kept},
+		Sockets:   g.parts.sockets,
 		Tracing:   &tracer{g.server, g.traces, g.serving.Load},
 		Inherited: sockets.admin,
 	})

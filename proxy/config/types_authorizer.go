@@ -30,7 +30,7 @@ type Authorizer struct {
 	// stageVariables.NAME, context.NAME; or $request.header.NAME and so on, as HTTP APIs
 	// write them. With event = "token" it is the one header that holds the token.
 	// Default there: method.request.header.Authorization.
-	IdentitySource []string `toml:"identity_source" pattern:"(method\\.request|\\$request)\\.(header|querystring)\\.[!-~]+|\\$?(stageVariables|context)\\.[!-~]+" want:"method.request.header.NAME, method.request.querystring.NAME, stageVariables.NAME or context.NAME" example:"[\"method.request.header.Authorization\"]" aka:"identity,identitySource"`
+	IdentitySource []string `toml:"identity_source" pattern:"(method\\.request|route\\.request|\\$request)\\.(header|querystring)\\.[!-~]+|\\$?(stageVariables|context)\\.[!-~]+" want:"method.request.header.NAME, method.request.querystring.NAME, stageVariables.NAME or context.NAME" example:"[\"method.request.header.Authorization\"]" aka:"identity,identitySource"`
 	// A regular expression, as Java has them, that the whole token must match, or the
 	// caller gets 401 and nobody is asked. For event = "token"; for type cognito, the
 	// token's aud.

@@ -13,6 +13,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/deployment"
 	"github.com/postern-gateway/postern/proxy/shadow"
 	"github.com/postern-gateway/postern/proxy/usage"
+	"github.com/postern-gateway/postern/proxy/websocket"
 )
 
 // nobody deploys nothing.
@@ -43,7 +44,7 @@ func everything(t *testing.T, audit func(Change)) Options {
 	t.Cleanup(keeper.Close)
 	return Options{
 		Usage: func() (*usage.Ledger, error) { return nil, usage.ErrUnknown }, Domains: keeper, Caches: none{}, Shadows: func() []shadow.Report { return nil },
-		Deployments: nobody{}, Tracing: untraced{}, Audit: audit,
+		Deployments: nobody{}, Tracing: untraced{}, Audit: audit, Sockets: websocket.NewHub(nil),
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/postern-gateway/postern/proxy/certificate"
 	"github.com/postern-gateway/postern/proxy/shadow"
 	"github.com/postern-gateway/postern/proxy/usage"
+	"github.com/postern-gateway/postern/proxy/websocket"
 )
 
 // Off as an address is no listener.
@@ -62,6 +63,9 @@ type Options struct {
 	Shadows func() []shadow.Report
 
 	Caches Caches // the stages' caches; nil: nobody can ask
+
+	// Sockets has the connections of WebSocket APIs. nil: nobody can ask.
+	Sockets *websocket.Hub
 
 	// Tracing shows what becomes of a request. nil: nobody can ask.
 	Tracing Tracing
@@ -124,6 +128,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Caches != nil {
 		s.offerCaches()
+	}
+	if o.Sockets != nil {
+		s.offerSockets()
 	}
 	s.offer("/openapi.json", s.openAPI)
 	if o.Tracing != nil {

@@ -69,6 +69,9 @@ func register(o Options) error {
 	if o.Caches != nil {
 		all = append(all, newCacheCollector(o.Caches))
 	}
+	if o.Sockets != nil {
+		all = append(all, newSocketCollector(o.Sockets))
+	}
 	for _, c := range all {
 		if err := o.Registry.Register(c); err != nil {
 			return err

@@ -31,6 +31,9 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 	if ex.Out.Custom {
 		return append(dst, ex.Out.Content...)
 	}
+	if ex.Socket != nil {
+		return appendSocketEvent(dst, ex)
+	}
 	switch {
 	case !ex.HTTP:
 		dst = appendRequest(append(dst, '{'), ex)
@@ -49,6 +52,9 @@ func AppendRequest(dst []byte, ex *proxy.Exchange) []byte {
 // appendRequest appends the members that events of functions and of authorizers
 // have in common.
 func appendRequest(dst []byte, ex *proxy.Exchange) []byte {
+	if ex.Socket != nil {
+		return appendSocket(dst, ex)
+	}
 	var fewHeaders, fewParams [pairsOnStack]pair
 	headers := appendHeaders(fewHeaders[:0], ex)
 	params := appendQuery(fewParams[:0], ex)

@@ -39,8 +39,13 @@ func appendLine(b []byte, prefix string, stamp *stamps, ex *proxy.Exchange) []by
 	if ex.Route != nil {
 		b = appendString(b, `,"route":`, ex.Route.Key)
 	}
-	b = appendClean(b, `,"method":`, ex.In.Method)
-	b = appendClean(b, `,"path":`, ex.In.Path)
+	if ex.Socket != nil {
+		b = appendSocket(b, ex.Socket)
+	}
+	if ex.Socket == nil || ex.Socket.Event == proxy.SocketConnect {
+		b = appendClean(b, `,"method":`, ex.In.Method)
+		b = appendClean(b, `,"path":`, ex.In.Path)
+	}
 	b = appendPlain(b, `,"protocol":"`, ex.In.Proto)
 	b = appendClean(b, `,"host":`, ex.In.Host)
 	b = appendInt(b, `,"status":`, int64(ex.Reply.Status))

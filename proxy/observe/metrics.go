@@ -57,6 +57,8 @@ type shard struct {
 type series struct {
 	shards [shards]shard
 	faults faultCounters
+	// Of WebSocket APIs; nil until there is something to count.
+	sockets atomic.Pointer[socketSeries]
 }
 
 func (s *series) record(ex *proxy.Exchange) {
@@ -64,6 +66,18 @@ func (s *series) record(ex *proxy.Exchange) {
 	if ex.Fault != nil {
 		s.faults.inc(ex.Fault.Kind)
 	}
+	if ex.Socket != nil {
+		s.socketSeries().record(ex)
+	}
+}
+
+// socketSeries returns the counters of a WebSocket API's stage.
+func (s *series) socketSeries() *socketSeries {
+	if own := s.sockets.Load(); own != nil {
+		return own
+	}
+	s.sockets.CompareAndSwap(nil, new(socketSeries))
+	return s.sockets.Load()
 }
 
 func (one *shard) record(ex *proxy.Exchange) {
@@ -112,6 +126,7 @@ type metrics struct {
 	stages    func() map[stageName]*stage // a copy
 	perStage  families
 	perMethod families
+	sockets   []socketFamily
 
 	faults, unmatched *prometheus.CounterVec
 }
@@ -156,6 +171,7 @@ func newMetrics(r prometheus.Registerer, stages func() map[stageName]*stage) (*m
 		stages:    stages,
 		perStage:  newFamilies("postern_", "api", "stage"),
 		perMethod: newFamilies("postern_method_", "api", "stage", "method", "resource"),
+		sockets:   newSocketFamilies(),
 		faults:    counter("postern_faults_total", "Requests that the gateway itself refused or failed, by gateway response type.", "api", "stage", "type"),
 		unmatched: counter("postern_unmatched_requests_total", "Requests that no stage took, by gateway response type.", "type"),
 	}
@@ -183,12 +199,20 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 		to <- f.latency
 		to <- f.integrationLatency
 	}
+	for _, c := range m.sockets {
+		to <- c.desc
+	}
 }
 
 // Collect implements prometheus.Collector: it adds the shards up.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for name, st := range m.stages() {
 		m.perStage.collect(to, &st.series.shards, name.api, name.stage)
+		if s := st.series.sockets.Load(); s != nil {
+			for _, c := range m.sockets {
+				to <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(c.value(s).Load()), name.api, name.stage)
+			}
+		}
 		for route, s := range st.methods.all() {
 			verb, resource, _ := strings.Cut(route, " ")
 			m.perMethod.collect(to, &s.shards, name.api, name.stage, verb, resource)

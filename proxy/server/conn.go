@@ -123,11 +123,10 @@ func (c *conn) serve() {
 			return
 		}
 		if !c.answer(start) {
-			if c.taken.Load() != nil {
+			switch { // one more return would make the function's defers dear
+			case c.taken.Load() != nil:
 				c.handOver()
-				return
-			}
-			if c.unread {
+			case c.unread:
 				c.linger()
 			}
 			return

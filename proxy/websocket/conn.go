@@ -18,8 +18,12 @@ var (
 	ErrFull = errors.New("the client leaves too much unread")
 )
 
-// goodbye is how long a client may take to answer a Close frame.
-const goodbye = 2 * time.Second
+// How long a client may take to answer a Close frame: one who keeps to the protocol, and
+// one whose frames are no longer understood, or who is in our way.
+const (
+	goodbye      = 2 * time.Second
+	shortGoodbye = time.Second
+)
 
 // Conn is the connection of one client. Its methods are safe for concurrent use.
 type Conn struct {
@@ -211,7 +215,7 @@ func (c *Conn) Cut() {
 		c.cut = true
 		c.part(closeGoingAway, "")
 		if c.served {
-			c.link.Hurry(goodbye / 2)
+			c.link.Hurry(shortGoodbye)
 		}
 		c.wake()
 	}
@@ -267,7 +271,7 @@ type ending struct {
 func (c *Conn) read() ending {
 	for {
 		if end, over := c.due(); over {
-			return c.say(end)
+			return c.say(end, goodbye)
 		}
 		b, err := c.link.Next(c.deadline())
 		switch {
@@ -321,15 +325,14 @@ func (c *Conn) due() (end ending, over bool) {
 	return ending{}, false
 }
 
-// say tells the client of the end, and waits a little for its answer.
-func (c *Conn) say(end ending) ending {
+// say tells the client of the end, and waits for its answer, but not long.
+func (c *Conn) say(end ending, wait time.Duration) ending {
 	c.mu.Lock()
 	c.part(end.code, end.reason)
 	cut := c.cut
 	c.mu.Unlock()
-	wait := goodbye
 	if cut {
-		wait = goodbye / 2
+		wait = shortGoodbye
 	}
 	until := time.Now().Add(wait)
 	for time.Now().Before(until) {
@@ -368,7 +371,7 @@ func (c *Conn) take(b []byte) (end ending, over bool) {
 		var why *violation
 		switch {
 		case errors.As(err, &why):
-			return c.say(ending{why.code, why.reason}), true
+			return c.say(ending{why.code, why.reason}, shortGoodbye), true
 		case !complete:
 		case r.op == opClose:
 			return c.closed(r), true

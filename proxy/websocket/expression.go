@@ -151,8 +151,25 @@ func valueOf(p *expr.Path, root expr.Value) string {
 	if err != nil || value.IsNull() {
 		return ""
 	}
-	text, err := value.Text(maxKey)
-	if err != nil {
+	if value.Kind() != expr.ListKind {
+		return textOf(value)
+	}
+	var b strings.Builder // AWS: "[item1, item2]"
+	for i, item := range value.List().Items() {
+		if b.WriteString([]string{"[", ", "}[min(i, 1)]); b.Len() > maxKey {
+			return ""
+		}
+		b.WriteString(textOf(item))
+	}
+	if b.Len() == 0 {
+		return "[]"
+	}
+	return b.String() + "]"
+}
+
+func textOf(v expr.Value) string {
+	text, err := v.Text(maxKey)
+	if err != nil || len(text) > maxKey {
 		return ""
 	}
 	return text

@@ -1,10 +1,12 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +26,6 @@ type Hub struct {
 	logger    *zap.Logger
 	seed      maphash.Seed
 	table     [shards]shard
-	count     atomic.Int64
 	counters  atomic.Uint32 // connections so far
 	exchanges sync.Pool     // of *proxy.Exchange
 }
@@ -48,9 +49,6 @@ func NewHub(logger *zap.Logger) *Hub {
 	return h
 }
 
-// Len returns how many connections are open.
-func (h *Hub) Len() int { return int(h.count.Load()) }
-
 func (h *Hub) shard(id string) *shard { return &h.table[maphash.String(h.seed, id)%shards] }
 
 // Find returns the connection of that id to a stage; nil if there is none.
@@ -65,12 +63,40 @@ func (h *Hub) Find(api, stage, id string) *Conn {
 	return c
 }
 
+// Count says how many connections a stage has.
+type Count struct {
+	API   string `json:"api"`
+	Stage string `json:"stage"`
+	Open  int    `json:"open"`
+}
+
+// Counts returns how many connections each stage has, in the order of their names; those
+// without any are left out.
+func (h *Hub) Counts() []Count {
+	open := map[[2]string]int{}
+	for i := range h.table {
+		s := &h.table[i]
+		s.mu.RLock()
+		for _, c := range s.conns {
+			open[[2]string{c.api, c.stage}]++
+		}
+		s.mu.RUnlock()
+	}
+	all := make([]Count, 0, len(open))
+	for name, n := range open {
+		all = append(all, Count{name[0], name[1], n})
+	}
+	slices.SortFunc(all, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(a.API, b.API), cmp.Compare(a.Stage, b.Stage))
+	})
+	return all
+}
+
 func (h *Hub) add(c *Conn) {
 	s := h.shard(c.ID())
 	s.mu.Lock()
 	s.conns[c.ID()] = c
 	s.mu.Unlock()
-	h.count.Add(1)
 }
 
 func (h *Hub) remove(c *Conn) {
@@ -78,7 +104,6 @@ func (h *Hub) remove(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c.ID())
 	s.mu.Unlock()
-	h.count.Add(-1)
 }
 
 // take lends an exchange.
