@@ -16,31 +16,60 @@ type Request struct {
 	other []byte
 }
 
-// get returns a value as a new string. f is one host function.
+// get returns a value as a new string. f is one host function. field and lookup do
+// the same without a closure, for which TinyGo allocates its variables.
 func (r *Request) get(f func(at unsafe.Pointer, size uint32) int32) (string, bool) {
-	need := int(f(unsafe.Pointer(&r.buf[0]), uint32(len(r.buf))))
-	if need < 0 {
-		return "", false
+	need := f(r.buffer())
+	if need > int32(len(r.buf)) {
+		f(r.larger(need))
 	}
-	if need <= len(r.buf) {
-		return string(r.buf[:need]), true
-	}
-	if need > cap(r.other) {
-		r.other = make([]byte, need)
-	}
-	at, n := bytesAt(r.other[:cap(r.other)])
-	f(at, n)
-	return string(r.other[:need]), true
+	return r.taken(need)
 }
 
 func (r *Request) field(number int32) string {
-	s, _ := r.get(func(at unsafe.Pointer, size uint32) int32 { return rawFieldGet(number, at, size) })
+	at, size := r.buffer()
+	need := rawFieldGet(number, at, size)
+	if need > int32(len(r.buf)) {
+		at, size = r.larger(need)
+		rawFieldGet(number, at, size)
+	}
+	s, _ := r.taken(need)
 	return s
 }
 
 func (r *Request) lookup(m int32, name string) (string, bool) {
 	key, n := stringAt(name)
-	return r.get(func(at unsafe.Pointer, size uint32) int32 { return rawMapGet(m, key, n, at, size) })
+	at, size := r.buffer()
+	need := rawMapGet(m, key, n, at, size)
+	if need > int32(len(r.buf)) {
+		at, size = r.larger(need)
+		rawMapGet(m, key, n, at, size)
+	}
+	return r.taken(need)
+}
+
+// buffer is where a value is tried to be put first.
+func (r *Request) buffer() (unsafe.Pointer, uint32) {
+	return unsafe.Pointer(&r.buf[0]), uint32(len(r.buf))
+}
+
+// larger is where a value that needs more is put.
+func (r *Request) larger(need int32) (unsafe.Pointer, uint32) {
+	if int(need) > cap(r.other) {
+		r.other = make([]byte, need)
+	}
+	return bytesAt(r.other[:cap(r.other)])
+}
+
+// taken returns the value that needed so many bytes; below 0, there is none.
+func (r *Request) taken(need int32) (string, bool) {
+	switch {
+	case need < 0:
+		return "", false
+	case int(need) <= len(r.buf):
+		return string(r.buf[:need]), true
+	}
+	return string(r.other[:need]), true
 }
 
 // Method is the verb.
