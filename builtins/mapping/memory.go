@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +105,9 @@ func (m *Memory) render(t *vtl.Template, body []byte) ([]byte, error) {
 	out, err := t.Render(m.output, &m.environment)
 	if err != nil {
 		return nil, proxy.Fault{Kind: proxy.APIConfigurationError, Cause: err}
+	}
+	if twice := m.overrides.Repeated(); twice != "" {
+		return nil, proxy.Fault{Kind: proxy.APIConfigurationError, Cause: fmt.Errorf("%s: the template sets $context.%s twice, and may set it once", t.Name(), twice)}
 	}
 	m.output = out
 	return out[begin:len(out):len(out)], nil

@@ -94,6 +94,9 @@ func (t *Template) render(in *Input, explain func(vtl.Reference)) *Outcome {
 	if request && in.After == nil && in.Side == ResponseSide {
 		o.Warnings = append(o.Warnings, t.file.name+": warning: $context.requestOverride changes nothing in a response template: the request is sent already")
 	}
+	if twice := env.Overrides.Repeated(); twice != "" {
+		o.Warnings = append(o.Warnings, t.file.name+": warning: $context."+twice+" is set twice: the gateway answers 500, as AWS does")
+	}
 	if doubt := in.doubt(); doubt != nil {
 		o.Warnings = append(o.Warnings, doubt.Error())
 	}

@@ -44,6 +44,11 @@ func TestAfter(t *testing.T) {
 	if o.Output != "7 m b" || string(o.Overrides) != `{"requestOverride":{"header":{"A":7}},"responseOverride":{"mine":"m"}}` || len(o.Warnings) != 0 {
 		t.Errorf("got %+v", o)
 	}
+	// What the gateway would refuse is told, and what came of it shown.
+	o = render(t, "#set($context.responseOverride.status = 1)#set($context.responseOverride.status = 2)", `{"side": "response"}`)
+	if string(o.Overrides) != `{"responseOverride":{"status":2}}` || len(o.Warnings) != 1 || !strings.Contains(o.Warnings[0], "$context.responseOverride.status is set twice") {
+		t.Errorf("got %+v", o)
+	}
 	o = render(t, "x", `{"after": {"template": "\n#if"}}`)
 	if o.Failed != ParseError || !strings.HasPrefix(o.Failure.Error(), "input.json: after:2:") {
 		t.Errorf("got %+v", o)

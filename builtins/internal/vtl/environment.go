@@ -41,6 +41,14 @@ type Environment struct {
 	Coverage  *Coverage       // counts what is rendered; nil: nothing does
 }
 
+// overrides returns Overrides; nil also for no environment.
+func (e *Environment) overrides() *Overrides {
+	if e == nil {
+		return nil
+	}
+	return e.Overrides
+}
+
 // Body is a message's body, as text and as a document. The document is parsed once
 // it is asked for, and stays as templates change it.
 type Body struct {
@@ -90,6 +98,15 @@ func (b *Body) Document() (expr.Value, error) {
 // a time, and a request and its response share one.
 type Overrides struct {
 	request, response *expr.Map
+
+	set      []override // by the rendering, in its order
+	repeated string     // the first that it has set twice
+}
+
+// override is one that was set: a name in one of the tables.
+type override struct {
+	table *expr.Map
+	name  expr.Value
 }
 
 // requestParts are the maps that a template finds in $context.requestOverride.
@@ -133,6 +150,56 @@ func (o *Overrides) Status() (expr.Value, bool) {
 	}
 	v, ok := o.response.Get("status")
 	return v, ok && !v.IsNull()
+}
+
+// Repeated returns what the last rendering has set twice, as
+// "requestOverride.header.X", the first of several; "" for nothing. AWS: "Use a
+// mapping template to override your API's request and response parameters and status
+// codes": an override is final, and overriding a parameter several times is a 5XX.
+func (o *Overrides) Repeated() string { return o.repeated }
+
+// begin forgets what an earlier rendering has set, but for its values.
+func (o *Overrides) begin() { o.set, o.repeated = o.set[:0], "" }
+
+// note notes that name was put into table, if that is one of the tables of overrides.
+func (o *Overrides) note(table *expr.Map, name expr.Value) {
+	if o.repeated != "" || o.request == nil && o.response == nil {
+		return
+	}
+	where := o.tableName(table)
+	if where == "" || table == o.response && (name.Kind() != expr.StringKind || name.Str() != "status") {
+		return
+	}
+	for _, s := range o.set {
+		if s.table == table && expr.Equal(s.name, name) {
+			o.repeated = where + "." + name.Str()
+		}
+	}
+	o.set = append(o.set, override{table, name})
+}
+
+// tableName returns what table is called below $context, "" for one that is none of the
+// tables of overrides.
+func (o *Overrides) tableName(table *expr.Map) string {
+	is := func(of *expr.Map, part string) bool {
+		if of == nil {
+			return false
+		}
+		v, _ := of.Get(part)
+		return v.Map() == table
+	}
+	for _, part := range requestParts {
+		if is(o.request, part) {
+			return "requestOverride." + part
+		}
+	}
+	switch {
+	case is(o.response, "header"):
+		return "responseOverride.header"
+	case o.response != nil && table == o.response:
+		return "responseOverride"
+	}
+	return ""
 }
 
 // Request returns all of $context.requestOverride, nil if it wasn't used.

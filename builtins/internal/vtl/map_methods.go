@@ -76,6 +76,9 @@ func (c *call) pairMethod(m *expr.Map, key, v expr.Value) (expr.Value, bool, err
 	switch c.method {
 	case mPut:
 		m.Put(key, v)
+		if over := c.r.env.overrides(); over != nil {
+			over.note(m, key)
+		}
 		return c.result(old)
 	case mPutIfAbsent:
 		if old.IsNull() {

@@ -189,6 +189,9 @@ func (t *Template) Render(dst []byte, env *Environment) ([]byte, error) {
 	start := len(dst)
 	r := &run{t: t, env: env, dst: dst, start: start, limits: &t.limits, names: t.names.all, steps: t.limits.Steps, regex: t.limits.Regex}
 	r.begin()
+	if over := env.overrides(); over != nil {
+		over.begin()
+	}
 	err := r.block(t.root)
 	if err != nil && !isStop(err) {
 		return dst, r.failure(err)

@@ -146,6 +146,34 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// Who sets an override twice in one rendering is told of it, in whatever way he sets
+// it; what isn't an override may be set as often as one likes.
+func TestRepeatedOverrides(t *testing.T) {
+	over := &Overrides{}
+	f := func(template, want string) {
+		t.Helper()
+		tpl, err := Parse("t", template, Gateway())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tpl.Render(nil, &Environment{Body: NewBody(nil), Overrides: over}); err != nil {
+			t.Fatal(err)
+		}
+		if got := over.Repeated(); got != want {
+			t.Errorf("%s: got %q, want %q", template, got, want)
+		}
+	}
+	set := `#set($context.requestOverride.header.X = "1")`
+	f(set, "")
+	f(set, "") // another rendering
+	f(set+`#set($context.requestOverride.header.Y = "1")#set($context.requestOverride.path.X = "1")#set($context.responseOverride.header.X = "1")`, "")
+	f(set+`#set($context.requestOverride.header["X"] = "2")`, "requestOverride.header.X")
+	f(`#set($h = $context.responseOverride.header)#set($h.A = 1)$h.put("A", 2)#set($h.B = 1)#set($h.B = 1)`, "responseOverride.header.A")
+	f(`#foreach($i in [1, 2])#set($context.requestOverride.querystring.q = $i)#end`, "requestOverride.querystring.q")
+	f(`#set($context.responseOverride.status = 400)#set($context.responseOverride.status = 404)`, "responseOverride.status")
+	f(`#set($context.responseOverride.own = 1)#set($context.responseOverride.own = 2)#set($m = {})#set($m.a = 1)#set($m.a = 2)`, "")
+}
+
 func TestExplain(t *testing.T) {
 	tpl, err := Parse("t", "$a\n$m.k $m.x.y $input.path('$.q') $s.nope() ${m.z}", Gateway())
 	if err != nil {
