@@ -47,7 +47,7 @@ response.default.template."text/plain" = "$context.domainName"
 
 // over asks for https://name/ at address, as a client that trusts roots.
 func over(address, name string, roots *x509.CertPool) (text string, leaf *x509.Certificate, err error) {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address)

@@ -25,6 +25,7 @@ const traced = `
 address = "127.0.0.1:0"
 [plugin.gate]
 module = "gate.wasm"
+timeout = "1m"
 [authorizer.gate]
 type = "wasm"
 plugin = "gate"

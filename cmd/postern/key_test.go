@@ -75,12 +75,12 @@ func (r *running) with(key string) int {
 }
 
 func ask(addr, key string) (int, error) {
-	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}
 	fmt.Fprintf(conn, "GET /prod/v HTTP/1.1\r\nHost: hello.localhost\r\nX-API-Key: %s\r\nConnection: close\r\n\r\n", key)

@@ -175,7 +175,7 @@ func (c *caller) post(content string) (string, error) {
 		}
 		c.conn, c.answers = conn, bufio.NewReader(conn)
 	}
-	if err := c.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
 	_, err := fmt.Fprintf(c.conn, "POST /prod/echo HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: %d\r\n\r\n%s", len(content), content)
@@ -244,7 +244,7 @@ func (r *running) load(n int) (stop func() int64) {
 
 // tunnel is an upgraded connection to echo.
 type tunnel struct {
-	t    *testing.T
+	t    testing.TB
 	conn net.Conn
 	read *bufio.Reader
 }
@@ -275,7 +275,7 @@ func (r *running) tunnel() *tunnel {
 // check sends a line through and back.
 func (u *tunnel) check(line string) {
 	u.t.Helper()
-	if err := u.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := u.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		u.t.Fatal(err)
 	}
 	if _, err := io.WriteString(u.conn, line+"\n"); err != nil {

@@ -139,7 +139,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	var sent atomic.Int64
 	for range 4 {
 		clients.Go(func() {
-			client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+			client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
 			defer client.CloseIdleConnections()
 			for {
 				select {
@@ -232,7 +232,7 @@ func (r *running) ask(path string) chan result {
 // closes, then the request in flight ends well.
 func TestDrain(t *testing.T) {
 	url, asked, release := slow(t)
-	r := startChild(t, write(t, proxied(url, `delay = "300ms"`)), nil)
+	r := startChild(t, write(t, proxied(url, `delay = "3s"`)), nil)
 	answer := r.ask("/slow")
 	<-asked
 	if err := r.child.Signal(syscall.SIGTERM); err != nil {
@@ -302,7 +302,7 @@ func TestForce(t *testing.T) {
 	if code := r.ended(); code != exitFailed {
 		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > patience/2 {
 		t.Errorf("it took %v", took)
 	}
 	if _, err := os.Lstat(filepath.Join(filepath.Dir(r.file), "state", "admin.sock")); !os.IsNotExist(err) {
@@ -388,7 +388,7 @@ func TestAccessLogBlocked(t *testing.T) {
 					}
 				}
 			}()
-			if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			for i := range requests {

@@ -22,6 +22,9 @@ import (
 // two processors that several packages' tests share aren't one.
 const mostStall = 6
 
+// fewest is how many requests are measured at least.
+const fewest = 200
+
 // beside returns the 99th percentile of what requests take from several callers
 // on kept connections while f runs.
 func (r *running) beside(f func()) time.Duration {
@@ -30,12 +33,14 @@ func (r *running) beside(f func()) time.Duration {
 	var callers sync.WaitGroup
 	var mu sync.Mutex
 	var took []time.Duration
+	var answered, failed atomic.Int64
 	for range 20 {
 		callers.Go(func() {
 			c := &caller{addr: r.addr}
 			defer func() { c.close() }()
 			var mine []time.Duration
 			if _, err := c.post("x"); err != nil { // connecting isn't counted
+				failed.Add(1)
 				r.t.Error(err)
 				return
 			}
@@ -50,32 +55,45 @@ func (r *running) beside(f func()) time.Duration {
 				}
 				begin := time.Now()
 				if _, err := c.post("x"); err != nil {
+					failed.Add(1)
 					r.t.Error(err)
 					return
 				}
 				mine = append(mine, time.Since(begin))
+				answered.Add(1)
 			}
 		})
 	}
 	f()
+	r.await("enough requests", func() bool { return answered.Load() >= fewest || failed.Load() > 0 })
 	close(end)
 	callers.Wait()
-	if len(took) < 100 {
-		r.t.Fatalf("only %d requests", len(took))
+	if len(took) == 0 {
+		r.t.FailNow()
 	}
 	slices.Sort(took)
 	return took[len(took)*99/100]
 }
 
-// besides is beside, several times. What else runs on the machine can only make
-// it more, so the least counts.
-func (r *running) besides(n int, f func()) time.Duration {
-	r.t.Helper()
-	least := r.beside(f)
-	for range n - 1 {
-		least = min(least, r.beside(f))
+// hardlyNoticed measures requests without something and with it, in turns. What else
+// the machine does can only make them slower, and comes and goes: the least of three
+// rounds counts, of three that follow each other.
+func hardlyNoticed(t *testing.T, what string, without, with func() time.Duration) {
+	t.Helper()
+	const rounds = 3
+	var a, b []time.Duration
+	for range 30 {
+		a, b = append(a, without()), append(b, with())
+		if len(a) < rounds {
+			continue
+		}
+		alone, beside := slices.Min(a[len(a)-rounds:]), slices.Min(b[len(b)-rounds:])
+		t.Logf("p99 beside %s %s, without %s: %.1f times", what, beside, alone, float64(beside)/float64(alone))
+		if beside <= mostStall*alone {
+			return
+		}
 	}
-	return least
+	t.Errorf("p99 beside %s: %v, without: %v", what, b, a)
 }
 
 // pause is how long requests beside nothing are measured for.
@@ -93,12 +111,7 @@ func TestReloadsDoNotStall(t *testing.T) {
 			r.reloaded(echoed(backend, fmt.Sprint(i)), fmt.Sprint(i))
 		}
 	}
-	without := r.besides(5, pause)
-	with := r.besides(5, reloads)
-	t.Logf("p99 beside reloads %s, without %s: %.1f times", with, without, float64(with)/float64(without))
-	if with > mostStall*without {
-		t.Errorf("p99 beside reloads is %s, without %s", with, without)
-	}
+	hardlyNoticed(t, "reloads", func() time.Duration { return r.beside(pause) }, func() time.Duration { return r.beside(reloads) })
 	r.signal(syscall.SIGTERM)
 	if code := r.ended(); code != exitOK {
 		t.Errorf("exit code %d: %s", code, r.stderr.String())
@@ -120,9 +133,10 @@ func TestIdle(t *testing.T) {
 	if s := os.Getenv("POSTERN_IDLE_CONNECTIONS"); s != "" {
 		n, _ = strconv.Atoi(s)
 	}
-	r := launch(t, write(t, echoed(echo(t), "0")), nil)
+	backend := echo(t)
+	r, empty := launch(t, write(t, echoed(backend, "0")), nil), launch(t, write(t, echoed(backend, "0")), nil)
 	r.listening()
-	without := r.besides(5, pause)
+	empty.listening()
 	f := func(what string, limit float64, open func() (check func())) {
 		t.Helper()
 		before := r.memory()
@@ -131,16 +145,13 @@ func TestIdle(t *testing.T) {
 			checks = append(checks, open())
 		}
 		each := (r.memory() - before) / float64(n)
-		with := r.besides(5, pause)
+		hardlyNoticed(t, "idle "+what, func() time.Duration { return empty.beside(pause) }, func() time.Duration { return r.beside(pause) })
 		for _, check := range checks {
 			check()
 		}
-		t.Logf("%d idle %s: %.0f bytes each; p99 of others %s, without them %s: %.1f times", n, what, each, with, without, float64(with)/float64(without))
+		t.Logf("%d idle %s: %.0f bytes each", n, what, each)
 		if each > limit {
 			t.Errorf("%s: %.0f bytes each, want at most %.0f", what, each, limit)
-		}
-		if with > mostStall*without {
-			t.Errorf("%s: p99 of others is %s, without them %s", what, with, without)
 		}
 	}
 	f("connections", idleBytes, func() func() {
@@ -199,9 +210,9 @@ type = "rest"
 integration = { type = "http_proxy", url = "http://stuck/", backend = "stuck" }
 [api.greedy.stage.prod]
 `, strings.TrimPrefix(url, "http://"))
-	r := launch(t, write(t, text), nil)
+	r, calm := launch(t, write(t, text), nil), launch(t, write(t, text), nil)
 	r.listening()
-	without := r.besides(5, pause)
+	calm.listening()
 	end := make(chan struct{})
 	var callers sync.WaitGroup
 	var refused atomic.Int64
@@ -235,13 +246,10 @@ integration = { type = "http_proxy", url = "http://stuck/", backend = "stuck" }
 	for range 16 {
 		<-asked
 	}
-	with := r.besides(5, pause)
+	hardlyNoticed(t, "an overloaded API", func() time.Duration { return calm.beside(pause) }, func() time.Duration { return r.beside(pause) })
 	close(end)
 	callers.Wait()
-	t.Logf("p99 beside an overloaded API %s, without %s: %.1f times; %d requests refused", with, without, float64(with)/float64(without), refused.Load())
-	if with > mostStall*without {
-		t.Errorf("p99 beside an overloaded API is %s, without %s", with, without)
-	}
+	t.Logf("%d requests refused", refused.Load())
 	if refused.Load() == 0 {
 		t.Error("nothing was refused: the API isn't overloaded")
 	}

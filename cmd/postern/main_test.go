@@ -65,7 +65,7 @@ template."text/plain" = "%s"
 }
 
 // write puts a configuration, with its own folder for state, into a new folder.
-func write(t *testing.T, text string) (file string) {
+func write(t testing.TB, text string) (file string) {
 	t.Helper()
 	dir := t.TempDir()
 	file = filepath.Join(dir, "postern.toml")
@@ -73,7 +73,7 @@ func write(t *testing.T, text string) (file string) {
 	return file
 }
 
-func rewrite(t *testing.T, file, text string) {
+func rewrite(t testing.TB, file, text string) {
 	t.Helper()
 	if err := writeConfig(file, text); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func writeConfig(file, text string) error {
 
 // running is a gateway under test: in this process, or in one of its own.
 type running struct {
-	t              *testing.T
+	t              testing.TB
 	file           string
 	stdout, stderr output
 	stop           func()   // as SIGTERM does
@@ -116,7 +116,7 @@ func start(t *testing.T, file string, args ...string) *running {
 
 // startChild runs the gateway in a process of its own and waits until it
 // listens. stdout is where its output goes; nil keeps it.
-func startChild(t *testing.T, file string, stdout io.Writer, args ...string) *running {
+func startChild(t testing.TB, file string, stdout io.Writer, args ...string) *running {
 	t.Helper()
 	r := &running{t: t, file: file, code: make(chan int, 1)}
 	if stdout == nil {
@@ -172,10 +172,14 @@ func (r *running) log() (lines []map[string]any) {
 	return lines
 }
 
+// patience is how long is waited for anything: machines that others use too may pause
+// for seconds.
+const patience = time.Minute
+
 // await waits until done is true.
 func (r *running) await(what string, done func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatalf("waited in vain for %s; log:\n%s", what, r.stderr.String())
 		}
@@ -189,7 +193,7 @@ func (r *running) ended() int {
 	case code := <-r.code:
 		r.code <- code
 		return code
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatalf("it doesn't end; log:\n%s", r.stderr.String())
 		return -1
 	}
@@ -197,7 +201,7 @@ func (r *running) ended() int {
 
 // fetch gets a URL over a connection of its own to addr.
 func fetch(network, addr, host, path string) (status int, text string, err error) {
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, addr)

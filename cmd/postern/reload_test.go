@@ -71,7 +71,7 @@ func TestReloadKeeps(t *testing.T) {
 	text := func(version string) string {
 		return strings.Replace(echoed(backend.URL, version), `[api.hello.route."ANY /echo"]`,
 			"[api.hello.route.\"ANY /echo\"]\nauthorizer = \"gate\"", 1) +
-			"[plugin.gate]\nmodule = \"gate.wasm\"\n[authorizer.gate]\ntype = \"wasm\"\nplugin = \"gate\"\n"
+			"[plugin.gate]\nmodule = \"gate.wasm\"\ntimeout = \"1m\"\n[authorizer.gate]\ntype = \"wasm\"\nplugin = \"gate\"\n"
 	}
 	file := write(t, text("0"))
 	replace(t, filepath.Join(filepath.Dir(file), "gate.wasm"), decides(1))
@@ -195,6 +195,7 @@ targets = [%q]
 connect_timeout = "%dms"
 [plugin.gate]
 module = "gate.wasm"
+timeout = "1m"
 [authorizer.gate]
 type = "wasm"
 plugin = "gate"
@@ -251,7 +252,7 @@ template."text/plain" = "%d"
 		reload(i + 100)
 	}
 	var g, f, h float64
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if g, f, h = figures(); g <= goroutines+2 && f <= fds+2 && h <= heap*1.05+256<<10 {
 			t.Logf("goroutines %g, %g; descriptors %g, %g; heap %g, %g", goroutines, g, fds, f, heap, h)
 			return

@@ -70,6 +70,7 @@ level = "debug"
 access = "access.log"
 [plugin.gate]
 module = "gate.wasm"
+timeout = "1m"
 config = { token = %q, more = [%q], env = "${env:SECRET_PLUGIN}" }
 [registry."127.0.0.1:1"]
 username = "me"
@@ -187,7 +188,7 @@ client_certificate = "mine"
 // tell sends a request as it stands and reads the answer, which may be any.
 func (r *running) tell(request string, fields ...string) {
 	r.t.Helper()
-	conn, err := net.DialTimeout("tcp", r.addr, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", r.addr, patience)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func (r *running) tell(request string, fields ...string) {
 		host = ""
 	}
 	text := request + " HTTP/1.1\r\n" + host + "Connection: close\r\n" + strings.Join(fields, "\r\n") + "\r\n\r\n"
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		r.t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, text); err != nil {

@@ -49,6 +49,7 @@ func TestModuleChanges(t *testing.T) {
 		"authorizer = \"gate\"\nintegration = { type = \"mock\" }", 1)+`
 [plugin.gate]
 module = "gate.wasm"
+timeout = "1m"
 [authorizer.gate]
 type = "wasm"
 plugin = "gate"

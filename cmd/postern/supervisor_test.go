@@ -48,7 +48,7 @@ func (s *systemd) next() string {
 
 func (s *systemd) any() string {
 	s.t.Helper()
-	if err := s.socket.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := s.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		s.t.Fatal(err)
 	}
 	b := make([]byte, 4096)
@@ -187,7 +187,7 @@ func TestSocketActivation(t *testing.T) {
 			if _, err := fmt.Fprint(early, "GET /prod/v HTTP/1.1\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}
-			if err := early.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			if err := early.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			b := make([]byte, 20)

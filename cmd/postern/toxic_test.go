@@ -16,6 +16,8 @@ import (
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
+
+	"github.com/postern-gateway/postern/proxy/pausetest"
 )
 
 // network is a bad way to a backend: what goes over it passes toxiproxy's toxics.
@@ -31,7 +33,7 @@ type network struct {
 }
 
 // disturb starts the network of c to backend.
-func disturb(t *testing.T, backend string, c toxic) *network {
+func disturb(t testing.TB, backend string, c toxic) *network {
 	t.Helper()
 	up, down := toxics.Toxic(new(toxics.NoopToxic)), toxics.Toxic(new(toxics.NoopToxic))
 	if c.up != nil {
@@ -121,7 +123,7 @@ const toxicContent = 20_000
 // toxicBackend starts a backend that speaks HTTP/1.1 and HTTP/2 and answers as
 // the last part of the path says: length, chunks, or close for content that the
 // end of the connection ends.
-func toxicBackend(t *testing.T) (address string) {
+func toxicBackend(t testing.TB) (address string) {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -203,7 +205,7 @@ func toxicCases() []toxic {
 	opening.kept = true
 	return []toxic{
 		{name: "latency", up: latency(20), down: latency(50), path: "chunks", want: good},
-		{name: "latency beyond the limit", down: latency(1200), path: "length", want: late, h2: &opening},
+		{name: "latency beyond the limit", down: latency(6000), path: "length", want: late, h2: &opening},
 		{name: "close that never comes", down: slowClose, path: "length", want: good},
 		{name: "close that never comes and would be the end", down: slowClose, path: "close", want: silent, h2: &good},
 		{name: "end within the head", down: limit(20), path: "length", want: failed},
@@ -217,10 +219,10 @@ func toxicCases() []toxic {
 		{name: "nothing and then the end", down: timeout(50), path: "length", want: failed},
 		{name: "slices", up: slicer, down: slicer, path: "chunks", want: good},
 		{name: "little bandwidth", down: bandwidth(60), path: "chunks", want: good},
-		// 20 KB at 5 KB/s, with pauses of 100 ms: too long in all.
-		{name: "too little bandwidth", down: bandwidth(5), path: "length", want: silent, once: true},
-		{name: "too little bandwidth for chunks", down: bandwidth(5), path: "chunks", want: silent, once: true},
-		{name: "too little bandwidth until the end", down: bandwidth(5), path: "close", want: silent, once: true},
+		// 20 KB at 2 KB/s, with pauses of 100 ms: too long in all.
+		{name: "too little bandwidth", down: bandwidth(2), path: "length", want: silent, once: true},
+		{name: "too little bandwidth for chunks", down: bandwidth(2), path: "chunks", want: silent, once: true},
+		{name: "too little bandwidth until the end", down: bandwidth(2), path: "close", want: silent, once: true},
 	}
 }
 
@@ -229,6 +231,10 @@ func toxicCases() []toxic {
 // used again.
 func TestToxics(t *testing.T) {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxics tell of each connection
+	pausetest.Run(t, 500*time.Millisecond, playToxics)
+}
+
+func playToxics(t testing.TB) {
 	address := toxicBackend(t)
 	var runs []toxicRun
 	text := "[listen.public]\naddress = \"127.0.0.1:0\"\nh2c = true\n[api.hello]\ntype = \"rest\"\n[api.hello.stage.prod]\n"
@@ -244,11 +250,11 @@ func TestToxics(t *testing.T) {
 [backend.%s]
 protocol = "%s"
 targets = ["%s"]
-idle_timeout = "600ms"
-content_timeout = "1500ms"
+idle_timeout = "3s"
+content_timeout = "7s"
 eject.failures = 0
 [api.hello.route."ANY /%[1]s/{rest+}"]
-integration = { type = "http_proxy", url = "http://b/{rest}", backend = "%[1]s", timeout = "600ms" }
+integration = { type = "http_proxy", url = "http://b/{rest}", backend = "%[1]s", timeout = "3s" }
 `, one.id, protocol, one.network.listener.Addr())
 			}
 		}
@@ -313,7 +319,7 @@ func (one *toxicRun) times() int {
 
 // play sends POSTs, each of which may be sent once only, and judges what the
 // client gets of them. The second one finds the connection that the first one left.
-func (one *toxicRun) play(t *testing.T, addr string) {
+func (one *toxicRun) play(t testing.TB, addr string) {
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP1(one.front == "HTTP/1.1")
 	transport.Protocols.SetUnencryptedHTTP2(one.front == "HTTP/2.0")
@@ -322,14 +328,14 @@ func (one *toxicRun) play(t *testing.T, addr string) {
 		if n > 0 {
 			// Over HTTP/2 the client has the end of a reply before the gateway has
 			// put the backend's connection back.
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 		begin := time.Now()
 		status, length, err := one.post(transport, addr, one.target(n))
 		if err != nil && !one.want.truncated || err == nil && (one.want.truncated || status != one.want.status || status == 200 && length != toxicContent) {
 			t.Errorf("%s: request %d got %d with %d bytes and %v, want %s", one, n+1, status, length, err, one.want)
 		}
-		if took := time.Since(begin); took > 10*time.Second {
+		if took := time.Since(begin); took > patience {
 			t.Errorf("%s: request %d took %s", one, n+1, took)
 		}
 	}

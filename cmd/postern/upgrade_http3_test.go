@@ -75,7 +75,7 @@ func TestUpgradeHTTP3(t *testing.T) {
 	r.gone(before)
 	r.await("HTTP/3 in the new process", func() bool {
 		c := client()
-		c.Timeout = 2 * time.Second
+		c.Timeout = 10 * time.Second
 		got, err := get(c, "/v")
 		return got == "0" && err == nil
 	})

@@ -34,7 +34,7 @@ func told(t *testing.T, w *watcher, what string) {
 	t.Helper()
 	select {
 	case <-w.changed:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("no word of: %s", what)
 	}
 }
