@@ -30,7 +30,7 @@ func newCert(s *streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newCertList(s), newCertRenew(s), newCertRevoke(s), newCertExport(s), newCertTrust(s), newCertClient(s), newCertRotate(s))
+	c.AddCommand(newCertList(s), newCertRenew(s), newCertRevoke(s), newCertExport(s), newCertTrust(s), newCertRollover(s), newCertClient(s), newCertRotate(s))
 	return c
 }
 

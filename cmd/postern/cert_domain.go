@@ -25,6 +25,7 @@ type cabinet interface {
 	Certificates(ctx context.Context) (control.DomainCertificates, error)
 	RenewCertificate(ctx context.Context, domain string) (control.DomainCertificate, error)
 	RevokeCertificate(ctx context.Context, domain, reason string) (control.DomainCertificate, error)
+	RollOver(ctx context.Context, authority string) error
 }
 
 var (
@@ -63,6 +64,11 @@ func (s *stored) RevokeCertificate(ctx context.Context, domain, reason string) (
 		return control.DomainCertificate{}, err
 	}
 	return all.Find(domain)
+}
+
+// RollOver implements cabinet: nobody has to serve for it.
+func (s *stored) RollOver(ctx context.Context, authority string) error {
+	return s.keeper.RollOver(ctx, authority)
 }
 
 // loadFor loads the configuration of a command.

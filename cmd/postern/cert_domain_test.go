@@ -168,6 +168,21 @@ func TestCertDomains(t *testing.T) {
 		t.Error(code, problems)
 	}
 
+	// The account gets other keys, with the gateway or without; it stays the same.
+	code, out, problems = cert(t, "rollover", "-c", file)
+	if code != exitOK || out != "pebble: the account has another key\n" {
+		t.Error(code, out, problems)
+	}
+	if code, _, problems := cert(t, "rollover", "other", "-c", file); code != exitFailed || !strings.Contains(problems, "no such authority in acme.issuers: other") {
+		t.Error(code, problems)
+	}
+	if code, out, problems := cert(t, "renew", "shop.postern.test", "-c", file); code != exitOK {
+		t.Fatal(code, out, problems)
+	}
+	if _, third, err = over(public, "shop.postern.test", roots); err != nil {
+		t.Fatal(err)
+	}
+
 	// Without the gateway, what it stored is there; it can be revoked, not renewed.
 	if err := r.child.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -177,6 +192,9 @@ func TestCertDomains(t *testing.T) {
 		t.Errorf("after the end: %+v", all)
 	}
 	if code, _, problems := cert(t, "renew", "shop.postern.test", "-c", file); code != exitFailed || !strings.Contains(problems, "no gateway runs") {
+		t.Error(code, problems)
+	}
+	if code, _, problems := cert(t, "rollover", "pebble", "-c", file); code != exitOK {
 		t.Error(code, problems)
 	}
 	if code, _, problems := cert(t, "revoke", "shop.postern.test", "-c", file); code != exitOK {

@@ -158,6 +158,9 @@ func (a *authority) register(ctx context.Context, begun *stored) (acme.Account, 
 
 // rollOver gives the account another key. RFC 8555, 7.3.5.
 func (a *authority) rollOver(ctx context.Context) error {
+	if _, _, err := a.accounts.load(ctx, a); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w account at the authority %s yet: the first order opens it", ErrUnknown, a.name)
+	}
 	if _, err := a.client.GetDirectory(ctx); err != nil {
 		return err
 	}

@@ -114,6 +114,10 @@ func TestACMERollOver(t *testing.T) {
 	t.Parallel()
 	f := newFront(t, Options{})
 	ca := f.pebble(pebbletest.Options{})
+	f.apply(ca.Config(""))
+	if err := f.RollOver(t.Context(), "pebble"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("without an account: %v", err)
+	}
 	f.apply(ca.Config(""), "a.postern.test")
 	f.got("a.postern.test")
 	a := f.plan.authorities[0]

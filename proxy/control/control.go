@@ -119,6 +119,7 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Domains != nil {
 		s.offerDomains()
+		s.offerAuthorities()
 	}
 	if o.Deployments != nil {
 		s.offerDeployments()

@@ -205,10 +205,15 @@ func (c *Client) RevokeCertificate(ctx context.Context, domain, reason string) (
 }
 
 func (c *Client) alterCertificate(ctx context.Context, domain, verb, body string) (one DomainCertificate, err error) {
+	return one, c.patient().ask(ctx, http.MethodPost, certificatesPath+"/"+url.PathEscape(domain)+"/"+verb, jsonType, strings.NewReader(body), &one)
+}
+
+// patient returns c for what authorities are asked for, who may take their time; the
+// caller's context ends it.
+func (c *Client) patient() *Client {
 	patient := *c.http
-	patient.Timeout = 0 // an authority may take its time; the caller's context ends it
-	asking := &Client{http: &patient, base: c.base}
-	return one, asking.ask(ctx, http.MethodPost, certificatesPath+"/"+url.PathEscape(domain)+"/"+verb, jsonType, strings.NewReader(body), &one)
+	patient.Timeout = 0
+	return &Client{http: &patient, base: c.base}
 }
 
 // Missing are the names that have no certificate to serve.

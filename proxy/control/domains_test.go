@@ -111,6 +111,9 @@ func TestDomains(t *testing.T) {
 		{renew, `{"now":1}`, []string{"Content-Type", "application/json"}, 400},
 		{revoke, "{}", []string{"Content-Type", "application/json"}, 400},
 		{revoke, `{"reason":"superseded"}`, []string{"Content-Type", "application/json"}, 502}, // internal
+		{"/authorities/none/rollover", "{}", []string{"Content-Type", "application/json"}, 404},
+		{"/authorities/none/rollover", "{}", []string{"Content-Type", "application/json", "Sec-Fetch-Site", "same-origin"}, 403},
+		{"/authorities/none/rollover", `{"key":"x"}`, []string{"Content-Type", "application/json"}, 400},
 	} {
 		if got := post(c.path, c.body, c.header...); got != c.want {
 			t.Errorf("%s %s %q: %d, want %d", c.path, c.body, c.header, got, c.want)

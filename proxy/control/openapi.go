@@ -39,6 +39,7 @@ var operations = map[string]operation{
 	"GET /certificates/{name}":               {summary: "A domain's certificate"},
 	"POST /certificates/{name}/renew":        {summary: "Renew a domain's certificate now"},
 	"POST /certificates/{name}/revoke":       {summary: "Revoke a domain's certificate and get another", body: []string{"reason"}},
+	"POST /authorities/{name}/rollover":      {summary: "Give the account at a certificate authority another key"},
 	"GET /shadows":                           {summary: "How the answers of stages differ from those of their shadows"},
 	"GET /caches":                            {summary: "The response caches of stages"},
 	"POST /caches/flush":                     {summary: "Empty response caches", body: []string{"api", "stage"}},
