@@ -309,6 +309,7 @@ func TestOnDemandFlood(t *testing.T) {
 // A renewal asks again if the name may have one, and a name that may not any more
 // isn't renewed.
 func TestOnDemandRenewal(t *testing.T) {
+	t.Parallel()
 	f := newFront(t, Options{Logger: zap.NewNop()})
 	ca := f.pebble(pebbletest.Options{Life: 15 * time.Second})
 	d := newDecider(t)

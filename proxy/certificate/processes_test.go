@@ -119,6 +119,7 @@ func TestOtherProcess(t *testing.T) {
 // Three processes with one folder get each certificate once, and renew it once,
 // whichever of them does; all of them serve each.
 func TestProcesses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFront(t, Options{Store: NewDirectory(filepath.Join(dir, "store"))})
 	ca := f.pebble(pebbletest.Options{Life: time.Minute})
@@ -163,6 +164,7 @@ func TestProcesses(t *testing.T) {
 // A process that is killed in the middle of an order doesn't keep its name from
 // others: one of them gets the certificate, some seconds later.
 func TestProcessKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFront(t, Options{Store: NewDirectory(filepath.Join(dir, "store")), Logger: zap.NewNop()})
 	ca := f.pebble(pebbletest.Options{})
