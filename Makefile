@@ -3,7 +3,7 @@
 
 GO       ?= go
 FUZZTIME ?= 20s
-TIMEOUT  ?= 8m
+TIMEOUT  ?= 15m
 
 # A guest is a folder whose main.go is built for wasip1 only; FOLDER becomes
 # FOLDER.wasm. One with an empty main lives between calls and is built as a reactor.
