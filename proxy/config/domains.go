@@ -41,6 +41,11 @@ func badDomain(name string) *mistake {
 		return &mistake{"", `"*" alone isn't a domain`, `a wildcard takes the place of the first label: "*.example.com"`}
 	}
 	rest, _ := strings.CutPrefix(name, "*.")
+	if below := strings.TrimLeft(rest, "*."); len(rest) < len(name) && strings.HasPrefix(rest, "*.") && below != "" && !strings.Contains(below, "*") {
+		// RFC 9525, 6.3: neither is there such a certificate, and on demand a client would
+		// choose how deep names go.
+		return &mistake{"", "a wildcard is one label, also for certificates on demand", fmt.Sprintf(`write a domain for each parent that there is, such as "*.eu.%s"`, below)}
+	}
 	if strings.Contains(rest, "*") {
 		return &mistake{"", `"*" can only be the whole first label`, `write "*.example.com"`}
 	}

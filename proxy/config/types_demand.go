@@ -7,7 +7,8 @@ import (
 )
 
 // OnDemand is how names below wildcard domains whose certificate is "on_demand" get
-// certificates of their own: when a client first asks for one.
+// certificates of their own: when a client first asks for one. A wildcard is one label:
+// a.eu.example.com is below "*.eu.example.com" alone.
 type OnDemand struct {
 	// Who decides if a name may have a certificate: GET with the parameters domain and
 	// client (the address of who asked). A status of 200 to 299 allows it.
