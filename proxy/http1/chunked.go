@@ -277,7 +277,7 @@ func (c *Chunked) readTrailers(src []byte) (n int) {
 
 // endTrailers parses the section and drops what may not stand in it.
 func (c *Chunked) endTrailers(bound int) {
-	fields, end, err := parseFields(c.trailers[:0], c.section, 0, bound, &c.limits)
+	fields, end, err := parseFields(c.trailers[:0], c.section, 0, bound, &c.limits, nil)
 	if err == nil && end == 0 {
 		err = refuse(400, reasonBareLF)
 	}

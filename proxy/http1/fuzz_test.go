@@ -166,6 +166,18 @@ func FuzzResponse(f *testing.F) {
 			} else if e == nil != (err == nil) {
 				t.Fatalf("%q cut at %d: %v, whole %v", b, at, e, err)
 			}
+			again := whole // which remembers lines of b, and of b with one byte changed
+			if i := int(at); i < len(b) {
+				other := bytes.Clone(b)
+				other[i] ^= 1
+				_, _ = again.Parse(other, lim, method)
+			}
+			again.Fields, again.progress = nil, progress{}
+			if m, e := again.Parse(b, lim, method); e != ErrIncomplete || err != ErrIncomplete {
+				if got := outcome(m, e, again.text()) + fmt.Sprint(again.Fields); got != want {
+					t.Fatalf("%q once more: got %s\nwant %s", b, got, want)
+				}
+			}
 			if err != nil {
 				var refused *Error
 				if errors.As(err, &refused) && refused.Status != 502 {

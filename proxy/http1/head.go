@@ -54,15 +54,24 @@ func (p *progress) wait(b []byte, bound int) {
 // line that ends them, and returns the index behind that. The error is an
 // *Error, or nil together with an end of 0: b ends too early.
 //
-// bound is at + lim.Head + 2, the length at which the limit must be reached.
-func parseFields(fs Fields, b []byte, at, bound int, lim *Limits) (_ Fields, end int, err *Error) {
+// bound is at + lim.Head + 2, the length at which the limit must be reached. last may
+// be nil.
+func parseFields(fs Fields, b []byte, at, bound int, lim *Limits, last *lines) (_ Fields, end int, err *Error) {
 	if len(b) > bound {
 		b = b[:bound] // so that what is beyond the limit doesn't decide anything
 	}
 	first := len(fs)
 	i := at
+	last.begin()
 	for {
 		start := i
+		if m := last.take(b[i:]); m != nil && len(fs)-first < lim.Fields {
+			fs = fs.longer()
+			f := &fs[len(fs)-1]
+			f.Name, f.Value, f.known = view(b[i:i+m.name]), view(b[i+m.value:i+m.stop]), m.known
+			i += m.size
+			continue
+		}
 		i = token(b, i)
 		if i == len(b) {
 			break
@@ -77,6 +86,7 @@ func parseFields(fs Fields, b []byte, at, bound int, lim *Limits) (_ Fields, end
 			if b[i+1] != '\n' {
 				return fs, 0, refuse(400, reasonBareCR)
 			}
+			last.end(fs[first:], b[at:i+2])
 			return fs, i + 2, nil
 		}
 		name := b[start:i]

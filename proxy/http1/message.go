@@ -87,6 +87,7 @@ type Response struct {
 	Upgrade   string // value of Upgrade if Connection names it, else ""
 
 	progress progress // over a head that arrives in pieces
+	lines    lines    // of the last head
 }
 
 // ErrIncomplete says that the bytes so far are the beginning of a head: read

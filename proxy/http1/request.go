@@ -64,7 +64,7 @@ func (r *Request) parse(b []byte, lim *Limits) (n, bound int, err *Error) {
 		return 0, bound, nil
 	}
 	bound = at + lim.Head + 2
-	r.Fields, n, err = parseFields(r.Fields[:0], b, at, bound, lim)
+	r.Fields, n, err = parseFields(r.Fields[:0], b, at, bound, lim, nil)
 	if err != nil || n == 0 {
 		return 0, bound, err
 	}

@@ -52,7 +52,7 @@ func (r *Response) parse(b []byte, lim *Limits, method string) (n, bound int, er
 		return 0, bound, nil
 	}
 	bound = at + lim.Head + 2
-	r.Fields, n, err = parseFields(r.Fields[:0], b, at, bound, lim)
+	r.Fields, n, err = parseFields(r.Fields[:0], b, at, bound, lim, &r.lines)
 	if err != nil || n == 0 {
 		return 0, bound, err
 	}
@@ -107,17 +107,10 @@ func (r *Response) parseLine(b []byte, lim *Limits) (end int, err *Error) {
 
 // settle works out what the fields say and checks it.
 func (r *Response) settle(method string) *Error {
-	var c control
-	err := c.gather(r.Fields)
+	framing, found, err := r.control()
 	if err != nil {
 		return err
 	}
-	framing, found, err := c.framing(r.Minor)
-	if err != nil {
-		return err
-	}
-	r.KeepAlive = c.persists(r.Minor)
-	r.Upgrade = c.switchTo(r.Minor)
 	r.Framing = Framing{}
 	switch { // RFC 9112, 6.3
 	case method == "HEAD" || r.Status == 304:
@@ -136,4 +129,23 @@ func (r *Response) settle(method string) *Error {
 		r.Framing = framing
 	}
 	return nil
+}
+
+// control works out what the fields say about the message and its connection.
+func (r *Response) control() (f Framing, found bool, err *Error) {
+	if l := &r.lines; l.same && l.told && l.minor == r.Minor {
+		r.KeepAlive, r.Upgrade = l.persist, ""
+		return l.framing, l.found, nil
+	}
+	var c control
+	if err = c.gather(r.Fields); err != nil {
+		return f, false, err
+	}
+	if f, found, err = c.framing(r.Minor); err != nil {
+		return f, false, err
+	}
+	r.KeepAlive = c.persists(r.Minor)
+	r.Upgrade = c.switchTo(r.Minor)
+	r.lines.tell(r.Minor, f, found, &c)
+	return f, found, nil
 }

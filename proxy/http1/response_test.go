@@ -168,15 +168,28 @@ const responseHead = "HTTP/1.1 200 OK\r\nServer: nginx/1.28.0\r\nDate: Sat, 22 N
 	"Content-Length: 1024\r\nConnection: keep-alive\r\nETag: \"65f1c2d3-400\"\r\nCache-Control: max-age=60\r\nVary: Accept-Encoding\r\n\r\n"
 
 func BenchmarkResponse(b *testing.B) {
-	var r Response
-	head := []byte(responseHead)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(head)))
-	for b.Loop() {
-		if n, err := r.Parse(head, nil, "GET"); n != len(head) || err != nil {
-			b.Fatal(n, err)
-		}
+	f := func(name string, last func(*lines)) {
+		b.Run(name, func(b *testing.B) {
+			var r Response
+			head := []byte(responseHead)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(head)))
+			for b.Loop() {
+				last(&r.lines)
+				if n, err := r.Parse(head, nil, "GET"); n != len(head) || err != nil {
+					b.Fatal(n, err)
+				}
+			}
+		})
 	}
+	f("plain", func(l *lines) { l.all = l.all[:0] })
+	f("again", func(*lines) {})
+	other := strings.IndexByte(responseHead, ',') // in Date
+	f("another date", func(l *lines) {
+		if len(l.text) > 0 {
+			l.text[other-len("HTTP/1.1 200 OK\r\n")]++
+		}
+	})
 }
 
 func TestResponseAllocates(t *testing.T) {
