@@ -31,10 +31,14 @@ type requestBody struct {
 	aborted  atomic.Bool
 }
 
+// none says that there is no content. After a request without any, nothing has to be
+// stored: three exchanges of memory are a hundredth of a fixed answer.
 func (b *requestBody) none() {
-	b.received.Store(0)
-	b.ended.Store(true)
-	b.aborted.Store(false)
+	if b.received.Load() != 0 || !b.ended.Load() || b.aborted.Load() {
+		b.received.Store(0)
+		b.ended.Store(true)
+		b.aborted.Store(false)
+	}
 	b.expected, b.chunked, b.left = false, false, 0
 }
 

@@ -32,15 +32,15 @@ type conn struct {
 	// Owned by the serving goroutine.
 	settings *settings
 	now      time.Time // when the clock was read last
-	*work              // lent from the first byte of a request to the wait for the next
+	clock    clock
+	*work    // lent from the first byte of a request to the wait for the next
 	life     lifetime
-	shard    uint8
 	served   int  // requests so far
 	slow     bool // the request's head came in pieces
 	closing  bool // this is the last request
 	unread   bool // the client may still be sending when the connection is closed
 
-	idle    atomic.Bool                  // waits for the next request
+	busy    atomic.Bool                  // more of a request is read than what came with its head
 	back    atomic.Pointer[proxy.Tunnel] // the open tunnel
 	leaving atomic.Bool                  // it is to end
 	taken   atomic.Pointer[proxy.Takeover]
@@ -49,11 +49,11 @@ type conn struct {
 func newConn(l *listener, g *greeted) *conn {
 	c := &conn{listener: l, server: l.server, socket: g.socket, wire: g.wire, session: g.state}
 	c.client, c.local = g.client, g.local
+	c.wire.Own()
 	c.address = c.client.Addr().WithZone("").String()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.now = time.Now()
+	c.now = c.clock.read()
 	c.life.begin(c.now, l.server.entropy())
-	c.shard = l.server.nextShard()
 	return c
 }
 
@@ -67,7 +67,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // hurry implements closer.
 func (c *conn) hurry(grace time.Duration) {
-	if c.idle.Load() {
+	if !c.busy.Load() {
 		_ = c.socket.SetReadDeadline(time.Now().Add(grace)) // fails on a closed connection only
 	}
 	if t := c.taken.Load(); t != nil {
@@ -88,7 +88,9 @@ func (c *conn) kill() {
 		(*t).Cut()
 		return
 	}
-	_ = c.socket.Close()
+	if !c.wire.Cut() {
+		_ = c.socket.Close()
+	}
 }
 
 // Inform implements proxy.Client. RFC 9110, 15.2: HTTP/1.0 has no 1xx.
@@ -140,10 +142,11 @@ func (c *conn) await() (time.Time, error) {
 	if len(c.wire.Buffered()) > 0 { // pipelined
 		return now, nil
 	}
-	// Draining is looked at after idle is set, and hurry looks at idle after
+	// Draining is looked at after busy is cleared, and hurry looks at busy after
 	// draining is set: one of the two sees the other.
-	c.idle.Store(true)
-	defer c.idle.Store(false)
+	if c.busy.Load() { // for most requests it never was: spares two exchanges of memory for each
+		c.busy.Store(false)
+	}
 	wait := time.Duration(c.settings.IdleTimeout)
 	if c.served == 0 {
 		wait = time.Duration(c.settings.HeaderTimeout)
@@ -163,7 +166,7 @@ func (c *conn) await() (time.Time, error) {
 	if err := c.wire.Await(); err != nil {
 		return now, err
 	}
-	c.now = time.Now()
+	c.now = c.clock.read()
 	return c.now, nil
 }
 
@@ -196,6 +199,7 @@ func (c *conn) readHead(start time.Time) error {
 		}
 		if !c.slow {
 			c.slow = true
+			c.busy.Store(true)
 			if err := c.wire.SetReadDeadline(start.Add(time.Duration(c.settings.HeaderTimeout))); err != nil {
 				return err
 			}
@@ -228,7 +232,7 @@ func (c *conn) answer(start time.Time) (goOn bool) {
 	if c.slow {
 		ex.Now() // for whoever asks it for the latest
 	}
-	ex.Shard = c.shard
+	ex.Shard = c.work.shard
 	c.identify()
 	refused, ok := c.fill()
 	c.closing = !ok || !c.request.KeepAlive || c.served >= c.settings.Requests || c.ending() || c.life.over(c.settings, start)
@@ -308,7 +312,7 @@ func (c *conn) refuse(start time.Time, err error) {
 	c.now = time.Now()
 	ex := &c.ex
 	ex.Begin(start, c)
-	ex.Shard = c.shard
+	ex.Shard = c.work.shard
 	c.identify()
 	ex.In.Method, ex.In.Proto = "-", "HTTP/1.1"
 	ex.In.Client, ex.In.Local, ex.In.TLS = c.client, c.local, c.session

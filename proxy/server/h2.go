@@ -38,7 +38,6 @@ type shared struct {
 	state    *sessionTLS
 	life     lifetime
 	served   atomic.Int64 // requests
-	shard    uint8
 }
 
 // streams is the connection itself.
@@ -77,7 +76,7 @@ type protocol struct {
 
 // newShared returns the connection; whoever calls it sets what is below.
 func (l *listener) newShared(p *protocol, e ends, state *sessionTLS) *shared {
-	c := &shared{listener: l, settings: l.settings.Load(), protocol: p, ends: e, state: state, shard: l.server.nextShard()}
+	c := &shared{listener: l, settings: l.settings.Load(), protocol: p, ends: e, state: state}
 	c.address = c.ends.client.Addr().WithZone("").String()
 	c.life.begin(time.Now(), l.server.entropy())
 	return c
@@ -134,6 +133,7 @@ type stream struct {
 	ex    proxy.Exchange
 	body  streamBody
 	block []byte // fields as they go out
+	shard uint8  // of counters
 }
 
 // Inform implements proxy.Client.
@@ -149,7 +149,7 @@ func (c *shared) serve(h call) {
 	streams := &c.listener.server.streams
 	s, _ := streams.Get().(*stream)
 	if s == nil {
-		s = new(stream)
+		s = &stream{shard: c.listener.server.nextShard()}
 	}
 	s.conn, s.call = c, h
 	if !s.answer() {
@@ -182,7 +182,7 @@ func (s *stream) answer() (complete bool) {
 	}
 	start := time.Now()
 	ex.Begin(start, s)
-	ex.Shard = s.conn.shard
+	ex.Shard = s.shard
 	identify(server, ex)
 	refused, ok := s.fill()
 	if limit := time.Duration(s.conn.settings.RequestTime); limit > 0 {

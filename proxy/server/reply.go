@@ -15,7 +15,8 @@ import (
 // replyWriter writes a connection's replies.
 type replyWriter struct {
 	conn *conn
-	buf  []byte // lent while a reply is written
+	buf  []byte // while a reply is written
+	lent bool   // buf is of the server's buffers
 
 	waited bool // time went by since conn.now: read the clock before the next write
 	pace   pace
@@ -37,11 +38,8 @@ func (w *replyWriter) write() error {
 	c := w.conn
 	reply := &c.ex.Reply
 	w.waited, w.pace = false, pace{}
-	w.buf = c.server.buffers.Take(w.room(reply))
-	defer func() {
-		c.server.buffers.Give(w.buf)
-		w.buf = nil
-	}()
+	w.takeRoom(w.room(reply))
+	defer w.giveRoom()
 	chunked := w.chunks(reply)
 	b := w.appendHead(w.buf[:0], reply, chunked)
 	if c.request.Method == "HEAD" || bodiless(reply.Status) {
@@ -54,6 +52,30 @@ func (w *replyWriter) write() error {
 		return w.stream(b, reply.Body, chunkRoom)
 	}
 	return w.stream(b, reply.Body, 0)
+}
+
+// spareRoom is how much room in bytes is enough for a reply that is worth a small
+// buffer: its content and a head of 1 KiB.
+const spareRoom = wire.Small/2 + 1<<10
+
+// takeRoom sets buf to memory for a reply. Where nothing more of the request can come,
+// what its head left free of the read buffer will mostly do.
+func (w *replyWriter) takeRoom(size int) {
+	c := w.conn
+	w.buf, w.lent = nil, false
+	if size == wire.Small && c.body.finished() {
+		w.buf = c.wire.Spare(spareRoom)
+	}
+	if w.buf == nil {
+		w.buf, w.lent = c.server.buffers.Take(size), true
+	}
+}
+
+func (w *replyWriter) giveRoom() {
+	if w.lent {
+		w.conn.server.buffers.Give(w.buf)
+	}
+	w.buf = nil
 }
 
 // room returns how large a buffer the reply is worth.

@@ -39,6 +39,7 @@ func (c *conn) fill() (refused proxy.Fault, ok bool) {
 	in.Client, in.ClientText, in.Local, in.Upgrade = c.client, c.address, c.local, r.Upgrade
 	in.Length = r.Length
 	if r.Chunked || r.Length > 0 {
+		c.busy.Store(true)
 		c.body.begin(r)
 		in.Body = &c.body
 	} else {

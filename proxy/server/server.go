@@ -71,7 +71,7 @@ type Server struct {
 
 	current  atomic.Pointer[snapshot.Snapshot]
 	draining atomic.Bool
-	shards   atomic.Uint32 // connections so far
+	shards   atomic.Uint32 // works and streams so far
 	overload *overload.Monitor
 	refusals refusals
 	failures handshakes
@@ -302,7 +302,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// nextShard returns the number of a new connection's counters.
+// nextShard returns the number of the counters of what requests are answered with.
 func (s *Server) nextShard() uint8 { return uint8(s.shards.Add(1)) }
 
 // snapshot returns the current snapshot, acquired; nil when there is none.

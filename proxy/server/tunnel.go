@@ -21,6 +21,7 @@ const tunnelIdle = 10 * time.Minute
 func (c *conn) tunnel() {
 	ex := &c.ex
 	back := ex.Reply.Tunnel
+	c.busy.Store(true)
 	if err := c.reply.flush(c.appendSwitch(nil)); err != nil {
 		_ = back.Close() // nobody is left to use it
 		return

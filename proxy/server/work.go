@@ -14,16 +14,21 @@ type work struct {
 	request http1.Request
 	body    requestBody
 	reply   replyWriter
+	shard   uint8 // of counters
 }
 
 // desks lends work to connections. The zero value is ready to use; safe for
 // concurrent use.
+//
+// What a processor gives back is what it is lent next, so that counters which go by
+// work's shard stay in that processor's memory; by connections' they'd go back and
+// forth.
 type desks struct{ pool sync.Pool }
 
 func (d *desks) take(c *conn) *work {
 	w, _ := d.pool.Get().(*work)
 	if w == nil {
-		w = new(work)
+		w = &work{shard: c.server.nextShard()}
 	}
 	w.body.conn, w.reply.conn = c, c
 	return w

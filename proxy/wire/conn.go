@@ -12,14 +12,16 @@ import (
 // Conn is a network connection with a read buffer that exists only while there
 // is something in it, and with coarse deadlines.
 //
-// One goroutine reads and one writes at a time; Close and Gone may be called by
-// any.
+// One goroutine reads and one writes at a time; Cut, Gone and, unless it is owned, Close
+// may be called by any.
 type Conn struct {
 	// Set at construction.
 	net      net.Conn
 	raw      syscall.RawConn // of the socket underneath; nil when there is none
 	direct   bool            // net is the socket itself, no TLS in between
 	plain    bool            // reads and writes go to raw
+	owned    bool            // only who writes closes it
+	fd       uintptr         // once it is owned
 	buffers  *Buffers
 	records  *Records              // below TLS; nil for others
 	poll     func(fd uintptr) bool // method values made once, not per call
@@ -247,6 +249,15 @@ func (c *Conn) Scratch() []byte {
 	return c.buf
 }
 
+// Spare returns the free memory behind what is buffered, to make a message in that is
+// sent before anything more is read; nil if that is less than least bytes.
+func (c *Conn) Spare(least int) []byte {
+	if len(c.buf)-c.w < least {
+		return nil
+	}
+	return c.buf[c.w:len(c.buf):len(c.buf)]
+}
+
 // Read implements io.Reader: first what is buffered, then straight from the
 // connection into p.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -319,6 +330,24 @@ func (c *Conn) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+// Own says that from now on only the goroutine that writes closes the connection: all
+// others Cut it. A write then needn't see to it that the descriptor stays the same, as
+// long as it doesn't wait: BenchmarkWrite compares the two.
+func (c *Conn) Own() {
+	if c.plain {
+		c.owned = c.raw.Control(func(fd uintptr) { c.fd = fd }) == nil
+	}
+}
+
+// Cut ends both directions of an owned connection, for its owner to close: reads and
+// writes fail from now on. It reports false for one that isn't owned.
+func (c *Conn) Cut() bool {
+	if c.owned {
+		shutdown(c.raw)
+	}
+	return c.owned
 }
 
 // Close closes the connection. The buffer is left to the garbage collector,

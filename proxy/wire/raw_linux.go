@@ -101,7 +101,10 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 // writeRaw writes p and then q to the socket itself.
 func (c *Conn) writeRaw(p, q []byte) (int, error) {
 	c.out = transfer{buf: p, next: q}
-	err := c.raw.Write(c.sendFunc)
+	var err error
+	if !c.owned || !c.send(c.fd) {
+		err = c.raw.Write(c.sendFunc)
+	}
 	c.out.buf, c.out.next = nil, nil
 	if err == nil {
 		err = c.out.err
@@ -144,6 +147,11 @@ func (c *Conn) ask(fd uintptr) bool {
 	c.begun = true
 	c.sent = c.send(fd) && c.out.err == nil
 	return !c.sent
+}
+
+// shutdown ends both directions of a socket without closing it.
+func shutdown(raw syscall.RawConn) {
+	_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }) // fails when it has ended
 }
 
 // rawSockets says that readRaw and writeRaw work here.

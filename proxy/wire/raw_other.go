@@ -2,6 +2,8 @@
 
 package wire
 
+import "syscall"
+
 type transfer struct {
 	buf []byte
 	n   int
@@ -13,6 +15,8 @@ func (c *Conn) send(uintptr) bool { return true }
 
 func (c *Conn) readRaw(p []byte) (int, error)     { return c.net.Read(p) }
 func (c *Conn) writeRaw(p, _ []byte) (int, error) { return c.net.Write(p) }
+
+func shutdown(syscall.RawConn) {}
 
 func (c *Conn) ask(uintptr) bool                 { return true }
 func (c *Conn) askRaw(_, _ []byte) (bool, error) { return false, nil }
