@@ -188,6 +188,7 @@ type Route struct {
 	// Recorder records its exchanges; nil leaves them to the stage's.
 	Recorder Recorder
 	Payload  string   // version of the events of an HTTP API's integration: "1.0" or "2.0"
+	Names    []string // of its path parameters, in an HTTP API
 	Scopes   []string // of which a caller's token must have one; none for no matter
 	// For logs.
 	Authorizer  string // its authorizer's name, "" for none

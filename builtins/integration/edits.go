@@ -57,6 +57,10 @@ func newEdits(parameters map[string]string, side mapping.Side, route *proxy.Rout
 		verb, place, _ := strings.Cut(target, ":")
 		what, known := map[string]change{"remove": removes, "overwrite": overwrites, "append": appends}[verb]
 		text := parameters[target]
+		if !known {
+			bad.add("this isn't something that parameters can be mapped to", targetsOf(side, text), here...)
+			continue
+		}
 		if what == removes {
 			if text = strings.Trim(text, "'"); text != "" {
 				bad.add("what is removed has no value", `write ""`, here...)
@@ -71,7 +75,7 @@ func newEdits(parameters map[string]string, side mapping.Side, route *proxy.Rout
 			// Differs from AWS, where a client's own stays in front: it could say who it is.
 			what = overwrites
 		}
-		if !known || !e.add(what, place, value, side, bad, here) {
+		if !e.add(what, place, value, side, bad, here) {
 			bad.add("this isn't something that parameters can be mapped to", targetsOf(side, parameters[target]), here...)
 		}
 		e.body = e.body || value.NeedsBody()
@@ -174,7 +178,7 @@ func (e *edits) appendPath(b []byte, ex *proxy.Exchange) ([]byte, error) {
 		b = append([]byte{'/'}, b...)
 	}
 	switch {
-	case endsPath(string(b)):
+	case endsPath(b):
 		err = errParamText
 	case uri.HasDotSegment(b):
 		err = errParamClimbs

@@ -126,7 +126,7 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]by
 }
 
 // endsPath reports whether text has a character that can't be in a path.
-func endsPath(text string) bool {
+func endsPath[T uri.Text](text T) bool {
 	for i := 0; i < len(text); i++ {
 		if c := text[i]; c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' {
 			return true

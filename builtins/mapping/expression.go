@@ -96,7 +96,7 @@ func parseReference(reference string, side Side, route *proxy.Route) (s Source, 
 		err = wrong(fmt.Sprintf("%q can't be used here", "$"+reference), "write one of "+formsOf(side))
 	case place == "header":
 		s, err = headerSource(name, true)
-	case place == "body" && (strings.Contains(name, "..") || strings.Contains(name, "?(")):
+	case place == "body" && (strings.Contains(rest, "..") || strings.Contains(name, "?(")):
 		err = wrong("the JSONPath: it can have neither \"..\" nor filters here", "as in body.order.items[0].id")
 	case place == "body":
 		s, err = bodySource(name, rest)

@@ -248,7 +248,7 @@ func (x *crosser) unchecked(path []string, route *Route) {
 // clash reports a route that another one has already taken.
 func (x *crosser) clash(key routeKey, path []string, paths *branch) {
 	first, name, same := paths.insert(key, path[3])
-	if first == "" {
+	if first == "" || !same && x.cfg.API[path[1]].Type == HTTPType {
 		return
 	}
 	at := x.nearest(path)

@@ -28,6 +28,12 @@ func placeHTTP(st *stage, k routeKey, r *proxy.Route) error {
 		st.fallback = r
 		return nil
 	}
+	r.Names = []string{} // which are the route's own: resources don't have any here
+	for _, seg := range k.segments {
+		if seg.kind != literalSegment {
+			r.Names = append(r.Names, seg.text)
+		}
+	}
 	return insert(st.root, k, r)
 }
 
@@ -51,6 +57,9 @@ func (st *stage) httpRoute(ex *proxy.Exchange, escaped bool) *proxy.Route {
 		}
 		ex.Params = look.params
 		if r != nil {
+			for i := range r.Names {
+				ex.Params[i].Name = r.Names[i]
+			}
 			return r
 		}
 	}

@@ -149,7 +149,7 @@ func insert(root *node, k routeKey, r *proxy.Route) error {
 		if at == nil {
 			break
 		}
-		if other := at.otherName(seg); other != nil {
+		if other := at.otherName(seg); other != nil && r.Names == nil {
 			return wrongKey(fmt.Sprintf("call both parameters %q", other.name),
 				"{%s} stands where the route for %s has {%s}; AWS has one name for each place", seg.text, other.path, other.name)
 		}
