@@ -174,14 +174,18 @@ func (g *gateway) adopt(cfg *config.Config, next *candidate) error {
 	if err != nil {
 		return err
 	}
+	certificate, err := adminCertificate(cfg)
+	if err != nil {
+		return err
+	}
 	before := g.admin.Address()
-	g.admin.SetTokens(adminTokens(cfg)) // before anybody can ask
+	back := g.admin.Guard(certificate, adminTokens(cfg)) // before anybody can ask
 	if err := g.admin.Listen(admin); err != nil {
-		g.admin.SetTokens(adminTokens(g.serving.Load()))
+		back()
 		return err
 	}
 	if err := g.server.Apply(cfg, next.snapshot); err != nil {
-		g.admin.SetTokens(adminTokens(g.serving.Load()))
+		back()
 		if g.shared.Load() {
 			g.admin.Leave()
 		}

@@ -164,6 +164,11 @@ func (c *candidate) discard() {
 // the listeners are opened, for findings with a place.
 func checkCertificates(cfg *config.Config) config.Findings {
 	var findings config.Findings
+	if _, err := adminCertificate(cfg); err != nil {
+		findings = append(findings, cfg.Finding([]string{"admin", "tls"}, err.Error(), ""))
+	} else if _, err := adminTLS(cfg); err != nil {
+		findings = append(findings, cfg.Finding([]string{"admin", "tls", "ca"}, err.Error(), ""))
+	}
 	for _, name := range sortedKeys(cfg.Listen) {
 		l := cfg.Listen[name]
 		if l.TLS == nil {

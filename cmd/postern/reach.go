@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/control"
@@ -30,7 +33,11 @@ func reach(ctx context.Context, cfg *config.Config, running func(*control.Client
 	if err != nil {
 		return &failure{exitFailed, err}
 	}
-	client, err := control.Dial(ctx, address)
+	secure, err := adminTLS(cfg)
+	if err != nil {
+		return &failure{exitFailed, err}
+	}
+	client, err := control.Dial(ctx, address, secure)
 	switch {
 	case err == nil:
 		defer client.Close()
@@ -45,4 +52,40 @@ func reach(ctx context.Context, cfg *config.Config, running func(*control.Client
 		return &failure{exitFailed, err}
 	}
 	return err
+}
+
+// adminCertificate returns what the admin listener shows on a TCP address, nil for
+// nothing.
+func adminCertificate(cfg *config.Config) (*tls.Certificate, error) {
+	c := cfg.Admin.TLS
+	if c == nil {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("admin.tls: %w", err)
+	}
+	return &pair, nil
+}
+
+// adminTLS returns how commands speak to the admin listener on a TCP address, nil for
+// cleartext.
+func adminTLS(cfg *config.Config) (*tls.Config, error) {
+	c := cfg.Admin.TLS
+	if c == nil {
+		return nil, nil
+	}
+	secure := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
+	if c.CA == "" {
+		return secure, nil
+	}
+	text, err := os.ReadFile(c.CA)
+	if err != nil {
+		return nil, fmt.Errorf("admin.tls.ca: %w", err)
+	}
+	secure.RootCAs = x509.NewCertPool()
+	if !secure.RootCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("admin.tls.ca: %s has no certificate", c.CA)
+	}
+	return secure, nil
 }

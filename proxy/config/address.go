@@ -111,9 +111,18 @@ func (x *crosser) admin(open []listening) {
 	}
 	ip, err := netip.ParseAddr(l.host)
 	if l.host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		x.value(path, "", "not a loopback address: whoever reaches the admin listener controls the gateway",
-			fmt.Sprintf(`write "127.0.0.1:%d", or "unix:PATH"`, l.port))
-		return
+		var missing []string
+		if x.cfg.Admin.TLS == nil {
+			missing = append(missing, `tls = { cert = "…", key = "…" }`)
+		}
+		if len(x.cfg.Admin.Token) == 0 {
+			missing = append(missing, `a token: [admin.token.NAME] with sha256 and scopes`)
+		}
+		if len(missing) > 0 {
+			x.value(path, "", "not a loopback address: whoever reaches the admin listener controls the gateway",
+				fmt.Sprintf(`write "127.0.0.1:%d", or "unix:PATH"; or add %s`, l.port, strings.Join(missing, ", and ")))
+			return
+		}
 	}
 	l.path = path
 	x.opens(open, l)

@@ -210,9 +210,11 @@ type ClientLimits struct {
 
 // Admin is the operator's listener.
 type Admin struct {
-	// "unix:PATH", a loopback "host:port", or "off". PATH is relative to the file
-	// that holds it. Default: unix:admin.sock in data_dir.
+	// "unix:PATH", "host:port", or "off". PATH is relative to the file that holds it. What
+	// isn't a loopback address needs tls and a token. Default: unix:admin.sock in data_dir.
 	Address string `toml:"address" example:"127.0.0.1:8081"`
+	// TLS on a TCP address.
+	TLS *AdminTLS `toml:"tls"`
 	// Who may use it on a TCP address, by name: requests there then need
 	// "Authorization: Bearer TOKEN", but for /health/live and /health/ready. The unix
 	// socket is for the process's user alone and asks for none.

@@ -3,12 +3,14 @@ package control
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -45,16 +47,22 @@ func (r *Refusal) Error() string { return r.Message }
 func (r *Refusal) Unwrap() error { return r.cause }
 
 // Dial returns a client for an address as Server.Listen takes it, once somebody has
-// answered there. The caller closes it.
-func Dial(ctx context.Context, address string) (*Client, error) {
+// answered there. secure is for TCP addresses with TLS, nil for cleartext. The caller
+// closes it.
+func Dial(ctx context.Context, address string, secure *tls.Config) (*Client, error) {
 	if address == Off {
 		return nil, ErrNobody
 	}
-	network, to, base := "tcp", address, "http://"+address
+	to := reachable(address)
+	network, base := "tcp", "http://"+to
+	if secure != nil {
+		base = "https://" + to
+	}
 	if path, unix := strings.CutPrefix(address, "unix:"); unix {
 		network, to, base = "unix", path, "http://localhost"
 	}
 	c := &Client{base: base, http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		TLSClientConfig: secure, TLSHandshakeTimeout: 5 * time.Second,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, to)
 		},
@@ -68,6 +76,21 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 		return nil, ErrNobody
 	}
 	return nil, err
+}
+
+// reachable returns an address at which this machine reaches what listens at address.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	switch ip, err := netip.ParseAddr(host); {
+	case host == "" || err == nil && ip.IsUnspecified() && ip.Is4():
+		return net.JoinHostPort("127.0.0.1", port)
+	case err == nil && ip.IsUnspecified():
+		return net.JoinHostPort("::1", port)
+	}
+	return address
 }
 
 // tokenVariable is the environment variable with the token for an admin listener that

@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -82,7 +83,8 @@ type Server struct {
 	paths   []string            // what a 404 offers
 	methods map[string][]string // besides GET and HEAD, by path
 
-	tokens atomic.Pointer[map[string]Token] // by digest
+	tokens      atomic.Pointer[map[string]Token] // by digest
+	certificate atomic.Pointer[tls.Certificate]  // nil: TCP addresses are cleartext
 
 	mu      sync.Mutex // guards what follows
 	address string     // as configured
@@ -146,8 +148,9 @@ func (s *Server) offer(path string, answer http.HandlerFunc) {
 	s.mux.HandleFunc("GET "+path, answer)
 }
 
-// Listen makes address the one to listen on: "unix:PATH", a loopback
-// "host:port", or Off. On an error the address before it stays.
+// Listen makes address the one to listen on: "unix:PATH", "host:port", or Off. What
+// isn't a loopback address needs a certificate and a token. On an error the address
+// before it stays.
 func (s *Server) Listen(address string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +179,7 @@ func (s *Server) Listen(address string) error {
 	}
 	go func() {
 		defer close(ended)
-		_ = server.Serve(l) // ends with ErrServerClosed
+		_ = server.Serve(&gate{Listener: l, server: s, free: make(chan struct{}, maxConnections)}) // ends with ErrServerClosed
 	}()
 	s.address, s.socket, s.server, s.bound, s.ended = address, l, server, l.Addr(), ended
 	return nil
@@ -190,7 +193,11 @@ func (s *Server) open(address string) (net.Listener, error) {
 			return inherit(address, file)
 		}
 	}
-	return listen(address)
+	where := here
+	if s.secured() {
+		where = anywhere
+	}
+	return listen(address, where)
 }
 
 // Addr returns where the server listens, nil for nowhere.
@@ -252,15 +259,21 @@ func (s *Server) close() {
 }
 
 // answer lets a page of a browser reach nothing: its Host would be a name that
-// was made to resolve to loopback.
+// was made to resolve to loopback. A name that others may use comes with TLS and a token,
+// which a page doesn't have.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	if overTCP(r) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		if !loopback(host) {
+		guarded := r.TLS != nil && s.secured()
+		if !guarded && !loopback(host) {
 			writeJSON(w, http.StatusMisdirectedRequest, map[string]any{"message": "the Host must be a loopback address"})
+			return
+		}
+		if !guarded && !fromHere(r) { // as while a reload goes from one to the other
+			writeJSON(w, http.StatusForbidden, map[string]any{"message": "only with TLS and tokens"})
 			return
 		}
 		// Profiles and traces cost something even if the page can't read them.

@@ -53,7 +53,7 @@ func TestDomains(t *testing.T) {
 	if err := s.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Dial(t.Context(), s.Addr().String())
+	c, err := Dial(t.Context(), s.Addr().String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

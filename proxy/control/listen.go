@@ -22,8 +22,9 @@ var ErrInUse = errors.New("another gateway answers there")
 // room for the name under which it is made.
 const longestSocket = 100
 
-// listen opens address: "unix:PATH" or a loopback "host:port".
-func listen(address string) (net.Listener, error) {
+// listen opens address: "unix:PATH" or "host:port", which is a loopback address unless it
+// may be any.
+func listen(address string, where reach) (net.Listener, error) {
 	if path, unix := strings.CutPrefix(address, "unix:"); unix {
 		return listenUnix(path)
 	}
@@ -32,8 +33,8 @@ func listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("admin address %q: %w", address, err)
 	}
 	// Whoever reaches it sees the configuration and can profile the process.
-	if !loopback(host) {
-		return nil, fmt.Errorf("admin address %q isn't a loopback address; use 127.0.0.1:PORT, [::1]:PORT or unix:PATH", address)
+	if where == here && !loopback(host) {
+		return nil, fmt.Errorf("admin address %q isn't a loopback address; use 127.0.0.1:PORT, [::1]:PORT or unix:PATH, or TLS and tokens", address)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -41,6 +42,14 @@ func listen(address string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// reach is from where a TCP address may be reached.
+type reach bool
+
+const (
+	here     reach = false // the machine itself
+	anywhere reach = true
+)
 
 // loopback reports whether host is the machine itself.
 func loopback(host string) bool {
