@@ -59,6 +59,10 @@
 //	reuse                           the next request goes on the open connection
 //	more <<END                      further bytes on the open connection
 //	next [VERB]                     reads the next answer; VERB asked for it
+//	upgrade TARGET                  a GET that asks for a WebSocket; once it is there, further
+//	                                requests go beside it
+//	say TEXT                        sends the WebSocket a text
+//	hangup CODE [REASON]            and a Close frame
 //
 // In raw, send and more each line ends with CRLF, unless it ends with a
 // backslash; \r \n \t \\ and \xHH are bytes. ${COUNT*TEXT} repeats TEXT in
@@ -80,6 +84,10 @@
 //	nothing                         the connection closes without an answer
 //	closed | open                   the connection after the answer
 //	receives TEXT                   the next bytes after a switch of protocols
+//	hear [TEXT | ~ REGEXP]          the next text of the WebSocket; body and json judge it too
+//	ends CODE                       its Close frame, and its end
+//	note NAME PATH                  $NAME is the text at PATH of the JSON of the answer, or of
+//	                                what was heard
 //	took MIN..MAX                   time from the request's last byte to the answer, or
 //	                                to the end of a connection without one
 //	saw NAME VERB TARGET            the next request that the backend got

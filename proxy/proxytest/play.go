@@ -43,7 +43,8 @@ type player struct {
 
 	// What is being judged.
 	conn     *client
-	keep     bool // the next request goes on conn
+	socket   *client // an open WebSocket
+	keep     bool    // the next request goes on conn
 	answer   *judge
 	answered line // that brought answer
 	cut      bool // the script expects a broken content
@@ -71,6 +72,9 @@ func words() map[string]func(*player, line) error {
 		"headers": (*player).expect, "body": (*player).expect, "json": (*player).expect,
 		"trailer": (*player).expect, "truncated": (*player).expect, "took": (*player).expect,
 		"nothing": (*player).expectNothing, "closed": (*player).expectClosed, "open": (*player).expectClosed,
+		"upgrade": (*player).upgrade, "say": (*player).say, "hear": (*player).hear,
+		"hangup": (*player).hangUp, "ends": (*player).ends, "note": (*player).note,
+
 		"receives": (*player).receives, "saw": (*player).saw, "unseen": (*player).unseen,
 
 		"certificate": (*player).certificate, "authority": (*player).signed, "client": (*player).signed,
@@ -103,8 +107,10 @@ func (p *player) fatal(err error) {
 }
 
 func (p *player) close() {
-	if p.conn != nil {
-		p.conn.close()
+	for _, c := range []*client{p.conn, p.socket} {
+		if c != nil {
+			c.close()
+		}
 	}
 	if p.gateway != nil {
 		p.gateway.Close()
