@@ -37,7 +37,7 @@ func urls(cfg *config.Config, l config.Listen, addr net.Addr) []string {
 	var all []string
 	for _, api := range sortedKeys(cfg.API) {
 		for _, stage := range sortedKeys(cfg.API[api].Stage) {
-			all = append(all, scheme+"://"+api+"."+cfg.Gateway.Suffix+port+"/"+stage+"/")
+			all = append(all, scheme+"://"+api+"."+cfg.Gateway.Suffix+port+stagePath(stage)+"/")
 		}
 	}
 	for _, domain := range sortedKeys(cfg.Domain) {
@@ -46,6 +46,14 @@ func urls(cfg *config.Config, l config.Listen, addr net.Addr) []string {
 		}
 	}
 	return all
+}
+
+// stagePath is what the paths of a stage begin with at its API's default host.
+func stagePath(stage string) string {
+	if stage == config.DefaultName {
+		return ""
+	}
+	return "/" + stage
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -165,7 +165,7 @@ func (r *policyReader) exchange(api, stage, verb, path string) *proxy.Exchange {
 	ex.Begin(start, nil)
 	ex.In.Method, ex.In.Scheme, ex.In.Host = verb, o.scheme, api+"."+nothing
 	path, ex.In.RawQuery, ex.In.HasQuery = strings.Cut(path, "?")
-	ex.In.Path = "/" + stage + path
+	ex.In.Path = stagePath(stage) + path
 	if a, err := netip.ParseAddr(o.address); err == nil {
 		ex.In.Client = netip.AddrPortFrom(a, 0)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/postern-gateway/postern/builtins/access"
+	"github.com/postern-gateway/postern/proxy/config"
 )
 
 // nobody is the caller who doesn't sign.
@@ -64,9 +65,22 @@ var verbs = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 // it depends.
 func (r *policyReader) cell(api, stage, route, caller string) (access.Outcome, error) {
 	verb, path, _ := strings.Cut(route, " ")
+	if route == config.DefaultName {
+		verb, path = "ANY", "/"+route
+	}
 	path = strings.ReplaceAll(path, "+}", "}")
 	of := []string{verb}
-	if verb == "ANY" {
+	switch {
+	case route == config.DefaultName: // as far as no other route has the path
+		of = slices.DeleteFunc(slices.Clone(verbs), func(verb string) bool {
+			ex := r.exchange(api, stage, verb, path)
+			_, found := r.routes.Match(ex)
+			return !found || ex.Route.Key != route
+		})
+		if len(of) == 0 {
+			return access.Depends, nil
+		}
+	case verb == "ANY":
 		of = slices.DeleteFunc(slices.Clone(verbs), func(verb string) bool {
 			_, own := r.cfg.API[api].Route[verb+strings.TrimPrefix(route, "ANY")]
 			return own

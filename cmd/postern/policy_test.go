@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -175,5 +176,41 @@ pets  prod   GET /pets/{id}      denied     allowed  allowed
 	}
 	if code, _, stderr := command(t, "policy", "explain", "--api", "pats"); code != exitInvalid || !strings.Contains(stderr, `there is no "pats"`) {
 		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
+// The stage that is in no path, and the route that has none.
+func TestPolicyOfHTTPAPI(t *testing.T) {
+	const text = `[listen.public]
+address = "127.0.0.1:0"
+[authorizer.signed]
+type = "iam"
+[principal.alice]
+access_keys = [{ id = "AKIDALICE", secret = "0123456789abcdef" }]
+policies = ['{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "arn:aws:execute-api:*:*:web/$default/GET/*"}}']
+[api.web]
+type = "http"
+[api.web.stage."$default"]
+[api.web.stage.v1]
+[api.web.route."GET /pets"]
+authorizer = "signed"
+integration = { type = "http_proxy", url = "http://127.0.0.1:9/" }
+[api.web.route."$default"]
+authorizer = "signed"
+integration = { type = "http_proxy", url = "http://127.0.0.1:9/" }
+`
+	t.Chdir(filepath.Dir(write(t, text)))
+	code, stdout, stderr := command(t, "policy", "explain")
+	want := `API  STAGE     ROUTE      anonymous  alice
+web  $default  $default   denied     depends
+web  $default  GET /pets  denied     allowed
+web  v1        $default   denied     denied
+web  v1        GET /pets  denied     denied
+`
+	if code != exitOK || stdout != want {
+		t.Errorf("exit code %d, %s\ngot:\n%s\nwant:\n%s", code, stderr, stdout, want)
+	}
+	if code, stdout, stderr := command(t, "policy", "explain", "GET /other", "--stage", "$default", "--principal", "alice"); code != exitOK || !strings.Contains(stdout, "web/$default/GET/other") {
+		t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
 	}
 }
