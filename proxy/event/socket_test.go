@@ -51,7 +51,7 @@ func TestSocketConnect(t *testing.T) {
 	ex := newSocketExchange("$connect", proxy.Socket{Event: proxy.SocketConnect})
 	ex.In.RawQuery, ex.In.HasQuery = "room=a&room=b", true
 	ex.Stage.Variables = map[string]string{"v": "1"}
-	event := object(t, AppendAuthorization(nil, ex))
+	event := object(t, AppendAuthorization(nil, ex, nil))
 	if event["type"] != "REQUEST" || event["methodArn"] != "arn:aws:execute-api:::dl7ptocha9/prod/$connect" {
 		t.Errorf("%v %v", event["type"], event["methodArn"])
 	}
