@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,12 +44,13 @@ type syslogAddress struct {
 	network, address string
 	facility         int
 	app              string
+	secure           syslogTLS // for "tls"
 }
 
 // parseSyslog reads "syslog+udp://HOST:PORT?facility=local0&app=postern". The error is a
 // *config.KeyError without a path.
 func parseSyslog(text string) (a syslogAddress, err error) {
-	const hint = `write "syslog+udp://HOST:514", "syslog+tcp://HOST:601" or "syslog+unix:///dev/log"`
+	const hint = `write "syslog+udp://HOST:514", "syslog+tcp://HOST:601", "syslog+tls://HOST:6514" or "syslog+unix:///dev/log"`
 	wrong := func(why string) (syslogAddress, error) {
 		return syslogAddress{}, &config.KeyError{Text: fmt.Sprintf("%q isn't where a syslog server is: %s", text, why), Hint: hint}
 	}
@@ -58,7 +60,7 @@ func parseSyslog(text string) (a syslogAddress, err error) {
 	}
 	a = syslogAddress{network: u.Scheme, address: u.Host, facility: 16, app: "postern"}
 	switch u.Scheme {
-	case "udp", "tcp":
+	case "udp", "tcp", "tls":
 		if u.Port() == "" || u.Hostname() == "" || u.Path != "" && u.Path != "/" {
 			return wrong("a host and a port are needed")
 		}
@@ -67,7 +69,7 @@ func parseSyslog(text string) (a syslogAddress, err error) {
 			return wrong("a socket's whole path is needed, after three slashes")
 		}
 	default:
-		return wrong("there are udp, tcp and unix")
+		return wrong("there are udp, tcp, tls and unix")
 	}
 	for key, values := range u.Query() {
 		switch key {
@@ -86,14 +88,22 @@ func parseSyslog(text string) (a syslogAddress, err error) {
 				return wrong("app has 1 to 48 characters of ASCII, without spaces")
 			}
 		default:
-			return wrong(fmt.Sprintf("it has no %q", key))
+			if a.network != "tls" || !a.secure.set(key, values[0]) {
+				return wrong(fmt.Sprintf("it has no %q", key))
+			}
+		}
+	}
+	if a.network == "tls" {
+		if _, err := a.secure.config(u.Hostname()); err != nil {
+			return wrong(err.Error())
 		}
 	}
 	return a, nil
 }
 
 // syslog writes lines to a syslog server, each as a message of RFC 5424: a datagram
-// (RFC 5426; Unix sockets too), or by TCP with its length ahead (RFC 6587, 3.4.1). It is
+// (RFC 5426; Unix sockets too), or by TCP with its length ahead (RFC 6587, 3.4.1), which
+// TLS has, too (RFC 5425, 4.3). It is
 // one goroutine's, but for Close and SetWriteDeadline.
 type syslog struct {
 	// Set at construction.
@@ -177,6 +187,11 @@ func (s *syslog) send(stamp string, line []byte) error {
 		return err
 	}
 	length := append(strconv.AppendInt(make([]byte, 0, 8), int64(len(b)), 10), ' ')
+	if s.address.network == "tls" { // which would make two records of two
+		s.buf = slices.Insert(b, 0, length...)
+		_, err := s.conn.Write(s.buf)
+		return err
+	}
 	buffers := net.Buffers{length, b}
 	_, err := buffers.WriteTo(s.conn)
 	return err
@@ -220,6 +235,9 @@ func (s *syslog) dial() (conn net.Conn, stream bool, err error) {
 		return conn, false, err
 	}
 	conn, err = dialer.Dial("tcp", s.address.address)
+	if err == nil && s.address.network == "tls" {
+		conn, err = s.address.secured(conn)
+	}
 	return conn, true, err
 }
 
