@@ -139,11 +139,15 @@ func (f *wasmFlow) come() error {
 		return err
 	}
 	in.begin(f.phase, f.ex, f.variables, f.limit)
-	in.account = f.account
+	in.account, in.late = f.account, f.late()
 	f.draft, in.draft = in.draft, f.draft
 	g.enter(f)
 	return nil
 }
+
+// late reports whether somebody else than the pipeline's goroutine may read the content
+// by now: the exchange's own memory isn't for f then.
+func (f *wasmFlow) late() bool { return f.installed && f.side == requestSide }
 
 // wait waits until the guest goes on with f, answers, or closes the stream: in a
 // callback of another context or of the plugin's own.
@@ -171,7 +175,9 @@ func (f *wasmFlow) wait() error {
 			return err
 		}
 		f.parked = false
-		f.ex.Notes.PluginWaiting += waited
+		if !f.late() {
+			f.ex.Notes.PluginWaiting += waited
+		}
 		if f.account != nil {
 			f.account.waiting.Add(int64(waited))
 		}

@@ -385,7 +385,7 @@ func (p *plugin) lend(in *instance) {
 		took := p.host.now() - in.began
 		a.processor.Add(took)
 		a.hostCalls.Add(in.hostCalls)
-		if in.ex != nil {
+		if in.ex != nil && !in.late {
 			in.ex.Notes.PluginTime += time.Duration(took)
 		}
 		in.account = nil

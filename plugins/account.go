@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/postern-gateway/postern/plugins/outbound"
+	"github.com/postern-gateway/postern/sdk/abi"
 )
 
 // account is what the calls of one plugin for one API have cost. Calls of other
@@ -100,7 +101,7 @@ func (in *instance) settle(err error) (now int64) {
 	}
 	if p := in.piece; p != nil {
 		p.count(time.Duration(took), time.Duration(in.waited), f.Requests)
-	} else if ex := in.ex; ex != nil {
+	} else if ex := in.ex; ex != nil && !(in.late && in.phase == abi.Request) { // which is another goroutine's
 		ex.Notes.PluginTime += time.Duration(took)
 		ex.Notes.PluginWaiting += time.Duration(in.waited)
 		ex.Notes.PluginRequests += int(f.Requests)

@@ -82,7 +82,7 @@ type instance struct {
 
 	piece  *passage   // of content that the call is about; nil for other calls
 	stream *answering // of the call, if the plugin's integrations have content in pieces
-	late   bool       // the exchange's trace is complete, or about to be
+	late   bool       // the exchange's trace and memory aren't for the call, which content on its way needed
 
 	holdings *holdings // nil until the guest has the host keep something
 

@@ -87,7 +87,7 @@ func (in *instance) keep(s string) (string, bool) {
 	if in.draft.written > maxWritten {
 		return "", false
 	}
-	if in.piece != nil { // the exchange's memory may be somebody else's just now
+	if in.late { // the exchange's memory may be somebody else's just now
 		return strings.Clone(s), true
 	}
 	return in.ex.Text.Concat(s), true

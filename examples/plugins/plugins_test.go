@@ -36,7 +36,7 @@ func TestLanguages(t *testing.T) {
 // Content in pieces, in the languages whose guides show it.
 func TestPieces(t *testing.T) {
 	start := proxytest.Starter(t.TempDir())
-	for name, source := range map[string]string{"c": "c/pieces.c", "rust": "rust/pieces.rs", "go": "go/pieces"} {
+	for name, source := range map[string]string{"c": "c/pieces.c", "rust": "rust/pieces.rs", "go": "go/pieces", "zig": "zig/pieces.zig"} {
 		t.Run(name, func(t *testing.T) {
 			play(t, "testdata/pieces/pieces.txtar", guests.Build(t, "examples/plugins/"+source), start)
 		})

@@ -353,6 +353,10 @@ pub const Request = struct {
     pub fn methodArn(_: Request) []const u8 {
         return field(raw.FIELD_METHOD_ARN);
     }
+    /// The content's next bytes as they come, in the role integrate; none is the end.
+    pub fn incoming(_: Request, buffer: []u8) Error![]u8 {
+        return buffer[0..try check(raw.core.chunk_read(buffer.ptr, buffer.len))];
+    }
     /// Any other field, by its number in raw.
     pub fn other(_: Request, number: i32) []const u8 {
         return field(number);
@@ -427,6 +431,11 @@ pub const Response = struct {
     }
     pub fn body(_: Response) Body {
         return .{ .number = raw.BODY_RESPONSE };
+    }
+    /// Sends content and waits until the client takes it, in the role integrate. The first
+    /// one, even of nothing, sends status and headers before.
+    pub fn send(_: Response, content: []const u8) Error!void {
+        _ = try check(raw.core.chunk_write(content.ptr, content.len));
     }
     /// Makes up a whole answer.
     pub fn reply(r: Response, code: u16, content_type: []const u8, content: []const u8) Error!void {
