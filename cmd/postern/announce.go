@@ -37,7 +37,11 @@ func urls(cfg *config.Config, l config.Listen, addr net.Addr) []string {
 	var all []string
 	for _, api := range sortedKeys(cfg.API) {
 		for _, stage := range sortedKeys(cfg.API[api].Stage) {
-			all = append(all, scheme+"://"+api+"."+cfg.Gateway.Suffix+port+stagePath(stage)+"/")
+			url := scheme + "://" + api + "." + cfg.Gateway.Suffix + port + stagePath(stage) + "/"
+			if cfg.API[api].Type == config.WebSocketType {
+				url = "ws" + strings.TrimPrefix(strings.TrimSuffix(url, "/"), "http") // and wss
+			}
+			all = append(all, url)
 		}
 	}
 	for _, domain := range sortedKeys(cfg.Domain) {
