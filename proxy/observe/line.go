@@ -131,21 +131,43 @@ func appendFailure(b []byte, ex *proxy.Exchange) []byte {
 	return b
 }
 
-// appendInt appends a member with a whole number.
+// appendInt appends a member with a whole number. Like those below it is small enough to
+// become part of its caller, where key is known and most keys are two moves.
 func appendInt(b []byte, key string, n int64) []byte {
-	return strconv.AppendInt(append(b, key...), n, 10)
+	return appendDecimal(append(b, key...), n)
+}
+
+// appendDecimal is strconv.AppendInt, quicker for what has few digits, as most numbers
+// of a line have (BenchmarkDecimal).
+func appendDecimal(b []byte, n int64) []byte {
+	switch u := uint32(n); {
+	case uint64(n) < 10:
+		return append(b, '0'+byte(u))
+	case uint64(n) < 100:
+		return append(b, '0'+byte(u/10), '0'+byte(u%10))
+	case uint64(n) < 1000:
+		return append(b, '0'+byte(u/100), '0'+byte(u/10%10), '0'+byte(u%10))
+	case uint64(n) < 10000:
+		return append(b, '0'+byte(u/1000), '0'+byte(u/100%10), '0'+byte(u/10%10), '0'+byte(u%10))
+	case uint64(n) < 100000:
+		return append(b, '0'+byte(u/10000), '0'+byte(u/1000%10), '0'+byte(u/100%10), '0'+byte(u/10%10), '0'+byte(u%10))
+	}
+	return strconv.AppendInt(b, n, 10)
 }
 
 // appendMilliseconds appends a member with d in milliseconds, to the
 // microsecond: more digits would only be noise.
 func appendMilliseconds(b []byte, key string, d time.Duration) []byte {
-	b = append(b, key...)
+	return appendMillis(append(b, key...), d)
+}
+
+func appendMillis(b []byte, d time.Duration) []byte {
 	micros := d.Microseconds()
 	if micros < 0 {
 		b = append(b, '-')
 		micros = -micros
 	}
-	b = strconv.AppendInt(b, micros/1000, 10)
+	b = appendDecimal(b, micros/1000)
 	rest := micros % 1000
 	if rest == 0 {
 		return b
@@ -162,11 +184,7 @@ func appendMilliseconds(b []byte, key string, d time.Duration) []byte {
 // escapes the control characters below U+0020; DEL and U+0080 to U+009F, which
 // some terminals obey too, become U+FFFD here.
 func appendClean(b []byte, key, s string) []byte {
-	b = append(append(b, key...), '"')
-	if len(s) > longest {
-		s = s[:longest]
-	}
-	return append(appendEscaped(b, s, cleaned), '"')
+	return appendQuoted(append(b, key...), s, cleaned, longest)
 }
 
 // appendPlain appends a member with a value that holds nothing to escape, such as
@@ -177,8 +195,18 @@ func appendPlain(b []byte, key, s string) []byte {
 
 // appendString appends a member with a value of the gateway's own.
 func appendString(b []byte, key, s string) []byte {
-	b = append(append(b, key...), '"')
-	return append(appendEscaped(b, s, kept), '"')
+	return appendQuoted(append(b, key...), s, kept, len(s))
+}
+
+// appendQuoted appends at most the first longest bytes of s as a JSON string. It stays a
+// function of its own, so that its callers can be small.
+//
+//go:noinline
+func appendQuoted(b []byte, s string, c control, longest int) []byte {
+	if len(s) > longest {
+		s = s[:longest]
+	}
+	return append(appendEscaped(append(b, '"'), s, c), '"')
 }
 
 // control says what becomes of DEL and U+0080 to U+009F.
@@ -218,25 +246,31 @@ const (
 	highs = 0x80 * ones
 )
 
-// ordinary returns how many bytes of s, eight at a time, are ASCII that stands for
-// itself in a JSON string whatever the control: nearly always all but a few at the
-// end. A difference has its high bit set where a byte is too small or the one that
+// ordinary returns how many bytes of s are ASCII that stands for itself in a JSON string
+// whatever the control: nearly always all, but less than a word more may be. A difference has its high bit set where a byte is too small or the one that
 // is looked for; what it borrows from the next byte spoils a word that is refused
 // anyway.
 func ordinary(s string) int {
 	at := 0
-	for at <= len(s)-8 {
-		p := s[at : at+8]
-		x := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
-			uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
-		quote, backslash := x^'"'*ones, x^'\\'*ones
-		// The sum finds DEL.
-		if (x|(x+ones)|(x-' '*ones)|(quote-ones)|(backslash-ones))&highs != 0 {
-			break
+	for ; at <= len(s)-8; at += 8 {
+		if !ordinaryWord(s[at : at+8]) {
+			return at
 		}
-		at += 8
+	}
+	if at > 0 && at < len(s) && ordinaryWord(s[len(s)-8:]) { // the last eight overlap those before
+		return len(s)
 	}
 	return at
+}
+
+// ordinaryWord reports whether the first eight bytes of p are ordinary.
+func ordinaryWord(p string) bool {
+	p = p[:8]
+	x := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
+		uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
+	quote, backslash := x^'"'*ones, x^'\\'*ones
+	// The sum finds DEL.
+	return (x|(x+ones)|(x-' '*ones)|(quote-ones)|(backslash-ones))&highs == 0
 }
 
 // appendControl appends an ASCII character that can't stand for itself.

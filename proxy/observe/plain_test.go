@@ -3,6 +3,8 @@ package observe
 import (
 	"bytes"
 	"errors"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -228,8 +230,44 @@ func TestOrdinary(t *testing.T) {
 		b[at] = 'x'
 	}
 	for n := range b {
-		if got, want := ordinary(string(b[:n])), n/8*8; got != want {
+		want := n
+		if n < 8 {
+			want = 0
+		}
+		if got := ordinary(string(b[:n])); got != want {
 			t.Errorf("%d bytes: got %d, want %d", n, got, want)
 		}
+		for at := n / 8 * 8; at < n && n > 8; at++ { // what isn't, among the last few
+			b[at] = '"'
+			if got, want := ordinary(string(b[:n])), n/8*8; got != want {
+				t.Errorf("%d bytes, %d ordinary: got %d, want %d", n, at, got, want)
+			}
+			b[at] = 'x'
+		}
 	}
+}
+
+func TestDecimal(t *testing.T) {
+	for n := int64(1); n < 1e18; n *= 10 {
+		for _, n := range []int64{n - 1, n, n + 1, 5*n + 3, -n, math.MaxInt64, math.MinInt64, 1<<32 + n} {
+			if got, want := string(appendDecimal([]byte("x"), n)), "x"+strconv.FormatInt(n, 10); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkDecimal(b *testing.B) {
+	f := func(name string, f func([]byte, int64) []byte) {
+		b.Run(name, func(b *testing.B) {
+			buf := make([]byte, 0, 64)
+			for b.Loop() {
+				for _, n := range []int64{200, 0, 1024, 51234, 3} {
+					buf = f(buf[:0], n)
+				}
+			}
+		})
+	}
+	f("plain", func(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) })
+	f("own", appendDecimal)
 }
