@@ -150,13 +150,13 @@ func TestWebSocketAPI(t *testing.T) {
 
 // socketRaw is a client of the stage prod of chat that sends exactly what it is told.
 type socketRaw struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	r *bufio.Reader
 }
 
 // rawJoin connects; fields are those of the handshake besides what it has to have.
-func rawJoin(t *testing.T, gateway Gateway, fields string) *socketRaw {
+func rawJoin(t testing.TB, gateway Gateway, fields string) *socketRaw {
 	t.Helper()
 	c, err := net.Dial("tcp", gateway.Addr("public"))
 	if err != nil {

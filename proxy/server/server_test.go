@@ -46,7 +46,10 @@ func TestMain(m *testing.M) {
 }
 
 // actor is an integration that does what the path says.
-type actor struct{ gate chan struct{} }
+type actor struct {
+	gate  chan struct{}
+	owner *owner
+}
 
 func (a *actor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	reply := &ex.Reply
@@ -99,6 +102,8 @@ func (a *actor) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, err
 			far.Close()
 		}()
 		reply.Status, reply.Tunnel = 101, &pipe{Conn: near}
+	case "/takeover":
+		reply.Status, reply.Takeover = 101, a.owner
 	case "/nothing":
 		reply.Status = 204
 	case "/field": // a string of the exchange, as a backend's are
@@ -231,6 +236,7 @@ type gateway struct {
 	once    sync.Once
 	records *records
 	desk    *explain.Desk
+	owner   *owner
 }
 
 const plain = `
@@ -257,7 +263,7 @@ func start(t testing.TB, limits string) *gateway {
 // startUnder is start with a monitor of memory and file descriptors.
 func startUnder(t testing.TB, m *overload.Monitor, limits string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, gate: make(chan struct{}), records: new(records), desk: new(explain.Desk)}
+	g := &gateway{t: t, gate: make(chan struct{}), records: new(records), desk: new(explain.Desk), owner: newOwner()}
 	_, measured := t.(*testing.B)
 	g.Server = New(Options{Recorder: g.records, Poison: !measured, Overload: m, Traces: g.desk})
 	g.apply(fmt.Sprintf(plain, limits))
@@ -279,7 +285,7 @@ func (g *gateway) apply(text string) {
 	}
 	snap, findings := snapshot.Compile(cfg, snapshot.Options{
 		Kinds: []proxy.Kind{{Name: "mock", Role: proxy.IntegrationKind, New: func(proxy.Build, proxy.Options) (proxy.Steps, error) {
-			return proxy.Steps{proxy.Integration: &actor{gate: g.gate}}, nil
+			return proxy.Steps{proxy.Integration: &actor{g.gate, g.owner}}, nil
 		}}},
 		Recorder: func(api, stage string) proxy.Recorder { return g.records },
 	})

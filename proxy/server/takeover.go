@@ -48,6 +48,7 @@ type link struct {
 	conn        *conn
 	used        int // bytes that Next returned last
 	interrupted atomic.Bool
+	latest      atomic.Pointer[time.Time] // when writes are to end; nil for what the settings say
 }
 
 // Next implements proxy.Link.
@@ -57,6 +58,9 @@ func (l *link) Next(until time.Time) ([]byte, error) {
 		w.Discard(l.used)
 		w.Release()
 		l.used = 0
+	}
+	if l.interrupted.Swap(false) {
+		return nil, os.ErrDeadlineExceeded
 	}
 	if len(w.Buffered()) == 0 {
 		if err := w.SetReadDeadline(until); err != nil {
@@ -87,14 +91,19 @@ func (l *link) Write(b []byte) error {
 	if err := c.wire.SetWriteTimeout(time.Now(), time.Duration(c.settings.WriteTimeout)); err != nil {
 		return err
 	}
+	if until := l.latest.Load(); until != nil {
+		_ = c.socket.SetWriteDeadline(*until) // fails on a closed connection only
+	}
 	_, err := c.wire.Write(b)
 	return err
 }
 
-// Hurry implements proxy.Link. A deadline that Write sets at the same time is no later than
-// one of a write that began before.
+// Hurry implements proxy.Link. A Write that sets its deadline at the same time looks for
+// this one afterwards.
 func (l *link) Hurry(d time.Duration) {
-	_ = l.conn.socket.SetWriteDeadline(time.Now().Add(d)) // fails on a closed connection only
+	until := time.Now().Add(d)
+	l.latest.Store(&until)
+	_ = l.conn.socket.SetWriteDeadline(until) // fails on a closed connection only
 }
 
 // Hold implements proxy.Link.

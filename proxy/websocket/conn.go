@@ -271,6 +271,9 @@ type ending struct {
 func (c *Conn) read() ending {
 	for {
 		if end, over := c.due(); over {
+			if end.code == closeAbnormal {
+				return end
+			}
 			return c.say(end, goodbye)
 		}
 		b, err := c.link.Next(c.deadline())
