@@ -186,6 +186,8 @@ func (w *rewriter) split(wasm []byte) error {
 			return fmt.Errorf("section %d comes twice", id)
 		case id == sectionDatum && !plausible(content):
 			return errors.New("data section: unexpected end")
+		case id == sectionDatumSize && len(content) == 0: // wazero reads on behind it
+			return errors.New("data count section: unexpected end")
 		default:
 			w.sections[id], w.present[id] = content, true
 		}

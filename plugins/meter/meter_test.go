@@ -267,6 +267,7 @@ func TestUnknownIsRefused(t *testing.T) {
 	f(assemble(section(13, 0)), "section 13")
 	f(assemble(section(sectionMemory, 1, 4, 1)), "64-bit")
 	f(assemble(section(sectionImport, append(append([]byte{1, 13}, Module...), 4, 't', 'i', 'c', 'k', 0, 0)...)), "only the gateway")
+	f(assemble(section(sectionDatumSize)), "data count section")
 	// Cut off.
 	whole := one(opLocalGet, 0)
 	f(whole[:len(whole)-3], "unexpected end")
