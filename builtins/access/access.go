@@ -30,6 +30,8 @@ type Options struct {
 	Networks    *Networks // what aws:SourceVpc stands for; nil for none
 	MaxSize     int       // characters of the document; default MaxPolicy
 	MaxResource int       // characters of one Resource; 0 for no bound
+	// Line returns what people call a line of it, "" for its number; nil for that always.
+	Line func(line int) string
 }
 
 // Networks are the [network.x] of a configuration. They don't change.
@@ -62,7 +64,7 @@ type Policy struct{ compiled *iam.Policy }
 // document. The error, of a type that Findings takes apart, says in one line what is
 // wrong first, and where.
 func Compile(document []byte, o Options) (*Policy, error) {
-	io := iam.Options{MaxSize: o.MaxSize, MaxResource: o.MaxResource, Suggest: config.Closest}
+	io := iam.Options{MaxSize: o.MaxSize, MaxResource: o.MaxResource, Suggest: config.Closest, Line: o.Line}
 	if io.MaxSize == 0 {
 		io.MaxSize = MaxPolicy
 	}
@@ -76,9 +78,10 @@ func Compile(document []byte, o Options) (*Policy, error) {
 	return &Policy{compiled}, nil
 }
 
-// Findings returns all that err, an error of Compile, says, as errors of the key
-// path. file is where the document stands, "" if that is the configuration itself.
-func Findings(err error, file string, path ...string) []error {
+// Findings returns all that err, an error of Compile about document, says, as errors of
+// the key path. file is where the document stands, "" if that is the configuration
+// itself.
+func Findings(err error, document, file string, path ...string) []error {
 	var all iam.Errors
 	if !errors.As(err, &all) {
 		return []error{&config.KeyError{Path: path, Text: err.Error()}}
@@ -89,12 +92,13 @@ func Findings(err error, file string, path ...string) []error {
 		if e.Path != "" {
 			text = e.Path + ": " + text
 		}
+		key := &config.KeyError{Path: path, Text: text, Hint: e.Hint}
 		if file == "" {
-			text = fmt.Sprintf("line %d, column %d of the policy: %s", e.Line, e.Column, text)
+			key.Spot = &config.Spot{Text: document, Line: e.Line, Column: e.Column, Width: e.Width}
 		} else {
-			text = fmt.Sprintf("%s:%d:%d: %s", file, e.Line, e.Column, text)
+			key.Text = fmt.Sprintf("%s:%d:%d: %s", file, e.Line, e.Column, text)
 		}
-		found[i] = &config.KeyError{Path: path, Text: text, Hint: e.Hint}
+		found[i] = key
 	}
 	return found
 }

@@ -395,8 +395,8 @@ func TestActions(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	_, err := tryBuild("", "{\"Statement\": {\n\"Effect\": \"Maybe\",\n\"Sort\": 1}}")
 	want := []string{
-		`line 2, column 11 of the policy: Statement.Effect: no effect "Maybe"`,
-		`line 3, column 1 of the policy: Statement: unknown element "Sort"`,
+		`line 2, column 11 of the text: Statement.Effect: no effect "Maybe"`,
+		`line 3, column 1 of the text: Statement: unknown element "Sort"`,
 	}
 	var got []string
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
@@ -404,7 +404,7 @@ func TestMistakes(t *testing.T) {
 		if strings.Join(key.Path, ".") != "policy" || key.Hint == "" {
 			t.Errorf("%+v", key)
 		}
-		got = append(got, key.Text)
+		got = append(got, key.Error())
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got: %s\nwant: %s", strings.Join(got, "\n"), strings.Join(want, "\n"))

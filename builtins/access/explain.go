@@ -120,7 +120,7 @@ func (e *Explainer) resourcePolicy(api *proxy.API) (*resourcePolicy, error) {
 	}
 	p := e.resource[api.Name]
 	if p == nil {
-		p = compileResource(api, configured, e.networks)
+		p = compileResource(e.cfg, api, configured, e.networks)
 		e.resource[api.Name] = p
 	}
 	return p, errors.Join(p.wrong...)

@@ -106,11 +106,11 @@ func resourcePolicyOf(b proxy.Build, o proxy.Options) *resourcePolicy {
 		return nil
 	}
 	return b.Shared(resourcePolicyKey{api.Name}, func() any {
-		return compileResource(api, configured, NewNetworks(o.Config))
+		return compileResource(o.Config, api, configured, NewNetworks(o.Config))
 	}).(*resourcePolicy)
 }
 
-func compileResource(api *proxy.API, configured *config.Policy, networks *Networks) *resourcePolicy {
+func compileResource(cfg *config.Config, api *proxy.API, configured *config.Policy, networks *Networks) *resourcePolicy {
 	text, err := configured.Read()
 	var key *config.KeyError
 	if errors.As(err, &key) {
@@ -123,13 +123,14 @@ func compileResource(api *proxy.API, configured *config.Policy, networks *Networ
 		Networks: networks.all,
 		MaxSize:  configured.Limit,
 		Suggest:  config.Closest,
+		Line:     lines(cfg, configured, []string{"api", api.Name, "policy"}),
 	})
 	if err != nil {
 		path := []string{"policy"}
 		if configured.File != "" {
 			path = append(path, "file")
 		}
-		return &resourcePolicy{wrong: Findings(err, configured.File, path...)}
+		return &resourcePolicy{wrong: Findings(err, text, configured.File, path...)}
 	}
 	p := &resourcePolicy{compiled: compiled}
 	for i := range compiled.Len() {

@@ -47,7 +47,7 @@ func newPrincipals(cfg *config.Config) *principals {
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Principal)) {
 		p := cfg.Principal[name]
-		documents, err := access.CompileDocuments(p.Policies, networks, "principal", name, "policies")
+		documents, err := access.CompileDocuments(cfg, p.Policies, networks, "principal", name, "policies")
 		wrong = append(wrong, err)
 		policies := access.PoliciesOf(documents)
 		identity := Identity(name, &p, cfg.Gateway)

@@ -42,7 +42,7 @@ func newPolicyReader(cfg *config.Config, o *policyOptions) (*policyReader, error
 		}
 	}
 	for _, name := range sortedKeys(cfg.Principal) {
-		documents, err := access.CompileDocuments(cfg.Principal[name].Policies, r.explainer.Networks(), "principal", name, "policies")
+		documents, err := access.CompileDocuments(cfg, cfg.Principal[name].Policies, r.explainer.Networks(), "principal", name, "policies")
 		if err != nil {
 			return nil, r.invalid(err)
 		}
@@ -113,7 +113,7 @@ func (r *policyReader) invalid(err error, table ...string) error {
 		}
 		var key *config.KeyError
 		if errors.As(err, &key) {
-			findings = append(findings, r.cfg.Finding(slices.Concat(table, key.Path), key.Text, key.Hint))
+			findings = append(findings, r.cfg.Blame(table, key))
 		}
 	}
 	add(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,6 +77,12 @@ func layPolicies(t *testing.T) {
 }`)
 }
 
+// lineOf returns the number of the first line of text that begins with start.
+func lineOf(text, start string) string {
+	before, _, _ := strings.Cut(text, "\n"+start)
+	return strconv.Itoa(strings.Count(before, "\n") + 2)
+}
+
 func TestPolicyExplain(t *testing.T) {
 	layPolicies(t)
 	code, stdout, stderr := command(t, "policy", "explain", "GET /pets/1", "--api", "pets", "--principal", "bob")
@@ -122,6 +129,12 @@ denied: User: arn:aws:iam::111122223333:user/bob is not authorized to perform: e
 	comes(access.Allow, "the authorizer's answer", "GET /asked/x", "--api", "pets", "--answer", "answer.json", "--time", "2026-07-01T00:00:00Z")
 	comes(access.Deny, "identity-based", "GET /asked/x", "--api", "pets", "--answer", "answer.json", "--time", "2026-07-01T00:00:00Z", "-H", "User-Agent: curl/8")
 	comes(access.Allow, "the authorizer's answer", "GET /asked/x", "--api", "pets", "--answer", "answer.json", "--time", "2026-05-01T00:00:00Z", "-H", "User-Agent: curl/8")
+
+	// A policy that stands in the configuration is found by its line there.
+	if code, stdout, _ := command(t, "policy", "explain", "GET /pets/1", "--api", "pets", "--principal", "alice"); code != exitOK ||
+		!strings.Contains(stdout, "principal.alice.policies.0: Allow\n  Allow  Statement at postern.toml:"+lineOf(policyGateway, "policies = ['''")+" fits\n") {
+		t.Errorf("exit code %d\n%s", code, stdout)
+	}
 
 	ends := func(code int, stderr string, args ...string) {
 		t.Helper()

@@ -40,7 +40,7 @@ func followAll(cfg *config.Config) {
 func blamed(cfg *config.Config, err error) error {
 	var key *config.KeyError
 	if errors.As(err, &key) {
-		return &invalid{config.Findings{cfg.Finding(key.Path, key.Text, key.Hint)}}
+		return &invalid{config.Findings{cfg.Blame(nil, key)}}
 	}
 	return err
 }

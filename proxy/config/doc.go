@@ -2,7 +2,10 @@
 // the place of every value, and with all findings at once. It builds nothing.
 package config
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Duration is a length of time, written as "29s", "1m30s" or "50ms".
 type Duration time.Duration
@@ -19,7 +22,14 @@ type KeyError struct {
 	Path []string
 	Text string // what is wrong, without the key
 	Hint string // what to do, or ""
+	Spot *Spot  // of the value, which is what is wrong; nil for all of it
 }
 
-// Error returns the text alone; the place is the compiler's to add.
-func (e *KeyError) Error() string { return e.Text }
+// Error returns the text, and the place in the value if there is a Spot; the value's
+// own is the compiler's to add.
+func (e *KeyError) Error() string {
+	if e.Spot == nil {
+		return e.Text
+	}
+	return fmt.Sprintf("line %d, column %d of the text: %s", e.Spot.Line, e.Spot.Column, e.Text)
+}

@@ -490,7 +490,7 @@ func (c *compiler) kindErrors(err error, table, at []string) {
 	if at != nil && len(key.Path) > 0 && key.Path[0] == "response" {
 		table = at
 	}
-	c.find(under(table, key.Path...), key.Text, key.Hint)
+	c.blame(config.SeverityError, table, key)
 }
 
 // wrong reports err with its hint, if it has one.
@@ -510,15 +510,21 @@ func (c *compiler) find(at []string, text, hint string) {
 
 // findAs adds a finding, once.
 func (c *compiler) findAs(severity string, at []string, text, hint string) {
+	c.blame(severity, at, &config.KeyError{Text: text, Hint: hint})
+}
+
+// blame adds err, whose path is below table, as a finding, once.
+func (c *compiler) blame(severity string, table []string, err *config.KeyError) {
+	own := *err
 	if c.number != 0 && c.version.deployed {
-		text = fmt.Sprintf("deployment %d: %s", c.number, text)
+		own.Text = fmt.Sprintf("deployment %d: %s", c.number, own.Text)
 	}
-	id := strings.Join(at, "\x00") + "\x00" + text
+	id := strings.Join(under(table, own.Path...), "\x00") + "\x00" + own.Error()
 	if c.reported[id] {
 		return
 	}
 	c.reported[id] = true
-	f := c.cfg.Finding(at, text, hint)
+	f := c.cfg.Blame(table, &own)
 	f.Severity = severity
 	c.findings = append(c.findings, f)
 }

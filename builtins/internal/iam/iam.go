@@ -107,7 +107,7 @@ type statement struct {
 	name   string // "Statement", or "Statement[2]"
 	sid    string
 	effect Effect
-	line   int
+	where  string // "line 4"
 
 	actions     Action
 	principals  *principals // nil in documents that belong to a caller
@@ -256,5 +256,5 @@ func (p *Policy) Name(i int) string {
 	if s.sid != "" {
 		name += " (" + strconv.Quote(s.sid) + ")"
 	}
-	return name + " at line " + strconv.Itoa(s.line)
+	return name + " at " + s.where
 }

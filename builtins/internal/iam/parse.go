@@ -23,6 +23,10 @@ type Options struct {
 	// Networks give aws:SourceVpc, aws:SourceVpce and aws:VpcSourceIp their meaning.
 	Networks []Network
 
+	// Line returns what people call a line of the document, "" for its number. Nil has a
+	// name for none.
+	Line func(line int) string
+
 	MaxSize     int // of the document, in characters; 0 for no bound
 	MaxResource int // of one resource, in characters; 0 for no bound
 

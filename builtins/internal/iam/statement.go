@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -18,7 +19,13 @@ func (c *compiler) statement(n document.Node) {
 		return
 	}
 	s := statement{name: c.path[len(c.path)-1]}
-	s.line, _ = c.place(c.valueOffset(n))
+	line, _ := c.place(c.valueOffset(n))
+	if c.Line != nil {
+		s.where = c.Line(line)
+	}
+	if s.where == "" {
+		s.where = "line " + strconv.Itoa(line)
+	}
 	seen := map[string]bool{}
 	known := len(c.errors)
 	c.elements(n, "element", statementElements, func(name string, value document.Node) {
