@@ -186,8 +186,8 @@ func (w *rewriter) split(wasm []byte) error {
 			return fmt.Errorf("section %d comes twice", id)
 		case id == sectionDatum && !plausible(content):
 			return errors.New("data section: unexpected end")
-		case id == sectionDatumSize && len(content) == 0: // wazero reads on behind it
-			return errors.New("data count section: unexpected end")
+		case id == sectionDatumSize && !numeric(content): // wazero reads on behind it
+			return errors.New("data count section: not a number")
 		default:
 			w.sections[id], w.present[id] = content, true
 		}
@@ -201,6 +201,13 @@ func plausible(content []byte) bool {
 	r := reader{b: content}
 	r.count()
 	return r.err == nil
+}
+
+// numeric reports whether content is one number.
+func numeric(content []byte) bool {
+	r := reader{b: content}
+	r.u32()
+	return r.end() == nil
 }
 
 // custom keeps the custom sections that stay true after rewriting.
