@@ -149,7 +149,8 @@ func TestInvokeQuickstart(t *testing.T) {
 	if !found {
 		t.Fatal("the quickstart has another data_dir")
 	}
-	file := write(t, strings.ReplaceAll(rest, "127.0.0.1:9080", "127.0.0.1:1")) // where nobody is
+	// Where nobody is, and with time for a machine that pauses.
+	file := write(t, strings.NewReplacer("127.0.0.1:9080", "127.0.0.1:1", "[plugin.guard]\n", "[plugin.guard]\ntimeout = \"1m\"\n").Replace(rest))
 	for _, name := range []string{"greeter", "guard"} {
 		layGuest(t, filepath.Join(filepath.Dir(file), name+".wasm"), quickstart+name)
 	}

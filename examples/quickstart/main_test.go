@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/postern-gateway/postern/proxy/certificate/pebbletest"
 )
 
 // output is a stream that can be read while it is written.
@@ -33,15 +36,10 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// free returns an address that nobody uses at the moment.
+// free returns an address that nobody else uses until the test ends.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", pebbletest.FreePort(t))
 }
 
 // prepare builds the gateway and copies the example, with ports of its own.
@@ -64,7 +62,7 @@ func prepare(t *testing.T) (q *quickstart, stdout, stderr *output) {
 		}
 		if name == "postern.toml" {
 			content = []byte(strings.NewReplacer("127.0.0.1:8080", public, "127.0.0.1:9080", q.backend,
-				"../../build/quickstart", "state").Replace(string(content)))
+				"../../build/quickstart", "state", "[plugin.guard]\n", "[plugin.guard]\ntimeout = \"1m\"\n").Replace(string(content)))
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)

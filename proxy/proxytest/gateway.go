@@ -129,15 +129,34 @@ func (w *assembly) Apply(file string) string {
 	return ""
 }
 
-// patiently gives plugins time whose calls have none of their own: scenarios that are
-// about time name one, and in all others a machine's pause must not end a call.
+// enough is the least time of those that a scenario gives only to have enough of it.
+const enough = 1500 * time.Millisecond
+
+// patiently gives plugins and issuers as much time as they may need on a machine that
+// pauses, except where a scenario is about time: then it names less.
 func patiently(cfg *config.Config) {
-	for name, p := range cfg.Plugin {
-		if p.Timeout == 0 {
-			p.Timeout = config.Duration(patience)
+	long := func(d *config.Duration, most time.Duration) {
+		if *d == 0 || time.Duration(*d) >= enough {
+			*d = config.Duration(most)
 		}
+	}
+	for name, p := range cfg.Plugin {
+		long(&p.Timeout, patience)
 		p.Wait = config.Duration(patience)
+		if p.HTTP != nil {
+			long(&p.HTTP.Timeout, patience)
+		}
 		cfg.Plugin[name] = p
+	}
+	all := []map[string]config.Authorizer{cfg.Authorizer}
+	for _, api := range cfg.API {
+		all = append(all, api.Authorizer)
+	}
+	for _, some := range all {
+		for name, a := range some {
+			long(&a.KeysTimeout, patience/2)
+			some[name] = a
+		}
 	}
 }
 

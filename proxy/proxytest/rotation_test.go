@@ -49,7 +49,7 @@ func TestIssuerRotates(t *testing.T) {
 	defer login.Close()
 	file := filepath.Join(t.TempDir(), "postern.toml")
 	text := fmt.Sprintf(`listen.public.address = "127.0.0.1:0"
-authorizer.login = { type = "jwt", issuer = %q, audience = ["pets"], algorithms = ["ES256"], private = true, keys_timeout = "30s" }
+authorizer.login = { type = "jwt", issuer = %q, audience = ["pets"], algorithms = ["ES256"], private = true }
 [api.pets]
 type = "rest"
 stage.prod = {}

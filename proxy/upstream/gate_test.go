@@ -186,7 +186,7 @@ func TestGateHammer(t *testing.T) {
 	b := f.backend(options(func(o *config.Backend) {
 		ejecting(o)
 		o.MaxConnections, o.MaxRequests, o.Queue, o.QueueTimeout, o.Retries = 3, 7, 5, config.Duration(20*time.Millisecond), 2
-		o.Balance = "least_requests"
+		o.Balance, o.ConnectTimeout = "least_requests", seconds(60)
 		o.Eject.Time, o.Eject.MaxTime = config.Duration(time.Millisecond), config.Duration(5*time.Millisecond)
 		o.MinIdle, o.SlowStart = 1, config.Duration(time.Millisecond)
 	}, one, two, three))

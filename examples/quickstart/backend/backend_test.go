@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 func TestWebSocket(t *testing.T) {
 	server := httptest.NewServer(New())
 	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, server.URL+"/ws", nil)
 	if err != nil {
