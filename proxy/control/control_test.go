@@ -41,7 +41,7 @@ func newServer(t *testing.T, o Options) *Server {
 func ask(t *testing.T, s *Server, method, path, host string) (*http.Response, string) {
 	t.Helper()
 	addr := s.Addr()
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())

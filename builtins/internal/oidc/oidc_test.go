@@ -530,7 +530,7 @@ func TestRealServer(t *testing.T) {
 	f := func(name string, s Source, at, want string) {
 		t.Helper()
 		keysAt = at
-		s.Issuer, s.Timeout, s.Fresh = server.URL+"/tenant/", 5*time.Second, time.Hour
+		s.Issuer, s.Timeout, s.Fresh = server.URL+"/tenant/", time.Minute, time.Hour
 		all := New(Options{})
 		defer all.Close()
 		ring, release, err := all.Use(s)
@@ -583,7 +583,7 @@ func TestHammer(t *testing.T) {
 	defer server.Close()
 	all := New(Options{})
 	defer all.Close()
-	s := Source{Issuer: server.URL, KeysURL: server.URL, Private: true, Timeout: time.Second, Fresh: time.Millisecond, Grace: time.Hour}
+	s := Source{Issuer: server.URL, KeysURL: server.URL, Private: true, Timeout: time.Minute, Fresh: time.Millisecond, Grace: time.Hour}
 	good, bad := one.token(t, "one"), one.token(t, "two")
 	var callers sync.WaitGroup
 	for range 8 {
