@@ -71,6 +71,9 @@ func (m *Memory) newBackend(b proxy.Build, o proxy.Options, next proxy.Backend) 
 		answers:    o.Integration.Cache != nil,
 		identified: route.Authorizer != "" && route.Authorizer != "none" || route.APIKeyRequired,
 	}
+	if own := o.Integration.Cache; own != nil {
+		c.guess = guess(own.Heuristic)
+	}
 	if all := o.Config.API[api].Stage[b.Route.Stage.Name].Cache; all != nil {
 		c.most, c.wait = int64(all.MaxEntry), time.Duration(all.Wait)
 	}
@@ -88,6 +91,7 @@ type backend struct {
 
 	answers    bool // not only what requests change
 	identified bool // the gateway asks who calls
+	guess      guess
 }
 
 // question is what a request asks of the cache.
@@ -110,7 +114,11 @@ func (c *backend) Send(ctx context.Context, ex *proxy.Exchange) error {
 		if c.answers {
 			return c.get(ctx, ex)
 		}
-	case "HEAD", "OPTIONS", "TRACE":
+	case "HEAD":
+		if c.answers {
+			return c.head(ctx, ex)
+		}
+	case "OPTIONS", "TRACE":
 	default:
 		return c.change(ctx, ex)
 	}
@@ -256,7 +264,7 @@ func (c *backend) usable(ex *proxy.Exchange, e *entry, q *question) bool {
 		return false
 	case w.maxStale.set && -left <= w.maxStale.n:
 		return true
-	case -left < f.whileRevalidate: // RFC 5861, 3
+	case -left < f.whileRevalidate && ex.Out.Method == "GET": // RFC 5861, 3
 		c.refresh(ex, e, q)
 		return true
 	}
@@ -434,6 +442,7 @@ func (c *backend) store9111(ex *proxy.Exchange, q *question, asked time.Time) (*
 	e := newEntry(back.Status, storedFields(back.Fields), back.Content)
 	e.vary = vary
 	e.fresh = freshnessOf(e.fields, ageOf(back.Fields), &d, asked, now)
+	c.guess.apply(e, &d, ex.Out.Target)
 	c.keep(ex, q, e)
 	return e, nil
 }

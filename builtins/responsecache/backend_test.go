@@ -224,3 +224,103 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+// HEAD is answered from what GET brought, while that is fresh; and what the backend says
+// to HEAD of another answer has it forgotten. RFC 9111, 4 and 4.3.5.
+func TestHead(t *testing.T) {
+	head := func(status int, length int64, fields ...string) func(context.Context, *proxy.Exchange) error {
+		return func(_ context.Context, ex *proxy.Exchange) error {
+			answer(ex, status, "", fields...)
+			ex.Back.Body, ex.Back.Length = nil, length
+			return nil
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newOwn(t)
+		r.origin.answer = head(200, 3)
+		r.want(200, "", "HEAD /a") // of which nothing is kept
+		r.origin.answer = says("one", "Cache-Control: max-age=10", `ETag: "1"`, "Vary: Accept")
+		r.want(200, "one", "GET /a")
+		r.called(2)
+		ex := r.fill(&proxy.Exchange{}, "HEAD /a")
+		if status, text := r.run(t.Context(), ex); status != 200 || text != "" || ex.Reply.Length != 3 || ex.Reply.Fields.Get("ETag") != `"1"` || ex.Reply.Fields.Get("Age") != "0" {
+			t.Errorf("got %d %q, %+v", status, text, ex.Reply)
+		}
+		r.want(304, "", "HEAD /a", `If-None-Match: "1"`)
+		r.want(200, "one", "GET /a") // nothing of it is lost
+		r.called(2)
+		// Another variant, an old one, or what the client wants anew.
+		r.origin.answer = head(200, 3, `ETag: "1"`)
+		r.want(200, "", "HEAD /a", "Accept: text/plain")
+		r.want(200, "", "HEAD /a", "Cache-Control: no-cache")
+		r.want(504, "", "HEAD /b", "Cache-Control: only-if-cached")
+		r.called(4)
+		r.want(200, "one", "GET /a") // it is the same still
+		r.called(4)
+		for i, other := range [][]string{{`ETag: "2"`}, {`ETag: "1"`, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"}, nil} {
+			length := int64(3)
+			if other == nil {
+				length = 4
+			}
+			r.origin.answer = head(200, length, other...)
+			r.want(200, "", "HEAD /a", "Cache-Control: no-cache")
+			r.origin.answer = says("one", "Cache-Control: max-age=10", `ETag: "1"`, "Vary: Accept")
+			r.want(200, "one", "GET /a")
+			r.called(int64(6 + 2*i))
+		}
+		time.Sleep(11 * time.Second)
+		r.origin.answer = head(404, 0)
+		r.want(404, "", "HEAD /a")
+		r.called(11)
+	})
+	// What may be used while it is asked about anew isn't asked about by HEAD.
+	synctest.Test(t, func(t *testing.T) {
+		r := newOwn(t)
+		r.origin.answer = says("one", "Cache-Control: max-age=10, stale-while-revalidate=60")
+		r.want(200, "one", "GET /a")
+		time.Sleep(11 * time.Second)
+		r.origin.answer = head(200, 3)
+		r.want(200, "", "HEAD /a")
+		synctest.Wait()
+		r.called(2)
+	})
+}
+
+// How long an answer is good that doesn't say it is guessed where the route says so.
+// RFC 9111, 4.2.2.
+func TestHeuristic(t *testing.T) {
+	day := 24 * time.Hour
+	f := func(share float64, request string, changed time.Duration, wait time.Duration, kept bool, status int, fields ...string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil, config.Integration{Cache: &config.IntegrationCache{Mode: mode9111, Heuristic: config.Rate(share)}})
+			r.origin.answer = func(_ context.Context, ex *proxy.Exchange) error {
+				answer(ex, status, "one", append(fields, "Last-Modified: "+time.Now().Add(-changed).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))...)
+				return nil
+			}
+			r.do(request)
+			time.Sleep(wait)
+			r.do(request)
+			want := int64(2)
+			if kept {
+				want = 1
+			}
+			if got := r.origin.calls.Load(); got != want {
+				t.Errorf("%g of %v, %s %v after %v: asked %d times, want %d", share, changed, request, fields, wait, got, want)
+			}
+		})
+	}
+	f(0, "GET /a", 10*day, time.Second, false, 200)
+	f(0.1, "GET /a", 10*time.Hour, 59*time.Minute, true, 200)
+	f(0.1, "GET /a", 10*time.Hour, 61*time.Minute, false, 200)
+	f(0.1, "GET /a", 1000*day, 23*time.Hour, true, 200)
+	f(0.1, "GET /a", 1000*day, 25*time.Hour, false, 200) // no more than a day
+	f(0.1, "GET /a", -time.Hour, time.Second, false, 200)
+	f(0.1, "GET /a?x=y", 10*day, time.Second, false, 200)
+	f(0.1, "GET /a", 10*day, time.Second, true, 404)
+	f(0.1, "GET /a", 10*day, time.Second, false, 500)
+	f(0.1, "GET /a", 10*day, time.Second, false, 200, "Cache-Control: max-age=0")
+	f(0.1, "GET /a", 10*day, time.Second, false, 200, "Cache-Control: no-cache")
+	f(0.1, "GET /a", 10*day, time.Second, false, 200, "Expires: 0")
+	f(0.1, "GET /a", 10*day, time.Second, true, 200, "Cache-Control: stale-if-error=60")
+}

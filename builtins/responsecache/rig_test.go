@@ -138,6 +138,9 @@ type sending struct{ to proxy.Backend }
 
 func (s sending) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	ex.Out.Method, ex.Out.Host, ex.Out.Target, ex.Out.Timeout = ex.Method, "b", ex.Path, time.Second
+	if ex.In.HasQuery {
+		ex.Out.Target = ex.Text.Concat(ex.Path, "?", ex.In.RawQuery)
+	}
 	ex.Out.Fields = append(ex.Out.Fields[:0], ex.In.Fields...)
 	return proxy.Continue, s.to.Send(ctx, ex)
 }

@@ -71,6 +71,7 @@ func (c *backend) freshen(ex *proxy.Exchange, q *question, stale *entry, f *flig
 	e := newEntry(stale.status, fields, nil)
 	e.content, e.vary = stale.content, stale.vary
 	e.fresh = freshnessOf(e.fields, ageOf(ex.Back.Fields), &d, asked, now)
+	c.guess.apply(e, &d, ex.Out.Target)
 	kept := e
 	if d.noStore || d.private {
 		kept = nil

@@ -51,6 +51,10 @@ type IntegrationCache struct {
 	// "rfc9111": what the backend's Cache-Control, Expires, Vary, ETag and Last-Modified say, and
 	// the client's Cache-Control, as caches on the Internet do that many share.
 	Mode string `toml:"mode" enum:"rfc9111" required:"true" example:"rfc9111" aka:"type"`
+	// For which share of the time since its Last-Modified an answer is good that says nothing
+	// of how long it is, up to 24h; many caches take 0.1. 0: it is kept, and asked about
+	// each time.
+	Heuristic Rate `toml:"heuristic" default:"0" min:"0" max:"1" example:"0.1" aka:"heuristics,lm_factor"`
 }
 
 // over returns m, with what it doesn't say taken from below; either may be nil.
