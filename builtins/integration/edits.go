@@ -142,10 +142,10 @@ func (t *outgoing) prepareEdits(ex *proxy.Exchange) error {
 			return err
 		}
 	}
-	v := values{}
+	v, content := values{}, e.content(ex)
 	if e.path != nil {
 		var few [256]byte // the exchange's own memory is the sources' meanwhile
-		path, err := e.appendPath(few[:0], ex)
+		path, err := e.appendPath(few[:0], ex, content)
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (t *outgoing) prepareEdits(ex *proxy.Exchange) error {
 	}
 	if len(e.query) > 0 {
 		v.client, v.filtered = e.clientQuery(ex), true
-		if err := e.appendQuery(ex, &v); err != nil {
+		if err := e.appendQuery(ex, content, &v); err != nil {
 			return err
 		}
 	}
@@ -169,8 +169,8 @@ func (e *edits) content(ex *proxy.Exchange) *mapping.Document {
 }
 
 // appendPath appends the path that takes the place of the URL's.
-func (e *edits) appendPath(b []byte, ex *proxy.Exchange) ([]byte, error) {
-	b, err := e.path.AppendPath(b, ex, e.content(ex))
+func (e *edits) appendPath(b []byte, ex *proxy.Exchange, content *mapping.Document) ([]byte, error) {
+	b, err := e.path.AppendPath(b, ex, content)
 	if err != nil {
 		return b, badSource(err)
 	}
@@ -200,8 +200,7 @@ func (e *edits) clientQuery(ex *proxy.Exchange) string {
 }
 
 // appendQuery fills v's parameters that follow the client's.
-func (e *edits) appendQuery(ex *proxy.Exchange, v *values) error {
-	content := e.content(ex)
+func (e *edits) appendQuery(ex *proxy.Exchange, content *mapping.Document, v *values) error {
 	for i := range e.query {
 		q := &e.query[i]
 		if q.change == removes {
@@ -211,7 +210,7 @@ func (e *edits) appendQuery(ex *proxy.Exchange, v *values) error {
 		if err != nil {
 			return badSource(err)
 		}
-		explainEdit(ex, q.change, "querystring."+q.name, text, &q.value)
+		explainEdit(ex, q.change, "querystring.", q.name, text, &q.value)
 		if text == "" {
 			continue
 		}
@@ -232,7 +231,7 @@ func (e *edits) requestHeaders(ex *proxy.Exchange, fields http1.Fields) (http1.F
 		if err != nil {
 			return fields, badSource(err)
 		}
-		explainEdit(ex, h.change, "header."+h.field.Name, text, &h.value)
+		explainEdit(ex, h.change, "header.", h.field.Name, text, &h.value)
 		if h.field.Known() == http1.Host && h.change == overwrites && text != "" {
 			_, err = setHeader(ex, fields, h.field, text)
 		} else {
@@ -260,10 +259,12 @@ func (h *headerEdit) apply(fields http1.Fields, text string) (http1.Fields, erro
 	return http1.AppendCopy(fields, &f), nil
 }
 
-func explainEdit(ex *proxy.Exchange, what change, place, text string, value *mapping.Expression) {
+// explainEdit tells the exchange's trace, if it has one, what became of an edit.
+func explainEdit(ex *proxy.Exchange, what change, place, name, text string, value *mapping.Expression) {
 	if ex.Explain == nil {
 		return
 	}
+	place += name
 	verb := [...]string{removes: "remove:", overwrites: "overwrite:", appends: "append:"}[what]
 	if text == "" && what != removes {
 		ex.Explain.Remark(verb+place, "left out: there is no value for it", value.String())
@@ -314,7 +315,7 @@ func (e *edits) reply(ex *proxy.Exchange) error {
 		h := &e.headers[i]
 		text, err := h.value.ResponseText(ex, content)
 		if err == nil {
-			explainEdit(ex, h.change, "header."+h.field.Name, text, &h.value)
+			explainEdit(ex, h.change, "header.", h.field.Name, text, &h.value)
 			ex.Reply.Fields, err = h.apply(ex.Reply.Fields, text)
 		}
 		if err != nil {
@@ -329,7 +330,7 @@ func (e *edits) reply(ex *proxy.Exchange) error {
 	if err != nil || !good {
 		return mappingFault("overwrite:statuscode", fmt.Errorf("%s isn't the status of an answer", strconv.Quote(text)))
 	}
-	explainEdit(ex, overwrites, "statuscode", text, e.status)
+	explainEdit(ex, overwrites, "statuscode", "", text, e.status)
 	ex.Reply.Status = status
 	if noContent(status) || status == 205 {
 		ex.Reply.Content, ex.Reply.Body, ex.Reply.Length = nil, nil, 0

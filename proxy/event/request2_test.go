@@ -1,9 +1,11 @@
 package event
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/postern-gateway/postern/proxy"
 )
@@ -142,4 +144,40 @@ func TestIsText(t *testing.T) {
 	f("Content-Type: image/png", false)
 	f("Content-Type: multipart/form-data; boundary=x", false)
 	f("Content-Encoding: gzip", false)
+}
+
+// Whatever a client sends, the event is JSON, and has the content.
+func FuzzRequest2(f *testing.F) {
+	f.Add("/a/%20b", "x=1&x=%ff&&;a", "Cookie", "v\"\\\x01\xff;", []byte("body"), "application/json", true)
+	f.Add("//%zz", "%", "Content-Encoding", "", []byte{0xff}, "", false)
+	f.Fuzz(func(t *testing.T, path, query, name, value string, content []byte, media string, two bool) {
+		payload := "1.0"
+		if two {
+			payload = Format2
+		}
+		ex := httpExchange(payload, "POST "+path+"?"+query, name+": "+value, name+": 2", "Content-Type: "+media)
+		ex.In.RawQuery = query
+		ex.In.Content, ex.In.Whole = content, true
+		ex.Params = append(ex.Params, proxy.Param{Name: name, Value: path})
+		ex.Route.Stage.Variables = map[string]string{name: value, value: media}
+		ex.Caller.Context = append(ex.Caller.Context, proxy.Param{Name: name, Value: value})
+		b := AppendRequest(nil, ex)
+		var got struct {
+			Body            string
+			IsBase64Encoded bool
+		}
+		if err := json.Unmarshal(b, &got); err != nil || !utf8.Valid(b) {
+			t.Fatalf("%v: %q", err, b)
+		}
+		if got.IsBase64Encoded {
+			raw, err := base64.StdEncoding.DecodeString(got.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Body = string(raw)
+		}
+		if got.Body != string(content) {
+			t.Errorf("content %q came as %q", content, got.Body)
+		}
+	})
 }
