@@ -42,11 +42,22 @@ type Socket struct {
 // Messages are what becomes of the messages of a WebSocket API's stage.
 type Messages struct {
 	Stage      *Stage
-	Routes     map[string]*Route // by what a message selects; without those that follow
+	Connect    *Route            // for upgrades
+	Routes     map[string]*Route // by what a message selects; without the others here
 	Default    *Route            // for messages that select none of Routes; nil for none
 	Disconnect *Route            // for the end of a connection; nil for none
 	// Selector finds out which route a message is for.
 	Selector Selector
+}
+
+// Route returns the route of a key, whatever it is for; nil for none.
+func (m *Messages) Route(key string) *Route {
+	for _, r := range []*Route{m.Connect, m.Default, m.Disconnect} {
+		if r != nil && r.Key == key {
+			return r
+		}
+	}
+	return m.Routes[key]
 }
 
 // Selector finds out which route a message is for.

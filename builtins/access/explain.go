@@ -80,6 +80,10 @@ func (e *Explainer) Explain(ex *proxy.Exchange, own, answer []Document) (*Explan
 		Policies: []Judgment{},
 	}
 	route := e.cfg.API[api.Name].Route[ex.Route.Key]
+	if ex.Socket != nil { // whose callers are known from $connect on
+		x.Request = ex.Route.Key
+		route = e.cfg.API[api.Name].Route[config.ConnectRoute]
+	}
 	how := identityOf(api.Name, route.Authorizer, e.cfg)
 	if how != anonymous {
 		x.Authorizer = route.Authorizer

@@ -141,7 +141,12 @@ func (r *policyReader) request(request string) (*access.Explanation, error) {
 // explain explains what a principal, "" for none, comes to.
 func (r *policyReader) explain(api, stage, verb, path, principal string) (*access.Explanation, error) {
 	ex := r.exchange(api, stage, strings.ToUpper(verb), path)
-	if f, found := r.routes.Match(ex); !found {
+	if m := r.routes.Messages(api, stage); m != nil {
+		if ex.Route = m.Route(verb); ex.Route == nil {
+			return nil, &failure{exitFailed, fmt.Errorf("API %s has no route %q", api, verb)}
+		}
+		ex.Socket = &proxy.Socket{}
+	} else if f, found := r.routes.Match(ex); !found {
 		return nil, &failure{exitFailed, fmt.Errorf("%s %s has no route in API %s: %w", verb, path, api, f)}
 	}
 	if p, found := r.cfg.Principal[principal]; found {

@@ -64,6 +64,13 @@ var verbs = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 // cell is what a caller comes to at a route: what all of its verbs come to, or that
 // it depends.
 func (r *policyReader) cell(api, stage, route, caller string) (access.Outcome, error) {
+	if r.cfg.API[api].Type == config.WebSocketType {
+		x, err := r.explain(api, stage, route, "", caller)
+		if err != nil {
+			return "", err
+		}
+		return x.Outcome, nil
+	}
 	verb, path, _ := strings.Cut(route, " ")
 	if route == config.DefaultName {
 		verb, path = "ANY", "/"+route

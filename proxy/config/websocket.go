@@ -27,8 +27,11 @@ func parseSocketRouteKey(key string) (routeKey, *mistake) {
 // optional reports whether a required key may be absent here: $connect and $disconnect of
 // a WebSocket API can do without an integration.
 func (c *checker) optional(f *field) bool {
-	return c.apiType == WebSocketType && f.key == "integration" && len(c.path) == 4 &&
-		(c.path[3] == ConnectRoute || c.path[3] == DisconnectRoute)
+	if c.apiType != WebSocketType || f.key != "integration" || len(c.path) < 2 {
+		return false
+	}
+	route := c.path[len(c.path)-1]
+	return c.path[len(c.path)-2] == "route" && (route == ConnectRoute || route == DisconnectRoute)
 }
 
 // socketAPI checks what only WebSocket APIs have, and what they don't.

@@ -48,6 +48,7 @@ func placeSocket(st *stage, k routeKey, r *proxy.Route) error {
 	m := st.stage.Messages
 	switch r.Key {
 	case config.ConnectRoute:
+		m.Connect = r
 		return insert(st.root, routeKey{verb: k.verb, word: "GET", path: "/"}, r)
 	case config.DisconnectRoute:
 		m.Disconnect = r
