@@ -154,6 +154,12 @@ func TestBucketInRealTime(t *testing.T) {
 			admitted++
 		}
 	}
+	for { // what came while the test itself was away
+		if _, ok := b.Take(r, l.Instant(last)); !ok {
+			break
+		}
+		admitted++
+	}
 	want := 2000*last.Sub(began).Seconds() + 1000
 	switch more := float64(admitted) - want; {
 	case more > want/100:
