@@ -24,8 +24,8 @@ import (
 // segment that isn't empty, {param+} at least one; an explicit verb beats ANY
 // on its resource, and HEAD isn't answered by GET. One slash at the path's end
 // changes nothing but Path; slashes doubled at its start count as one in Path.
-// The field X-HTTP-Method-Override replaces the verb, in any case of letters;
-// what isn't one of the seven is refused, since a backend could obey it.
+// The field X-HTTP-Method-Override replaces the verb, in any case of letters, but in HTTP
+// APIs; what isn't one of the seven is refused, since a backend could obey it.
 // /ping and /sping, which AWS keeps for itself, are paths like any other.
 //
 // Match does not allocate once ex.Params has grown. Safe for concurrent use.
@@ -105,6 +105,9 @@ func (st *stage) enter(ex *proxy.Exchange, rest string, view pathView) (f proxy.
 		st = st.canary.stage
 	}
 	ex.Stage, ex.HTTP = st.stage, st.http
+	if st.http { // where nothing overrides the verb
+		ex.Method = ex.In.Method
+	}
 	ex.Path = oneLeadingSlash(rest)
 	if view.separators && !st.allowEncodedSlash {
 		return refuse(encodedSlash), false
