@@ -111,8 +111,13 @@ func (a *answering) close() {
 	a.stop()
 	a.over, a.err = true, errUnread
 	err := a.result
-	if f := (*failure)(nil); errors.As(err, &f) && f.what == "fail" {
-		err = nil // that it can't send its answer isn't its fault
+	if f := (*failure)(nil); errors.As(err, &f) {
+		switch f.what { // that it can't send its answer isn't the guest's fault
+		case "fail":
+			err = nil
+		case "deadline":
+			err = &failure{"gone", f.err}
+		}
 	}
 	a.step.plugin.give(a.in, err)
 }

@@ -27,6 +27,7 @@ type passage struct {
 	ex     *proxy.Exchange
 	bag    *bag
 	under  proxy.Body // what the message had; nil for content that is all here
+	away   bool       // it is the message's Body
 
 	// Owned by who reads.
 	left     int64  // bytes that under still gives, or http1.Unknown
@@ -83,9 +84,13 @@ func (p *plugin) newPieceFilter(b proxy.Build, role uint32, call func(*instance)
 	return f
 }
 
-// of returns content of ex as f's guest lets it go on.
+// of returns content of ex as f's guest lets it go on: under's, or content without one.
 func (f *pieceFilter) of(ctx context.Context, ex *proxy.Exchange, under proxy.Body, content []byte, length int64) *passage {
-	return &passage{filter: f, ctx: ctx, ex: ex, bag: f.plugin.bagOf(ex).share(), under: under, buf: content, left: length}
+	p := &passage{filter: f, ctx: ctx, ex: ex, bag: f.plugin.bagOf(ex).share(), under: under, left: length}
+	if under == nil {
+		p.buf = content
+	}
+	return p
 }
 
 // small reports whether content under way is worth waiting for.
@@ -97,23 +102,21 @@ type requestPieces struct{ pieceFilter }
 // Run puts the plugin in the way of the content.
 func (f *requestPieces) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	in := &ex.In
-	if in.Whole && len(in.Content) == 0 || !in.Whole && in.Body == nil {
+	under := in.Body
+	if in.Whole {
+		under = nil
+	}
+	if under == nil && len(in.Content) == 0 {
 		return proxy.Continue, nil
 	}
-	if !in.Whole && !f.small(in.Length) {
-		p := f.of(ctx, ex, in.Body, nil, in.Length)
+	p := f.of(ctx, ex, under, in.Content, in.Length)
+	if under != nil && !f.small(in.Length) {
 		ex.Keep((*piecesKey)(f), p)
-		in.Body = p
+		in.Body, p.away = p, true
 		if f.writes {
 			in.Length = http1.Unknown
 		}
 		return proxy.Continue, nil
-	}
-	var p *passage
-	if in.Whole {
-		p = f.of(ctx, ex, nil, in.Content, 0)
-	} else {
-		p = f.of(ctx, ex, in.Body, nil, in.Length)
 	}
 	content, err := p.all()
 	p.settle()
@@ -148,30 +151,25 @@ type responsePieces struct{ pieceFilter }
 // Run puts the plugin in the way of the content.
 func (f *responsePieces) Run(ctx context.Context, ex *proxy.Exchange) (proxy.Verdict, error) {
 	reply := &ex.Reply
-	if reply.Body == nil && len(reply.Content) == 0 || ex.In.Method == "HEAD" || reply.Status == 101 || withoutContent(reply.Status) {
+	under := reply.Body
+	if under == nil && len(reply.Content) == 0 || ex.In.Method == "HEAD" || reply.Status == 101 || withoutContent(reply.Status) {
 		return proxy.Continue, nil
 	}
-	if reply.Body != nil && !f.small(reply.Length) {
-		p := f.of(ctx, ex, reply.Body, nil, reply.Length)
-		reply.Body = p
+	p := f.of(ctx, ex, under, reply.Content, reply.Length)
+	if under != nil && !f.small(reply.Length) {
+		reply.Body, p.away = p, true
 		if f.writes {
 			reply.Length = http1.Unknown
 		}
 		return proxy.Continue, nil
-	}
-	var p *passage
-	if reply.Body == nil {
-		p = f.of(ctx, ex, nil, reply.Content, 0)
-	} else {
-		p = f.of(ctx, ex, reply.Body, nil, reply.Length)
 	}
 	content, err := p.all()
 	p.settle()
 	if err != nil {
 		return proxy.Continue, err
 	}
-	if p.under != nil && len(p.under.Trailers()) > 0 { // they come only behind content that streams
-		reply.Body, reply.Content, reply.Length = &trailed{content: content, under: p.under}, nil, http1.Unknown
+	if under != nil && len(under.Trailers()) > 0 { // they come only behind content that streams
+		reply.Body, reply.Content, reply.Length = &trailed{content: content, under: under}, nil, http1.Unknown
 		return proxy.Continue, nil
 	}
 	reply.Content, reply.Body, reply.Length = content, nil, int64(len(content))
@@ -341,7 +339,7 @@ func (p *passage) show() error {
 	}
 	p.begun = true
 	in.begin(f.phase, p.ex, f.variables, f.limit)
-	in.caller, in.account, in.piece, in.late = p.ctx, f.account, p, true
+	in.caller, in.account, in.piece, in.late = p.ctx, f.account, p, p.away
 	p.read, p.out, p.wrote, p.keep = 0, p.out[:0], false, 0
 	verdict, err := f.call(in)
 	message := in.draft.message
@@ -407,14 +405,17 @@ func (p *passage) count(took, waited time.Duration, requests int64) {
 // settle tells the access record what the calls since have cost, and which failed.
 // Only the pipeline's goroutine calls it, or the one that sends the reply.
 func (p *passage) settle() {
-	notes := &p.ex.Notes
+	notes, what, spent := &p.ex.Notes, p.failure.Load(), p.spent.Swap(0)
+	if what == nil && spent == 0 {
+		return // there was no call
+	}
 	if notes.PluginFailure == "" {
 		notes.Plugin, notes.PluginRole = p.filter.plugin.name, p.filter.role
 	}
-	if what := p.failure.Load(); what != nil {
+	if what != nil {
 		p.filter.note(notes, *what)
 	}
-	notes.PluginTime += time.Duration(p.spent.Swap(0))
+	notes.PluginTime += time.Duration(spent)
 	notes.PluginWaiting += time.Duration(p.waited.Swap(0))
 	notes.PluginRequests += int(p.requests.Swap(0))
 }
