@@ -1010,7 +1010,7 @@ func heap() uint64 {
 // Of many keys that all have been used, no more than 200 bytes each are kept: BenchmarkFind
 // says the same of a million.
 func TestMemory(t *testing.T) {
-	const n = 200_000
+	const n = 50_000
 	l := New(Options{})
 	before := heap()
 	sums := million(l, &l.made, n)

@@ -1,6 +1,6 @@
 // Package sigv4 verifies AWS Signature Version 4: in a header, in a query string
-// (presigned), and in content that is sent as signed chunks. It is pure: no sockets,
-// no clock, and it knows no Exchange.
+// (presigned), and in content that is sent as signed chunks; and it signs, in a header.
+// It is pure: no sockets, no clock, and it knows no Exchange.
 //
 // AWS: "Create a signed AWS API request", "Signature Calculations for the
 // Authorization Header: Transferring Payload in Multiple Chunks".
