@@ -3,11 +3,11 @@
 // else's problem.
 //
 // A rewritten module counts the instructions it runs in a global of its own, at
-// the head of each loop and of each function that calls or loops, and calls the
-// host when its fuel is used up. That call is where the host checks a deadline,
-// and where Go's scheduler gets its turn. The module also counts how deeply its
-// calls nest, its memory and tables have maxima, and it can go back to the state
-// of an earlier moment (reset.go).
+// the head of each loop and function that could run for ever or for long (graph.go,
+// turns.go), and calls the host when its fuel is used up. That call is where the
+// host checks a deadline, and where Go's scheduler gets its turn. The module also
+// counts how deeply its calls nest (emit.go), its memory and tables have maxima, and
+// it can go back to the state of an earlier moment (reset.go).
 //
 // The package is pure. It expects a module that was validated; whatever else it
 // is given, it returns an error and doesn't panic.
@@ -19,7 +19,7 @@ import (
 )
 
 // Version changes whenever equal input gives different output.
-const Version = 4
+const Version = 5
 
 // The function that a rewritten module imports: tick(reason i32) -> i32. The
 // result is the fuel for the next slice, in instructions, above zero and at most
