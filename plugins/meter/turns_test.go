@@ -1,7 +1,9 @@
 package meter
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -231,29 +233,82 @@ func TestLongChainsCount(t *testing.T) {
 	}
 }
 
-// A guest can't run for long between two charges, whatever it does with what is
-// free: the worst it can do is bounded by its size.
-func TestNothingIsFreeForLong(t *testing.T) {
-	// Each of 20 functions calls the next one 20 times: 20^20 calls, no loop.
-	var bodies [][]byte
-	for i := range 20 {
-		var b []byte
-		for range 20 {
-			b = append(b, opCall, byte(i+2))
+// Between two ticks a guest does what its fuel pays for, and little more, whatever it
+// makes of loops and calls that aren't charged. The programs count what they do.
+func TestFuelBoundsWork(t *testing.T) {
+	const fuel, ticks = 20_000, 30
+	work := []byte{opGlobalGet, 0, opI32Const, 1, opI32Add, opGlobalSet, 0}
+	nested := work
+	for depth := range byte(6) { // 9^6 turns, by a variable for each loop
+		loop := []byte{opI32Const, 0, opLocalSet, depth, opLoop, typeEmpty}
+		loop = append(loop, nested...)
+		nested = append(loop, opLocalGet, depth, opI32Const, 1, opI32Add, opLocalTee, depth, opI32Const, 9, opI32Ne, opBrIf, 0, opEnd)
+	}
+	chain := [][]byte{{opCall, 2}} // 20^20 calls
+	for i := range byte(20) {
+		chain = append(chain, bytes.Repeat([]byte{opCall, i + 3}, 20))
+	}
+	forever := func(code ...byte) []byte { return append(append([]byte{opLoop, typeEmpty}, code...), opBr, 0, opEnd) }
+	for name, bodies := range map[string][][]byte{
+		"loops in loops": {forever(nested...)},
+		"calls of calls": append(chain, work),
+		// The loop is paid by the function that it calls, which returns at once.
+		"a loop of calls": {forever(append(append([]byte{}, work...), opCall, 2)...), {opGlobalGet, 0, opIf, typeEmpty, opElse, opCall, 2, opEnd}},
+		"tail calls":      {append(append([]byte{}, work...), opReturnCall, 2), append(append([]byte{}, work...), opReturnCall, 1)},
+		"short functions": {forever(opCall, 2, opCall, 2, opCall, 2), bytes.Repeat(work, 30)},
+	} {
+		ctx := context.Background()
+		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithCoreFeatures(testFeatures))
+		var before, most uint32
+		n := 0
+		tick := func(_ context.Context, m api.Module, stack []uint64) {
+			if uint32(stack[0]) == TooDeep {
+				panic(errTestDeep)
+			}
+			now := uint32(m.ExportedGlobal("n").Get())
+			most = max(most, now-before)
+			before = now
+			if n++; n == ticks {
+				panic(errTestStop)
+			}
+			stack[0] = fuel
 		}
-		bodies = append(bodies, b)
+		i32 := []api.ValueType{api.ValueTypeI32}
+		_, err := r.NewHostModuleBuilder(Module).NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(tick), i32, i32).Export(Tick).Instantiate(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nothing := api.GoFunc(func(context.Context, []uint64) {})
+		if _, err := r.NewHostModuleBuilder("env").NewFunctionBuilder().WithGoFunction(nothing, nil, nil).Export("h").Instantiate(ctx); err != nil {
+			t.Fatal(err)
+		}
+		m := rewritten(t, r, counter(bodies...), roomy())
+		if _, err := m.ExportedFunction("f").Call(ctx); !errors.Is(err, errTestStop) {
+			t.Errorf("%s: got %v, want %v", name, err, errTestStop)
+		}
+		if 4*most > fuel+freeRegion { // to count takes four
+			t.Errorf("%s: %d instructions with fuel for %d", name, 4*most, fuel)
+		}
+		if most < 100 {
+			t.Errorf("%s: at most %d between two ticks: that is no work", name, most)
+		}
+		_ = r.Close(ctx)
 	}
-	wasm := graphModule(nil, append(bodies, nil)...)
-	ctx := context.Background()
-	ticks := 50
-	r := newRuntime(t, 10_000, &ticks)
-	_, err := r.NewHostModuleBuilder("env").NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(func(context.Context, []uint64) {}), nil, nil).Export("h").Instantiate(ctx)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// counter is graphModule with six local variables and an exported global.
+func counter(bodies ...[]byte) []byte {
+	functions, code := []byte{byte(len(bodies))}, []byte{byte(len(bodies))}
+	for _, b := range bodies {
+		functions = append(functions, 0)
+		code = append(code, body([]byte{1, 6, typeI32}, b...)...)
 	}
-	m := rewritten(t, r, wasm, roomy())
-	if _, err := m.ExportedFunction("f").Call(ctx); err == nil {
-		t.Error("20^20 calls came to an end")
-	}
+	return assemble(
+		section(sectionType, 2, typeFunction, 0, 0, typeFunction, 1, typeI32, 1, typeI32),
+		section(sectionImport, 1, 3, 'e', 'n', 'v', 1, 'h', kindFunction, 0),
+		section(sectionFunction, functions...),
+		section(sectionGlobal, 1, typeI32, 1, opI32Const, 0, opEnd),
+		section(sectionExport, 2, 1, 'f', kindFunction, 1, 1, 'n', kindGlobal, 0),
+		section(sectionCode, code...),
+	)
 }
