@@ -64,7 +64,7 @@ func TestFilterWithoutInstance(t *testing.T) {
 					t.Errorf("notes are %+v", n)
 				}
 			}()
-			for step.plugin.working() == 0 {
+			for step.plugin.working() == 0 && !over(done) {
 				runtime.Gosched()
 			}
 			ex, err := run(context.Background())

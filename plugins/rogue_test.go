@@ -337,10 +337,14 @@ func TestCollectorBesideLoops(t *testing.T) {
 	defer server.Close()
 	attempt(t, 5, func() error {
 		var all sync.WaitGroup
+		var ended atomic.Bool
 		for range 4 {
-			all.Go(func() { _, _ = n.do("loop") })
+			all.Go(func() {
+				_, _ = n.do("loop")
+				ended.Store(true)
+			})
 		}
-		for n.plugin.working() < 4 {
+		for n.plugin.working() < 4 && !ended.Load() {
 			time.Sleep(time.Millisecond)
 		}
 		worst := time.Duration(0)
