@@ -35,10 +35,14 @@ type conn struct {
 	clock    clock
 	*work    // lent from the first byte of a request to the wait for the next
 	life     lifetime
-	served   int  // requests so far
-	slow     bool // the request's head came in pieces
-	closing  bool // this is the last request
-	unread   bool // the client may still be sending when the connection is closed
+	served   int         // requests so far
+	parsed   int         // bytes of the head that was parsed but not answered yet
+	looked   time.Time   // when the socket was last seen to be empty and open
+	quickly  func() bool // c.quick, made once
+	slow     bool        // the request's head came in pieces
+	closing  bool        // this is the last request
+	over     bool        // it is answered
+	unread   bool        // the client may still be sending when the connection is closed
 
 	busy    atomic.Bool                  // more of a request is read than what came with its head
 	back    atomic.Pointer[proxy.Tunnel] // the open tunnel
@@ -52,6 +56,7 @@ func newConn(l *listener, g *greeted) *conn {
 	c.wire.Own()
 	c.address = c.client.Addr().WithZone("").String()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.quickly = c.quick
 	c.now = c.clock.read()
 	c.life.begin(c.now, l.server.entropy())
 	return c
@@ -116,15 +121,21 @@ func (c *conn) serve() {
 		if err != nil {
 			return
 		}
-		if c.work == nil {
-			c.work = c.server.desks.take(c)
+		if !c.over {
+			if len(c.wire.Buffered()) == 0 {
+				continue // quick has answered what came
+			}
+			if c.work == nil {
+				c.work = c.server.desks.take(c)
+			}
+			if err := c.readHead(start); err != nil {
+				c.refuse(start, err)
+				c.work.request.Reset() // what it knows of this head isn't for the next connection
+				return
+			}
+			c.over = !c.answer(start)
 		}
-		if err := c.readHead(start); err != nil {
-			c.refuse(start, err)
-			c.work.request.Reset() // what it knows of this head isn't for the next connection
-			return
-		}
-		if !c.answer(start) {
+		if c.over {
 			switch { // one more return would make the function's defers dear
 			case c.taken.Load() != nil:
 				c.handOver()
@@ -163,10 +174,12 @@ func (c *conn) await() (time.Time, error) {
 		}
 	}
 	c.rest()
-	if err := c.wire.Await(); err != nil {
+	if err := c.wire.AwaitEach(c.quickly); err != nil {
 		return now, err
 	}
-	c.now = c.clock.read()
+	if c.work == nil {
+		c.now = c.clock.read()
+	}
 	return c.now, nil
 }
 
@@ -185,13 +198,15 @@ func (c *conn) ending() bool {
 
 // readHead reads and parses the request's head.
 func (c *conn) readHead(start time.Time) error {
-	c.request.Fields = c.ex.In.Fields[:0]
+	if c.parsed > 0 {
+		c.begin(c.parsed)
+		return nil
+	}
 	c.slow = false
 	for {
-		n, err := c.request.Parse(c.wire.Buffered(), &c.settings.head)
+		n, err := c.parse()
 		if err == nil {
-			c.wire.Discard(n)
-			c.wire.Pin()
+			c.begin(n)
 			return nil
 		}
 		if err != http1.ErrIncomplete {
@@ -208,6 +223,19 @@ func (c *conn) readHead(start time.Time) error {
 			return err
 		}
 	}
+}
+
+// parse parses the head of what is buffered.
+func (c *conn) parse() (n int, err error) {
+	c.request.Fields = c.ex.In.Fields[:0]
+	return c.request.Parse(c.wire.Buffered(), &c.settings.head)
+}
+
+// begin makes what is parsed, n bytes, the request to answer.
+func (c *conn) begin(n int) {
+	c.parsed = 0
+	c.wire.Discard(n)
+	c.wire.Pin()
 }
 
 // answer takes one request through the pipeline and sends the reply. It

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,13 +16,18 @@ const hexDigits = "0123456789abcdef"
 func appendUUID(b []byte, hi, lo uint64) []byte {
 	hi = hi&^0xf000 | 0x4000
 	lo = lo&^(3<<62) | 2<<62
-	var digits [32]byte
-	text := proxy.AppendHex(proxy.AppendHex(digits[:0], hi), lo)
-	b = append(append(b, text[:8]...), '-')
-	b = append(append(b, text[8:12]...), '-')
-	b = append(append(b, text[12:16]...), '-')
-	b = append(append(b, text[16:20]...), '-')
-	return append(b, text[20:]...)
+	var text [36]byte
+	big := binary.BigEndian
+	big.PutUint64(text[:], proxy.HexDigits(uint32(hi>>32)))
+	digits := proxy.HexDigits(uint32(hi))
+	big.PutUint32(text[9:], uint32(digits>>32))
+	big.PutUint32(text[14:], uint32(digits))
+	digits = proxy.HexDigits(uint32(lo >> 32))
+	big.PutUint32(text[19:], uint32(digits>>32))
+	big.PutUint32(text[24:], uint32(digits))
+	big.PutUint64(text[28:], proxy.HexDigits(uint32(lo)))
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return append(b, text[:]...)
 }
 
 // isUUID reports whether s has a UUID's shape, in lower or upper case.
@@ -46,15 +52,17 @@ func isUUID(s string) bool {
 
 // appendExtendedID appends 15 base64 digits and "=", as x-amz-apigw-id has.
 func appendExtendedID(b []byte, hi, lo uint64) []byte {
-	for range 10 {
-		b = append(b, base64Digits[hi&63])
+	var text [16]byte
+	for i := range 10 {
+		text[i] = base64Digits[hi&63]
 		hi >>= 6
 	}
-	for range 4 {
-		b = append(b, base64Digits[lo&63])
+	for i := 10; i < 14; i++ {
+		text[i] = base64Digits[lo&63]
 		lo >>= 6
 	}
-	return append(b, base64Digits[lo&0x3c], '=') // 11 bytes end in the middle of a digit
+	text[14], text[15] = base64Digits[lo&0x3c], '=' // 11 bytes end in the middle of a digit
+	return append(b, text[:]...)
 }
 
 const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" // RFC 4648, 4

@@ -89,6 +89,9 @@ func (c *Conn) sendSome(fd uintptr) (int, syscall.Errno) {
 
 // readRaw reads into p from the socket itself; p is not empty.
 func (c *Conn) readRaw(p []byte) (int, error) {
+	if c.within {
+		return 0, errWithin
+	}
 	c.in = transfer{buf: p}
 	if err := c.raw.Read(c.recvFunc); err != nil {
 		c.in.buf = nil
