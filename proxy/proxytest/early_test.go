@@ -42,10 +42,13 @@ func TestEarlyAnswers(t *testing.T) {
 	apply(t, gateway, `
 [listen.public]
 address = "127.0.0.1:0"
+[backend.b]
+targets = ["`+l.Addr().String()+`"]
+connect_timeout = "1m"
 [api.a]
 type = "rest"
 [api.a.route."ANY /{proxy+}"]
-integration = { type = "http_proxy", url = "http://`+l.Addr().String()+`/{proxy}" }
+integration = { type = "http_proxy", url = "http://b/{proxy}", backend = "b", timeout = "1m" }
 [api.a.stage.s]
 `)
 	head := "POST /s/x HTTP/1.1\r\nHost: a.localhost\r\n"

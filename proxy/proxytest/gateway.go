@@ -132,7 +132,7 @@ func (w *assembly) Apply(file string) string {
 // enough is the least time of those that a scenario gives only to have enough of it.
 const enough = 1500 * time.Millisecond
 
-// patiently gives plugins and issuers as much time as they may need on a machine that
+// patiently gives plugins, backends and issuers as much time as they may need on a machine that
 // pauses, except where a scenario is about time: then it names less.
 func patiently(cfg *config.Config) {
 	long := func(d *config.Duration, most time.Duration) {
@@ -147,6 +147,10 @@ func patiently(cfg *config.Config) {
 			long(&p.HTTP.Timeout, patience)
 		}
 		cfg.Plugin[name] = p
+	}
+	for name, b := range cfg.Backend {
+		long(&b.ConnectTimeout, patience)
+		cfg.Backend[name] = b
 	}
 	all := []map[string]config.Authorizer{cfg.Authorizer}
 	for _, api := range cfg.API {
