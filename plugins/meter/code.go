@@ -34,12 +34,12 @@ type function struct {
 	depth   uint32   // levels that a call of it counts
 	regions []region // the function's own code, then each loop in order
 
-	calls    bool     // something
-	outside  bool     // what is imported
-	sites    []site   // calls of the module's own functions
-	indirect []uint32 // the types of what it calls through tables
-	entry    bool     // others may call it
-	taken    bool     // it may be in a table
+	calls    bool   // something
+	outside  bool   // what is imported
+	sites    []site // calls of the module's own functions
+	indirect []site // calls through tables, by type
+	entry    bool   // others may call it
+	taken    bool   // it may be in a table
 
 	counted bool // it counts how deeply calls nest
 	charged bool // it charges at its beginning
@@ -57,7 +57,7 @@ type region struct {
 }
 
 // site is a call of one of the module's own functions, numbered without the
-// imported ones.
+// imported ones, or of whatever in a table has a type.
 type site struct {
 	region int
 	callee uint32
@@ -129,7 +129,7 @@ func (w *rewriter) scan(body []byte, t funcType) (*function, error) {
 		case opCallIndirect, opReturnCallIndirect:
 			f.calls = true
 			if uint64(in.index) < uint64(len(w.alike)) {
-				f.indirect = append(f.indirect, w.alike[in.index])
+				f.indirect = append(f.indirect, site{region, w.alike[in.index]})
 			}
 		case opRefFunc:
 			w.refer(in.index)

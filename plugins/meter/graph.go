@@ -2,7 +2,7 @@ package meter
 
 const (
 	// freeCall is what a function may cost at most to have no charge of its own:
-	// those who call it pay. One in a table is paid by what a call through it costs.
+	// those who call it pay. One in a table is paid by all who may mean it.
 	freeCall  = 1000
 	freeTable = 40
 
@@ -27,7 +27,8 @@ const (
 // is finished before those who call it.
 type graph struct {
 	*rewriter
-	byType [][]uint32 // functions in tables, by their type
+	byType  [][]uint32 // functions in tables, by their type
+	dearest []uint32   // by type, the most that a call of one of these costs and it doesn't charge
 
 	seen       uint32
 	index, low []uint32 // from 1; 0 is not seen yet
@@ -42,7 +43,7 @@ type graph struct {
 func (w *rewriter) analyze() {
 	n := len(w.code) + len(w.types)
 	g := &graph{
-		rewriter: w, byType: make([][]uint32, len(w.types)),
+		rewriter: w, byType: make([][]uint32, len(w.types)), dearest: make([]uint32, len(w.types)),
 		index: make([]uint32, n), low: make([]uint32, n), waiting: make([]bool, n),
 		outside: make([]bool, n), chain: make([]uint32, n),
 	}
@@ -74,8 +75,8 @@ func (g *graph) leads(node uint32, f func(uint32)) {
 	for _, s := range g.code[node].sites {
 		f(s.callee)
 	}
-	for _, t := range g.code[node].indirect {
-		f(own + t)
+	for _, s := range g.code[node].indirect {
+		f(own + s.callee)
 	}
 }
 
@@ -140,10 +141,25 @@ func (g *graph) finish(component []uint32, round bool) {
 		f.charged = f.counted
 	}
 	for _, node := range component {
+		if node >= own { // of what is in the component, all have charges already
+			g.dearest[node-own] = g.most(g.byType[node-own])
+		}
+	}
+	for _, node := range component {
 		if node < own {
 			g.price(g.code[node])
 		}
 	}
+}
+
+// most returns what the most expensive one of functions that don't charge costs.
+func (g *graph) most(functions []uint32) (cost uint32) {
+	for _, i := range functions {
+		if f := g.code[i]; !f.charged {
+			cost = max(cost, f.regions[0].cost)
+		}
+	}
+	return cost
 }
 
 // price decides what f charges, and where.
@@ -173,6 +189,10 @@ func (g *graph) sum(f *function) (highest uint32) {
 			r := &f.regions[s.region]
 			r.cost = min(r.cost+callee.regions[0].cost, maxCost)
 		}
+	}
+	for _, s := range f.indirect {
+		r := &f.regions[s.region]
+		r.cost = min(r.cost+g.dearest[s.callee], maxCost)
 	}
 	for i := len(f.regions) - 1; i >= 0; i-- { // what is inside comes behind
 		r := &f.regions[i]

@@ -19,7 +19,7 @@ import (
 )
 
 // Version changes whenever equal input gives different output.
-const Version = 5
+const Version = 6
 
 // The function that a rewritten module imports: tick(reason i32) -> i32. The
 // result is the fuel for the next slice, in instructions, above zero and at most
