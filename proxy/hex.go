@@ -6,12 +6,12 @@ import "encoding/binary"
 // side in one word: BenchmarkAppendHex compares with one after the other, which
 // counted in the ids that every exchange gets.
 func AppendHex(dst []byte, v uint64) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, eightDigits(uint32(v>>32)))
-	return binary.BigEndian.AppendUint64(dst, eightDigits(uint32(v)))
+	dst = binary.BigEndian.AppendUint64(dst, HexDigits(uint32(v>>32)))
+	return binary.BigEndian.AppendUint64(dst, HexDigits(uint32(v)))
 }
 
-// eightDigits returns the digits of v, the first one in the highest byte.
-func eightDigits(v uint32) uint64 {
+// HexDigits returns the eight hexadecimal digits of v, the first one in the highest byte.
+func HexDigits(v uint32) uint64 {
 	x := uint64(v)
 	x = (x<<16 | x) & 0x0000ffff0000ffff
 	x = (x<<8 | x) & 0x00ff00ff00ff00ff
