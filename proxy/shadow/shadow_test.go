@@ -14,6 +14,7 @@ import (
 	"github.com/postern-gateway/postern/proxy"
 	"github.com/postern-gateway/postern/proxy/config"
 	"github.com/postern-gateway/postern/proxy/http1"
+	"github.com/postern-gateway/postern/proxy/pausetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,7 +84,7 @@ func settings() *config.Shadow {
 }
 
 // serve has an original answered by a, with a copy for to.
-func serve(t *testing.T, m proxy.Mirror, a *answering, to proxy.Shadow) {
+func serve(t testing.TB, m proxy.Mirror, a *answering, to proxy.Shadow) {
 	t.Helper()
 	ex := &proxy.Exchange{}
 	ex.Begin(time.Now(), nil)
@@ -166,28 +167,30 @@ func TestCopy(t *testing.T) {
 
 // A shadow that hangs costs its copies, bounded in number and time, and nothing else.
 func TestHangingShadow(t *testing.T) {
-	c := settings()
-	c.MaxConcurrent, c.Timeout = 2, config.Duration(50*time.Millisecond)
-	s := NewSet()
-	m := s.Mirror("pets", "prod", c)
-	hanging := newTarget(&answering{status: 200, wait: make(chan struct{})})
-	began := time.Now()
-	for range 10 {
+	pausetest.Run(t, 20*time.Millisecond, func(t testing.TB) {
+		c := settings()
+		c.MaxConcurrent, c.Timeout = 2, config.Duration(200*time.Millisecond)
+		s := NewSet()
+		m := s.Mirror("pets", "prod", c)
+		hanging := newTarget(&answering{status: 200, wait: make(chan struct{})})
+		began := time.Now()
+		for range 10 {
+			serve(t, m, &answering{status: 200}, hanging)
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("ten requests took %v", took)
+		}
+		s.copies.Wait()
+		r := s.Reports()[0]
+		if r.Counts.Dropped < 1 || r.Counts.Different+r.Counts.Dropped != 10 {
+			t.Errorf("%+v", r.Counts)
+		}
+		s.Close()
 		serve(t, m, &answering{status: 200}, hanging)
-	}
-	if took := time.Since(began); took > 30*time.Second {
-		t.Errorf("ten requests took %v", took)
-	}
-	s.copies.Wait()
-	r := s.Reports()[0]
-	if r.Counts.Dropped < 1 || r.Counts.Different+r.Counts.Dropped != 10 {
-		t.Errorf("%+v", r.Counts)
-	}
-	s.Close()
-	serve(t, m, &answering{status: 200}, hanging)
-	if got := s.Reports()[0].Counts.Dropped; got != r.Counts.Dropped+1 {
-		t.Errorf("after the end %d were dropped, want %d", got, r.Counts.Dropped+1)
-	}
+		if got := s.Reports()[0].Counts.Dropped; got != r.Counts.Dropped+1 {
+			t.Errorf("after the end %d were dropped, want %d", got, r.Counts.Dropped+1)
+		}
+	})
 }
 
 // The latest differences are kept, newest first, whatever becomes of their number.
