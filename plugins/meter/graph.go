@@ -16,6 +16,10 @@ const (
 	// freeChain is how many levels of calls that nobody counts may follow upon
 	// each other.
 	freeChain = 500
+
+	// freeEntry bounds what of these a function counts that may come back to itself
+	// with the host's help and without: most levels of it have none of them.
+	freeEntry = 10
 )
 
 // graph finds out which functions may be called again before they return: no
@@ -129,6 +133,9 @@ func (g *graph) finish(component []uint32, round bool) {
 		case !f.calls: // nothing stands on it
 		case round:
 			f.counted = true
+			if f.entry && outside { // also what the host may put on top each time
+				f.depth = min(f.depth+min(chain, freeEntry), g.limits.Depth+1)
+			}
 		case g.plain, f.entry && outside, chain+f.depth > freeChain:
 			// It may be called again by way of the host, or has too much below it: it
 			// counts that as well.

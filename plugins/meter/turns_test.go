@@ -200,6 +200,14 @@ func TestWhichFunctionsCount(t *testing.T) {
 	f("much to do", "-$", nil, to(2), long)
 }
 
+// Who comes back to itself by way of the host, too, counts what lies between.
+func TestWayOfTheHostCounts(t *testing.T) {
+	all := analyzed(t, graphModule(nil, []byte{opCall, 1, opCall, 2}, []byte{opCall, 3}, []byte{opCall, 0}))
+	if got := all[0].depth; got != 3 {
+		t.Errorf("a call counts as %d levels, want 3", got)
+	}
+}
+
 // A chain of calls that nobody counts isn't longer than a part of what is allowed.
 func TestLongChainsCount(t *testing.T) {
 	var bodies [][]byte
