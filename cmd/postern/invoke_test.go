@@ -81,7 +81,7 @@ func settled(text string) string {
 		{`\d+\.\d+ ms`, "TIME"}, {`\b[0-9.]+(ns|µs|ms)\b`, "TIME"}, {`latency: \d+ ms`, "latency: TIME"},
 		{`127\.0\.0\.1:\d+`, "BACKEND"}, {`Root=1-[^\s,}]*`, "TRACE"}, {`(x-amz-apigw-id[:=] ?)[^,}\n]*`, "${1}ID"},
 		{`0x[0-9a-f]+`, "ADDRESS"}, {`\d+ bytes at ADDRESS\) → \d+`, "N bytes at ADDRESS) → N"}, {`… \(\d+ bytes\)`, "… (N bytes)"},
-		{`(?m)^\w+ \w+ \d\d [\d:]+ UTC \d{4}`, "DATE"}, {`Date([:=] ?)[^\n}]*GMT`, "Date${1}DATE"},
+		{`/\S+/postern\.toml`, "DIR/postern.toml"}, {`(?m)^\w+ \w+ \d\d [\d:]+ UTC \d{4}`, "DATE"}, {`Date([:=] ?)[^\n}]*GMT`, "Date${1}DATE"},
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
 	}
