@@ -125,6 +125,9 @@ func (c *conn) serve() {
 			if len(c.wire.Buffered()) == 0 {
 				continue // quick has answered what came
 			}
+			if c.served == 0 {
+				deepen()
+			}
 			if c.work == nil {
 				c.work = c.server.desks.take(c)
 			}
