@@ -94,6 +94,12 @@ func TestDefaultRouteURL(t *testing.T) {
 	if ex := s.through("GET /../a"); ex.Reply.Status != 400 {
 		t.Errorf("status %d for a path that climbs", ex.Reply.Status)
 	}
+	// What a WebSocket API calls $default has no path.
+	s = inHTTPAPI(t, config.DefaultName, "http://b/x", nil, nil)
+	s.route.Stage.API.Type = config.WebSocketType
+	if s.compile().do("POST /"); s.backend.sent.Target != "/x" {
+		t.Errorf("a message goes to %q", s.backend.sent.Target)
+	}
 }
 
 func BenchmarkEdits(b *testing.B) {

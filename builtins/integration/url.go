@@ -62,8 +62,9 @@ func parseURL(text string, route *proxy.Route, mapped []string) (address, *confi
 	if path == "" {
 		path = "/"
 	}
-	// AWS: "Create HTTP proxy integrations for HTTP APIs", as it is for $default.
-	if a.appends = route.Resource == config.DefaultName; a.appends {
+	// AWS: "Create HTTP proxy integrations for HTTP APIs", as it is for $default; messages of
+	// WebSocket APIs, which have a route of that name too, have no path.
+	if a.appends = route.Resource == config.DefaultName && route.Stage.API.Type == config.HTTPType; a.appends {
 		path = strings.TrimSuffix(path, "/")
 	}
 	params := paramsOf(route.Resource)
