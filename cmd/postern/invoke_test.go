@@ -78,7 +78,7 @@ response.gone = { pattern = "404" }
 func settled(text string) string {
 	for _, r := range [][2]string{
 		{`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, "ID"},
-		{`\d+\.\d+ ms`, "TIME"}, {`\b[0-9.]+(ns|µs|ms)\b`, "TIME"}, {`latency: \d+ ms`, "latency: TIME"},
+		{`\d+\.\d+ ms`, "TIME"}, {`\b([0-9.]+(ns|µs|ms)|[0-9]+\.[0-9]+s)\b`, "TIME"}, {`latency: \d+ ms`, "latency: TIME"},
 		{`127\.0\.0\.1:\d+`, "BACKEND"}, {`Root=1-[^\s,}]*`, "TRACE"}, {`(x-amz-apigw-id[:=] ?)[^,}\n]*`, "${1}ID"},
 		{`0x[0-9a-f]+`, "ADDRESS"}, {`\d+ bytes at ADDRESS\) → \d+`, "N bytes at ADDRESS) → N"}, {`… \(\d+ bytes\)`, "… (N bytes)"},
 		{`/\S+/postern\.toml`, "DIR/postern.toml"}, {`(?m)^\w+ \w+ \d\d [\d:]+ UTC \d{4}`, "DATE"}, {`Date([:=] ?)[^\n}]*GMT`, "Date${1}DATE"},
