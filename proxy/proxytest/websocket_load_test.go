@@ -110,7 +110,6 @@ func TestWebSocketHammer(t *testing.T) {
 	}
 }
 
-
 // BenchmarkWebSocketMessage is a message and its answer of a mock, over loopback; the
 // client's side is counted with it.
 func BenchmarkWebSocketMessage(b *testing.B) {

@@ -24,7 +24,7 @@ func parseSocketRouteKey(key string) (routeKey, error) {
 func socketSteps(c *compiler, st *stage, r *proxy.Route, configured *config.Route, at []string, parts []proxy.Steps) []proxy.Steps {
 	own := *configured
 	own.Integration.Upgrade = false
-	r.Verb, r.Resource, r.Answers = "", "", own.RouteResponse
+	r.Verb, r.Resource, r.Answers = "", r.Key, own.RouteResponse // logs show the resource
 	api := c.cfg.API[r.Stage.API.Name]
 	if r.Key == config.ConnectRoute {
 		parts = append(parts, c.sockets(r))
