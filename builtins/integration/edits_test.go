@@ -94,6 +94,10 @@ func TestDefaultRouteURL(t *testing.T) {
 	if ex := s.through("GET /../a"); ex.Reply.Status != 400 {
 		t.Errorf("status %d for a path that climbs", ex.Reply.Status)
 	}
+	s = inHTTPAPI(t, "/a", "http://b/x", map[string]string{"overwrite:path": "/p/${request.querystring.n}/q"}, nil).compile()
+	if ex := s.through("GET /a?n=x%00"); ex.Reply.Status != 400 {
+		t.Errorf("status %d for a path with NUL", ex.Reply.Status)
+	}
 	// What a WebSocket API calls $default has no path.
 	s = inHTTPAPI(t, config.DefaultName, "http://b/x", nil, nil)
 	s.route.Stage.API.Type = config.WebSocketType

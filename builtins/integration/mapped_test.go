@@ -76,6 +76,8 @@ func TestMappedURL(t *testing.T) {
 	f(HTTP(), "http://b/{tail}", "GET /a/7%20b", "/7%20b", one("integration.request.path.tail", "method.request.path.id"))
 	f(HTTP(), "http://b/{tail}", "GET /a/7", "/x/y%20z", one("integration.request.path.tail", "'x/y%20z'"))
 	f(HTTP(), "http://b/s?p={tail}", "GET /a/7", "/s?p=x%26y", one("integration.request.path.tail", "method.request.header.X-Id"), "X-Id: x&y")
+	// What ends paths in many backends doesn't come in by a value either.
+	f(HTTP(), "http://b/p/{id}/q", "GET /a/7?n=x%00", "BAD_REQUEST: url: a path parameter holds a character that ends a path", one("integration.request.path.id", "method.request.querystring.n"))
 	// None can climb, and a URL without a hole can't come of a missing one.
 	f(HTTP(), "http://b/p/{id}/q", "GET /a/7", "BAD_REQUEST: url: a path parameter makes a segment \".\" or \"..\"", one("integration.request.path.id", "method.request.header.X-Id"), "X-Id: ..")
 	f(HTTP(), "http://b/p/{id}/q", "GET /a/7", "BAD_REQUEST: url: a path parameter makes a segment \".\" or \"..\"", one("integration.request.path.id", "method.request.header.X-Id"), "X-Id: ../admin")

@@ -125,10 +125,17 @@ func (a *address) appendPath(b []byte, ex *proxy.Exchange, mapped *values) ([]by
 	return b, nil
 }
 
-// endsPath reports whether text has a character that can't be in a path.
+// endsPath reports whether text has a character that can't be in a path, or NUL however it
+// is encoded: clients' own paths have none, and many backends read no further.
 func endsPath[T uri.Text](text T) bool {
 	for i := 0; i < len(text); i++ {
-		if c := text[i]; c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' {
+		c := text[i]
+		if c == '%' {
+			if d, ok := uri.Unescape(text, i); ok && d == 0 {
+				return true
+			}
+		}
+		if c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '\\' {
 			return true
 		}
 	}
