@@ -121,7 +121,7 @@ func (f *wasmFlow) putAway() {
 func (f *wasmFlow) takeOut() {
 	in := f.stream.guest.in
 	f.draft, in.draft = in.draft, f.draft
-	in.ex, in.phase, in.variables = f.ex, f.phase, f.variables
+	in.ex, in.phase, in.variables, in.late = f.ex, f.phase, f.variables, f.late()
 	in.passing = proxy.PassingOf(f.ex.In.Fields)
 }
 

@@ -99,7 +99,7 @@ func (g *proxyWasm) send(client *outbound.Client, request *outbound.Request, at 
 	if s != nil {
 		s.calls++
 	}
-	if in.ex != nil {
+	if in.ex != nil && !in.late {
 		in.ex.Notes.PluginRequests++
 	}
 	return g.put32(at, c.token)

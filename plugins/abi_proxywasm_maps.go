@@ -203,11 +203,12 @@ func (s *wasmStream) made(name string) (value string, ok bool) {
 		in.scratch = append(append(append(in.scratch[:0], ex.In.Path...), '?'), query...)
 		return in.scratched(), true
 	case "x-forwarded-for":
-		if s.forwarded == "" {
-			s.forwarded = ex.ClientAddress()
+		if from := ex.In.Client; s.forwarded == "" && from.IsValid() {
+			in.scratch = from.Addr().Unmap().WithZone("").AppendTo(in.scratch[:0])
 			if ex.In.Hops != "" {
-				s.forwarded = ex.Text.Concat(s.forwarded, ", ", ex.In.Hops)
+				in.scratch = append(append(in.scratch, ", "...), ex.In.Hops...)
 			}
+			s.forwarded = in.lasting(in.scratched())
 		}
 		return s.forwarded, s.forwarded != ""
 	case "content-length":

@@ -230,7 +230,7 @@ func (g *proxyWasm) setProperty(a []uint64) wasmStatus {
 	if g.flow == nil || g.in.ex == nil {
 		return statusNotFound
 	}
-	s, ex := g.flow.stream, g.in.ex
+	s := g.flow.stream
 	path = strings.TrimRight(path, "\x00")
 	at := s.property(path)
 	if s.setSize+len(path)+len(value) > abi.MaxBag || at < 0 && len(s.set) >= abi.MaxBagEntries {
@@ -238,9 +238,9 @@ func (g *proxyWasm) setProperty(a []uint64) wasmStatus {
 	}
 	s.setSize += len(path) + len(value) // what a value before takes stays taken
 	if at < 0 {
-		s.set = append(s.set, proxy.Param{Name: ex.Text.Concat(path)})
+		s.set = append(s.set, proxy.Param{Name: g.in.lasting(path)})
 		at = len(s.set) - 1
 	}
-	s.set[at].Value = ex.Text.Concat(value)
+	s.set[at].Value = g.in.lasting(value)
 	return statusOK
 }

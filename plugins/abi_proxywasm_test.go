@@ -416,6 +416,26 @@ func TestProxyWasmAbort(t *testing.T) {
 	f("hold", &pieces{rest: []string{"a", "b"}})
 }
 
+// What a guest has kept while content is on its way isn't in the memory of the exchange,
+// with which somebody else is at work.
+func TestProxyWasmKeepsToItself(t *testing.T) {
+	w := newWasmRig(t, sdkGuest(t))
+	ex := w.exchange("x-do", "remember")
+	ex.In.Method, ex.In.Whole, ex.In.Body, ex.In.Length = "POST", false, &pieces{rest: []string{"a", "b"}}, http1.Unknown
+	if _, err := w.steps[proxy.MethodRequest].Run(context.Background(), ex); err != nil {
+		t.Fatal(err)
+	}
+	const field = "X-Api-Id: a1b2c3"
+	text := append(ex.Text.Begin(), field...)
+	if _, err := io.ReadAll(ex.In.Body); err != nil {
+		t.Fatal(err)
+	}
+	if got := ex.Text.Finish(text); got != field {
+		t.Errorf("%q has become %q", field, got)
+	}
+	ex.End()
+}
+
 // A tick lets go of requests that wait for it, whatever they ask with.
 func TestProxyWasmTick(t *testing.T) {
 	w := newWasmRig(t, sdkGuest(t), `config_text = "tick"`, "max_instances = 1")

@@ -87,10 +87,15 @@ func (in *instance) keep(s string) (string, bool) {
 	if in.draft.written > maxWritten {
 		return "", false
 	}
+	return in.lasting(s), true
+}
+
+// lasting copies a text for as long as the exchange lives.
+func (in *instance) lasting(s string) string {
 	if in.late { // the exchange's memory may be somebody else's just now
-		return strings.Clone(s), true
+		return strings.Clone(s)
 	}
-	return in.ex.Text.Concat(s), true
+	return in.ex.Text.Concat(s)
 }
 
 // fieldsOf returns the header fields of one side as the guest has left them.

@@ -214,6 +214,10 @@ func (s *stream) OnHttpRequestBody(size int, end bool) types.Action {
 	switch {
 	case s.says("chunks"):
 		must(proxywasm.AppendHttpRequestBody([]byte("|")))
+	case s.says("remember"): // from content that may be on its way
+		from, err := proxywasm.GetHttpRequestHeader("x-forwarded-for")
+		must(err)
+		must(proxywasm.SetProperty([]string{"mine", "from"}, []byte(strings.Repeat(from, 20))))
 	case s.says("echo") && end:
 		b, err := proxywasm.GetHttpRequestBody(0, size)
 		must(err)
