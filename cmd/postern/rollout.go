@@ -76,8 +76,19 @@ const auditFile = "audit.log"
 // audit notes a change in the operator log and, if there is a folder, in a file that is
 // only added to.
 func (g *gateway) audit(c control.Change) {
-	g.journal.Info("change", zap.String("by", c.By), zap.String("what", c.What), zap.String("object", c.Object), zap.Int("number", c.Number),
-		zap.String("before", c.Before), zap.String("after", c.After), zap.Int("status", c.Status), zap.String("failure", c.Failure))
+	fields := []zap.Field{zap.String("by", c.By), zap.String("what", c.What), zap.String("object", c.Object)}
+	if c.Number != 0 {
+		fields = append(fields, zap.Int("number", c.Number))
+	}
+	for _, f := range []struct{ name, value string }{{"before", c.Before}, {"after", c.After}, {"failure", c.Failure}} {
+		if f.value != "" {
+			fields = append(fields, zap.String(f.name, f.value))
+		}
+	}
+	if c.Status != 0 {
+		fields = append(fields, zap.Int("status", c.Status))
+	}
+	g.journal.Info("change", fields...)
 	dir := g.dataDir()
 	if dir == "" {
 		return
