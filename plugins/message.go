@@ -90,12 +90,12 @@ func (in *instance) keep(s string) (string, bool) {
 	return in.lasting(s), true
 }
 
-// lasting copies a text for as long as the exchange lives.
-func (in *instance) lasting(s string) string {
+// lasting joins texts, for as long as the exchange lives.
+func (in *instance) lasting(parts ...string) string {
 	if in.late { // the exchange's memory may be somebody else's just now
-		return strings.Clone(s)
+		return new(proxy.Arena).Concat(parts...)
 	}
-	return in.ex.Text.Concat(s)
+	return in.ex.Text.Concat(parts...)
 }
 
 // fieldsOf returns the header fields of one side as the guest has left them.
@@ -223,7 +223,7 @@ func (in *instance) keepBoth(name, value string) (keptName, keptValue string, ok
 	if in.draft.written > maxWritten {
 		return "", "", false
 	}
-	both := in.ex.Text.Concat(name, value)
+	both := in.lasting(name, value)
 	return both[:len(name)], both[len(name):], true
 }
 
