@@ -225,7 +225,7 @@ func (c *Conn) Await() error {
 
 // AwaitEach is Await that calls f with the bytes that came and, as long as f returns true,
 // waits for the next without asking the socket, which nearly always has none yet: one
-// system call less for each round (BenchmarkEcho). f uses all that is buffered then; it
+// system call less for each round; RATIONALE says what that gives. f uses all that is buffered then; it
 // mustn't read, nor close the connection. Where bytes may have come already, f isn't
 // called, nor for other connections than those that Await has special means for.
 //

@@ -230,20 +230,25 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// One message there and back, through package net and past it.
+// One message there and back, through package net, past it, and within one wait.
 func BenchmarkEcho(b *testing.B) {
-	for name, plain := range map[string]bool{"net": false, "own": true} {
+	for _, name := range []string{"net", "own", "each"} {
 		b.Run(name, func(b *testing.B) {
 			c, far := pair(b, new(Buffers))
-			c.plain = c.plain && plain
+			c.plain = c.plain && name != "net"
+			echo := func() bool {
+				_, err := c.Write(c.Buffered())
+				c.Discard(len(c.Buffered()))
+				return err == nil
+			}
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				for c.Await() == nil {
-					if _, err := c.Write(c.Buffered()); err != nil {
-						return
-					}
-					c.Discard(len(c.Buffered()))
+				if name == "each" {
+					_ = c.AwaitEach(echo) // until far closes
+					return
+				}
+				for c.Await() == nil && echo() {
 				}
 			}()
 			message, buf := make([]byte, 200), make([]byte, 200)
