@@ -50,7 +50,11 @@ func scopeOf(r *http.Request) string {
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (refused bool) {
 	tokens := s.tokens.Load()
 	need := scopeOf(r)
-	if tokens == nil || len(*tokens) == 0 || need == "" {
+	if tokens == nil || len(*tokens) == 0 {
+		return false
+	}
+	if need == "" {
+		w.Header().Set("Connection", "close") // as below
 		return false
 	}
 	// The digest is what is looked up: how long that takes tells nothing of any token.
@@ -60,6 +64,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (refused bool
 	switch {
 	case !known || !strings.EqualFold(scheme, "Bearer"):
 		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("Connection", "close") // there aren't so many that anybody could keep them
 		writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "a bearer token of [admin.token.…] is needed"})
 		return true
 	case !slices.Contains(token.Scopes, need):

@@ -129,6 +129,11 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s needs a token", path)
 		}
 	}
+	for _, path := range []string{"/health/live", "/keys"} { // who shows no token keeps no connection
+		if r, _ := ask(t, s, "GET", path, "localhost"); !r.Close {
+			t.Errorf("%s: the connection is kept", path)
+		}
+	}
 	f("GET", "/deployments?api=a", "", 401)
 	f("GET", "/deployments?api=a", "r-2", 401)
 	f("GET", "/deployments?api=a", sum("r-1"), 401)
