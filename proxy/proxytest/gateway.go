@@ -135,9 +135,9 @@ const enough = 1500 * time.Millisecond
 // patiently gives plugins, backends and issuers as much time as they may need on a machine that
 // pauses, except where a scenario is about time: then it names less.
 func patiently(cfg *config.Config) {
-	long := func(d *config.Duration, most time.Duration) {
+	long := func(d *config.Duration, more time.Duration) {
 		if *d == 0 || time.Duration(*d) >= enough {
-			*d = config.Duration(most)
+			*d += config.Duration(more) // what differs goes on to differ
 		}
 	}
 	for name, p := range cfg.Plugin {

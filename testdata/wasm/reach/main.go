@@ -61,15 +61,19 @@ func (r *reach) decide(q *postern.Request) postern.Decision {
 	if r.asked.Add(int64(len(replies))) != nil {
 		return 0
 	}
-	for _, reply := range replies {
-		if status, err := reply.Status(); err != nil || status != 200 {
-			return postern.Deny
+	decision := postern.Allow
+	for _, reply := range replies { // all of them: what still waits ends with the call
+		status, err := reply.Status()
+		if err != nil || status != 200 {
+			decision = postern.Deny
+			continue
 		}
 		who, err := io.ReadAll(reply)
 		if err != nil {
-			return postern.Deny
+			decision = postern.Deny
+			continue
 		}
 		q.SetPrincipal(string(who))
 	}
-	return postern.Allow
+	return decision
 }
