@@ -38,7 +38,7 @@ module = %q
 [plugin.answer]
 module = %q
 max_instances = 2
-timeout = "2s"
+timeout = "1400ms" # one of its calls has to end by it
 [api.a]
 type = "rest"
 [api.a.route."POST /filter"]
