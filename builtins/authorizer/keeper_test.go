@@ -400,16 +400,17 @@ func TestPatience(t *testing.T) {
 	r := newRig(t)
 	route := r.route("prod", "GET /a")
 	k := r.decisions.keeper(time.Minute, 10*time.Millisecond)
-	release := make(chan struct{})
+	release, begun := make(chan struct{}), make(chan struct{})
+	var lead sync.WaitGroup
+	defer lead.Wait()
 	defer close(release)
-	begun := make(chan struct{})
-	go func() {
+	lead.Go(func() {
 		_ = k.decide(context.Background(), r.exchange(route, "GET /a"), "key", deciderFunc(func(context.Context, *proxy.Exchange) (int, error) {
 			close(begun)
 			<-release
 			return 0, nil
 		}))
-	}()
+	})
 	<-begun
 	err := k.decide(context.Background(), r.exchange(route, "GET /a"), "key", nil)
 	if !errors.Is(err, proxy.Fault{Kind: proxy.AuthorizerFailure}) || !errors.Is(err, errImpatient) {
