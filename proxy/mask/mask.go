@@ -2,7 +2,10 @@
 // values, and by what JSON and forms call them.
 package mask
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // hidden stands for what isn't shown.
 const hidden = "**********"
@@ -109,8 +112,8 @@ func IsForm(contentType string) bool {
 	return len(contentType) >= len(form) && strings.EqualFold(contentType[:len(form)], form)
 }
 
-// JSON masks the values of members of confidential names in text that looks like JSON,
-// whole or cut.
+// JSON masks the values of members of confidential names, and all texts within them, in
+// text that looks like JSON, whole or cut.
 func JSON(text string) string {
 	if !strings.ContainsAny(text, "{[") {
 		return text
@@ -124,22 +127,63 @@ func JSON(text string) string {
 		b.WriteString(text[:end])
 		text = text[end:]
 		rest := strings.TrimLeft(text, " \t\r\n")
-		if !strings.HasPrefix(rest, ":") || !Confidential(name) {
+		if name = unescaped(name); !strings.HasPrefix(rest, ":") || !Confidential(name) {
 			continue
 		}
 		rest = strings.TrimLeft(rest[1:], " \t\r\n")
 		b.WriteString(text[:len(text)-len(rest)])
-		text = rest
-		if value, end := nextText(text); end >= 0 && text[0] == '"' {
-			b.WriteString(`"` + Value(name, value) + `"`)
-			text = text[end:]
-		} else if text != "" && text[0] == '"' { // it was cut
-			b.WriteString(`"` + hidden)
-			text = ""
-		}
+		text = maskValue(&b, name, rest)
 	}
 	b.WriteString(text)
 	return b.String()
+}
+
+// maskValue writes the value that text begins with as it may be shown of a member called
+// name, and returns what comes after it. Members within have their names shown.
+func maskValue(b *strings.Builder, name, text string) (rest string) {
+	for depth := 0; text != ""; {
+		end := 1
+		switch text[0] {
+		case '"':
+			var value string
+			if value, end = nextText(text); end < 0 { // it was cut
+				b.WriteString(`"` + hidden)
+				return ""
+			}
+			if member := strings.HasPrefix(strings.TrimLeft(text[end:], " \t\r\n"), ":"); member {
+				b.WriteString(text[:end])
+			} else {
+				b.WriteString(`"` + Value(name, value) + `"`)
+			}
+		case '[', '{':
+			depth++
+			b.WriteByte(text[0])
+		default:
+			if depth == 0 {
+				return text // a number or a word
+			}
+			if text[0] == ']' || text[0] == '}' {
+				depth--
+			}
+			b.WriteByte(text[0])
+		}
+		if text = text[end:]; depth == 0 {
+			return text
+		}
+	}
+	return ""
+}
+
+// unescaped returns what the inside of a JSON string says.
+func unescaped(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
+	var said string
+	if json.Unmarshal([]byte(`"`+text+`"`), &said) != nil {
+		return text
+	}
+	return said
 }
 
 // nextText returns the first string of text and where it ends, -1 for none.

@@ -52,7 +52,11 @@ func TestText(t *testing.T) {
 	f(Form, "password=hun", "password=**********")
 	f(JSON, `{"a": "1", "password" : "hun\"ter2", "b": [{"token": "x"}]}`, `{"a": "1", "password" : "**********", "b": [{"token": "**********"}]}`)
 	f(JSON, `{"a": "1", "password": "hun`, `{"a": "1", "password": "**********`)
-	f(JSON, `{"token": null, "secret": {"x": "1"}}`, `{"token": null, "secret": {"x": "1"}}`)
+	f(JSON, `{"token": null, "secret": {"x": "1"}, "y": "2"}`, `{"token": null, "secret": {"x": "**********"}, "y": "2"}`)
+	f(JSON, `{"tokens": ["a", {"b": ["c"]}, 4], "d": ["e"]}`, `{"tokens": ["**********", {"b": ["**********"]}, 4], "d": ["e"]}`)
+	f(JSON, `{"tokens": ["a", "bc`, `{"tokens": ["**********", "**********`)
+	f(JSON, `{"pass\u0077ord": "x"}`, `{"pass\u0077ord": "**********"}`)
+	f(JSON, `[{"token":}, "a"]`, `[{"token":}, "a"]`)
 	f(JSON, `plain "password": "x"`, `plain "password": "x"`)
 	for contentType, want := range map[string]bool{"application/x-www-form-urlencoded": true, "Application/X-WWW-Form-Urlencoded; charset=utf-8": true, "text/plain": false, "": false} {
 		if IsForm(contentType) != want {
