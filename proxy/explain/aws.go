@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/postern-gateway/postern/proxy/mask"
 )
 
 // longestLine is where AWS cuts a line of a log.
@@ -184,7 +186,7 @@ type log struct {
 func (l *log) line(text string) {
 	l.b.WriteString(l.at + " : ")
 	if len(text) > longestLine {
-		text = string(whole([]byte(text[:longestLine]))) + " [TRUNCATED]"
+		text = string(mask.Whole([]byte(text[:longestLine]))) + " [TRUNCATED]"
 	}
 	l.b.WriteString(printable(text) + "\n")
 }

@@ -209,7 +209,7 @@ func (t *Trace) Body(content []byte, contentType string) *Text {
 func (t *Trace) content(content []byte, contentType string) string {
 	cut := content
 	if len(cut) > maxContent {
-		cut = whole(cut[:maxContent])
+		cut = mask.Whole(cut[:maxContent])
 	}
 	if !utf8.Valid(cut) || strings.ContainsRune(string(cut), 0) {
 		return ""
@@ -225,24 +225,11 @@ func (t *Trace) content(content []byte, contentType string) string {
 	return t.hide(mask.JSON(text))
 }
 
-// whole takes off what is left of a character at the end.
-func whole(b []byte) []byte {
-	for i := 1; i <= utf8.UTFMax && i <= len(b); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if !utf8.FullRune(b[len(b)-i:]) {
-				return b[:len(b)-i]
-			}
-			break
-		}
-	}
-	return b
-}
-
 // text is a copy of s without the secrets that are known, cut and printable.
 func (t *Trace) text(s string) string {
 	cut := len(s) > maxValue
 	if cut {
-		s = string(whole([]byte(s[:maxValue])))
+		s = string(mask.Whole([]byte(s[:maxValue])))
 	}
 	s = t.hide(strings.ToValidUTF8(strings.Clone(s), "�"))
 	if cut {

@@ -5,6 +5,7 @@ package mask
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 )
 
 // hidden stands for what isn't shown.
@@ -201,4 +202,17 @@ func nextText(text string) (value string, end int) {
 		}
 	}
 	return "", -1
+}
+
+// Whole takes off what is left of a character at the end of text that was cut.
+func Whole(b []byte) []byte {
+	for i := 1; i <= utf8.UTFMax && i <= len(b); i++ {
+		if c := b[len(b)-i]; utf8.RuneStart(c) {
+			if !utf8.FullRune(b[len(b)-i:]) {
+				return b[:len(b)-i]
+			}
+			break
+		}
+	}
+	return b
 }

@@ -313,7 +313,7 @@ func (e *execution) content(text string, content []byte, fields http1.Fields, st
 	}
 	cut := len(content) > longestDump
 	if cut {
-		content = whole(content[:longestDump])
+		content = mask.Whole(content[:longestDump])
 	}
 	switch {
 	case !utf8.Valid(content) || bytes.IndexByte(content, 0) >= 0:
@@ -327,17 +327,4 @@ func (e *execution) content(text string, content []byte, fields http1.Fields, st
 		e.b = append(e.b, " [TRUNCATED]"...)
 	}
 	e.end()
-}
-
-// whole takes off what is left of a character at the end.
-func whole(b []byte) []byte {
-	for i := 1; i <= utf8.UTFMax && i <= len(b); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if !utf8.FullRune(b[len(b)-i:]) {
-				return b[:len(b)-i]
-			}
-			break
-		}
-	}
-	return b
 }
