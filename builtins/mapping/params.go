@@ -135,16 +135,7 @@ func decodedPath(ex *proxy.Exchange, raw string) string {
 	if strings.IndexByte(raw, '%') < 0 {
 		return raw
 	}
-	b := ex.Text.Begin()
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if d, ok := uri.Unescape(raw, i); ok {
-			c = d
-			i += 2
-		}
-		b = append(b, c)
-	}
-	return ex.Text.Finish(b)
+	return ex.Text.Finish(uri.AppendPath(ex.Text.Begin(), raw))
 }
 
 // is reports whether f is the header; names ignore case in what backends answer.

@@ -93,6 +93,12 @@ func begun(b *testing.B, text string) *gateway {
 	if err := writeConfig(file, text); err != nil {
 		b.Fatal(err)
 	}
+	return begunFrom(b, file)
+}
+
+// begunFrom is begun for a configuration in a file.
+func begunFrom(b *testing.B, file string) *gateway {
+	b.Helper()
 	cfg, findings := config.Load(file)
 	if findings.Failed() {
 		b.Fatal(findings.Text())
@@ -155,18 +161,7 @@ func BenchmarkStart(b *testing.B) {
 	file := g.file
 	g.close()
 	for b.Loop() {
-		cfg, findings := config.Load(file)
-		if findings.Failed() {
-			b.Fatal(findings.Text())
-		}
-		var out output
-		g, err := newGateway(file, cfg, new(sockets), &streams{&out, &out})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := g.start(context.Background(), cfg, nil, time.Now()); err != nil {
-			b.Fatal(err)
-		}
+		g := begunFrom(b, file)
 		b.StopTimer()
 		g.close()
 		b.StartTimer()

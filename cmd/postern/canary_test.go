@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -83,13 +82,7 @@ func TestCanaryUnderLoad(t *testing.T) {
 		r.command(0, "promote", "hello", "--stage", "prod")
 		r.command(0, "rollback", "hello", "--stage", "prod")
 	}
-	if n := stop(); n < 100 {
-		t.Errorf("only %d requests", n)
-	}
-	r.signal(syscall.SIGTERM)
-	if code := r.ended(); code != exitOK {
-		t.Errorf("exit code %d: %s", code, r.stderr.String())
-	}
+	r.endLoad(stop)
 }
 
 // A tenth of 100,000 requests goes to a canary of 10 %, and the metrics of the two say the

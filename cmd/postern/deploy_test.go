@@ -353,12 +353,18 @@ func TestFlipsUnderLoad(t *testing.T) {
 		r.command(0, "deploy", "hello", "--stage", "prod")
 		r.command(0, "rollback", "hello", "--stage", "prod")
 	}
+	r.endLoad(stop)
+}
+
+// endLoad ends load, which stop does, and the gateway; both have to have gone well.
+func (r *running) endLoad(stop func() int64) {
+	r.t.Helper()
 	if n := stop(); n < 100 {
-		t.Errorf("only %d requests", n)
+		r.t.Errorf("only %d requests", n)
 	}
 	r.signal(syscall.SIGTERM)
 	if code := r.ended(); code != exitOK {
-		t.Errorf("exit code %d: %s", code, r.stderr.String())
+		r.t.Errorf("exit code %d: %s", code, r.stderr.String())
 	}
 }
 

@@ -176,16 +176,7 @@ func unescaped(ex *proxy.Exchange, s string) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s
 	}
-	b := ex.Text.Begin()
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if d, ok := uri.Unescape(s, i); ok {
-			c = d
-			i += 2
-		}
-		b = append(b, c)
-	}
-	return ex.Text.Finish(b)
+	return ex.Text.Finish(uri.AppendPath(ex.Text.Begin(), s))
 }
 
 // appendVariables appends the stage variables in the order of their names.

@@ -16,6 +16,20 @@ func Unescape[T Text](s T, i int) (c byte, ok bool) {
 	return high<<4 | low, ok1 && ok2
 }
 
+// AppendPath appends s, a part of a path, without its encoding to dst: "+" is a plus
+// there, and what isn't a whole escape stays as it is. RFC 3986, 2.1.
+func AppendPath(dst []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if d, ok := Unescape(s, i); ok {
+			c = d
+			i += 2
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
 // HexDigit returns the value of a hexadecimal digit.
 func HexDigit(c byte) (value byte, ok bool) {
 	switch {

@@ -17,6 +17,14 @@ func TestUnescape(t *testing.T) {
 	}
 }
 
+func TestAppendPath(t *testing.T) {
+	for text, want := range map[string]string{"": "", "a%20b+c": "a b+c", "%c3%A9%2F": "é/", "50%": "50%", "%zz%4": "%zz%4", "%2541": "%41"} {
+		if got := string(AppendPath([]byte("/"), text)); got != "/"+want {
+			t.Errorf("%q becomes %q, want %q", text, got, "/"+want)
+		}
+	}
+}
+
 func TestHasDotSegment(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/..": true, "/.": true, "/a/../b": true, "/a/./b": true, "/%2e%2E": true, "/.%2e/": true, `/a\..\b`: true,
